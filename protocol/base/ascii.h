@@ -1,0 +1,96 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+// Character classes of RFC 3261 25.1 as one table, and case-insensitive comparison of ASCII.
+
+namespace ringway::ascii {
+
+enum Class : std::uint8_t {
+  kDigit = 1,
+  kAlpha = 2,
+  kHex = 4,
+  kToken = 8,        // token: alphanum and -.!%*_+`'~
+  kSpace = 16,       // SP and HTAB
+  kUser = 32,        // user: unreserved, user-unreserved and % (escapes are not decoded here)
+  kHostname = 64,    // alphanum, - and .
+  kParamChar = 128,  // paramchar: param-unreserved, unreserved and %
+};
+
+constexpr bool contains(std::string_view set, char c) { return set.find(c) != set.npos; }
+
+inline constexpr std::array<std::uint8_t, 256> kClasses = [] {
+  std::array<std::uint8_t, 256> table{};
+  for (int i = 0; i < 256; ++i) {
+    const char c = static_cast<char>(i);
+    const bool digit = c >= '0' && c <= '9';
+    const bool alpha = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool mark = contains("-_.!~*'()", c) && i != 0;
+    std::uint8_t bits = 0;
+    if (digit) bits |= kDigit;
+    if (alpha) bits |= kAlpha;
+    if (digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) bits |= kHex;
+    if (digit || alpha || (i != 0 && contains("-.!%*_+`'~", c))) bits |= kToken;
+    if (c == ' ' || c == '\t') bits |= kSpace;
+    if (digit || alpha || mark || (i != 0 && contains("&=+$,;?/%", c))) bits |= kUser;
+    if (digit || alpha || c == '-' || c == '.') bits |= kHostname;
+    if (digit || alpha || mark || (i != 0 && contains("[]/:&+$%", c))) bits |= kParamChar;
+    table[static_cast<std::size_t>(i)] = bits;
+  }
+  return table;
+}();
+
+constexpr bool is(char c, std::uint8_t classes) {
+  return (kClasses[static_cast<std::uint8_t>(c)] & classes) != 0;
+}
+constexpr bool is_digit(char c) { return is(c, kDigit); }
+constexpr bool is_token(char c) { return is(c, kToken); }
+constexpr bool is_space(char c) { return is(c, kSpace); }
+
+constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
+constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (to_lower(a[i]) != to_lower(b[i])) return false;
+  }
+  return true;
+}
+
+constexpr bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() && equal_ignoring_case(text.substr(0, prefix.size()), prefix);
+}
+
+// True if text is not empty and each character has one of the classes.
+constexpr bool all(std::string_view text, std::uint8_t classes) {
+  if (text.empty()) return false;
+  for (const char c : text) {
+    if (!is(c, classes)) return false;
+  }
+  return true;
+}
+
+// Without SP and HTAB at both ends.
+constexpr std::string_view trim(std::string_view text) {
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// Digits only, at most ten of them, value at most max; nullopt otherwise. The one reader of
+// numbers from the wire (Content-Length, CSeq, ports, chunk sizes).
+constexpr std::optional<std::uint32_t> parse_number(std::string_view text, std::uint32_t max) {
+  if (text.empty() || text.size() > 10) return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : text) {
+    if (!is_digit(c)) return std::nullopt;
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  if (value > max) return std::nullopt;
+  return static_cast<std::uint32_t>(value);
+}
+
+}  // namespace ringway::ascii
