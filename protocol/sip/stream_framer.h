@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "protocol/base/bytes.h"
+
+namespace ringway::sip {
+
+// Cuts the bytes of a TCP or TLS stream into SIP messages (RFC 3261 18.3) and keepalives
+// (RFC 5626 3.5.1). It keeps no bytes, only how far it has looked, so that a message that
+// arrives byte by byte is scanned once.
+class StreamFramer {
+ public:
+  enum class Kind : std::uint8_t {
+    Incomplete,  // size: 0
+    Message,     // size: the bytes of one whole message at the front
+    Ping,        // CRLFCRLF at the front: answer with CRLF; size: 4
+    Pong,        // a single CRLF before a message or at the front: skip; size: 2
+    Broken,      // framing is lost or a limit exceeded: answer 400/513 if it can be parsed, close
+  };
+  struct Frame {
+    Kind kind;
+    std::size_t size;  // bytes to consume from the front
+  };
+
+  // pending: all bytes not yet consumed, the old ones at the same place as in the last call, new
+  // ones behind. The answer is about its front; after consuming, call again with the rest.
+  // A missing Content-Length on a message breaks the stream (RFC 3261 18.3, 20.14).
+  Frame next(Bytes pending);
+
+ private:
+  std::size_t scanned_ = 0;       // bytes of pending known to hold no end of the header section
+  std::size_t message_size_ = 0;  // set once the header section is complete
+};
+
+}  // namespace ringway::sip

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string_view>
+
+#include "protocol/sip/message.h"
+#include "protocol/sip/status.h"
+
+namespace ringway::sip {
+
+// What a proxy has to say of a message before it handles it. status 0: fine.
+struct Verdict {
+  Status status = 0;
+  std::string_view reason;  // short text for the reason phrase and the log; static
+  bool answerable =
+      true;  // false: what a response needs (Via, From, To, Call-ID, CSeq) is not there
+  bool ok() const { return status == 0; }
+};
+
+// RFC 3261 16.3 item 1 (syntax of what a proxy uses), 8.1.1 (mandatory headers, each once), 20.42,
+// CSeq method match, URI scheme (416: sip, sips and tel pass), Content-Length, SIP version.
+// Max-Forwards, Proxy-Require and loops are policy and are checked by the core.
+// Outcomes for the messages of RFC 4475 and RFC 5118 are listed in tests/corpus.
+Verdict validate_request(const MessageView& request);
+
+// For a response every verdict but ok means: drop.
+Verdict validate_response(const MessageView& response);
+
+}  // namespace ringway::sip
