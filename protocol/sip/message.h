@@ -84,6 +84,10 @@ class MessageView {
   const Header* next(const Header* header) const;
   bool has(HeaderName name) const { return find(name) != nullptr; }
   std::uint16_t count(HeaderName name) const;
+  // More than one header of that name (not for Other). Cost: one test.
+  bool repeats(HeaderName name) const {
+    return ((repeated_ >> static_cast<unsigned>(name)) & 1U) != 0;
+  }
   // Value of the first header of that name; empty if there is none.
   std::string_view value(HeaderName name) const {
     const Header* header = find(name);
@@ -108,7 +112,9 @@ class MessageView {
   Slice start_line_, method_text_, request_uri_, reason_, top_via_;
   std::uint16_t headers_begin_ = 0, headers_end_ = 0, body_begin_ = 0;
   std::uint16_t header_count_ = 0;
+  std::uint64_t repeated_ = 0;  // one bit for each HeaderName
   static constexpr std::size_t kNameCount = static_cast<std::size_t>(HeaderName::Identity) + 1;
+  static_assert(kNameCount <= 64);
   // 1 + index of the first header of each name; 0 if there is none.
   std::array<std::uint8_t, kNameCount> first_{};
   // Only the first header_count_ entries are ever written or read.

@@ -8,13 +8,16 @@
 namespace ringway::sip {
 
 // Where the lines of a header section end: offsets of LF, in order, until (and including) the LF
-// of the empty line, at most capacity of them. Bare LF is accepted as line end by the parser
-// only where RFC 4475 asks for it; the scan reports every LF.
-// Returns how many were written; complete says whether the empty line was seen.
+// of the empty line, at most capacity of them. A line is empty if nothing, or a single CR, stands
+// between two LF. The scan reports every LF; regular says whether each was a CRLF.
 struct LineScan {
-  std::size_t count = 0;
-  bool complete = false;
+  std::size_t count = 0;  // line ends written
+  bool complete = false;  // the empty line was seen
+  bool regular = true;    // up to the last line end reported: no LF without CR, no CR without LF
+  bool controls = false;  // up to there: a control character other than HTAB, CR and LF
+  friend bool operator==(const LineScan&, const LineScan&) = default;
 };
+// At most 65,535 bytes. Reads nothing outside text.
 LineScan scan_lines(Bytes text, std::uint16_t* line_ends, std::size_t capacity);
 
 // The same without vector instructions, for the differential test.

@@ -12,6 +12,12 @@ namespace ringway::sip {
 // arrives byte by byte is scanned once.
 class StreamFramer {
  public:
+  // Who sends keepalives on this stream (RFC 5626 3.5.1: only the one that opened it). Answer: a
+  // CRLF waits for what follows, since it may be half of a ping. Await: each CRLF is a pong.
+  enum class Keepalive : std::uint8_t { Answer, Await };
+
+  explicit StreamFramer(Keepalive keepalive = Keepalive::Answer) : keepalive_(keepalive) {}
+
   enum class Kind : std::uint8_t {
     Incomplete,  // size: 0
     Message,     // size: the bytes of one whole message at the front
@@ -30,6 +36,7 @@ class StreamFramer {
   Frame next(Bytes pending);
 
  private:
+  Keepalive keepalive_;
   std::size_t scanned_ = 0;       // bytes of pending known to hold no end of the header section
   std::size_t message_size_ = 0;  // set once the header section is complete
 };
