@@ -1,0 +1,80 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "gateway/base/transport.h"
+
+namespace ringway {
+
+// Written by one thread, read by any: a plain increment without a locked instruction.
+class Counter {
+ public:
+  void add(std::uint64_t count = 1) { value_.store(value() + count, std::memory_order_relaxed); }
+  void subtract(std::uint64_t count = 1) {
+    value_.store(value() - count, std::memory_order_relaxed);
+  }
+  void set(std::uint64_t value) { value_.store(value, std::memory_order_relaxed); }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+template <std::size_t N>
+using CounterArray = std::array<Counter, N>;
+
+// Everything that one shard counts. Gauges say so; the rest only grows. The control thread sums
+// the shards when /metrics is read.
+struct Counters {
+  // Messages and transactions (core).
+  CounterArray<kTransportCount> messages_in, messages_out;
+  CounterArray<16> requests_by_method;  // index: sip::Method
+  CounterArray<7> responses_by_class;   // index: status / 100, sent towards the requester
+  Counter parse_errors, bad_requests, bad_responses, stray_responses;
+  Counter retransmissions_absorbed, retransmissions_sent;
+  Counter server_transactions, client_transactions;  // gauges: live ones
+  CounterArray<6> invite_server_states, invite_client_states, server_states,
+      client_states;               // gauges
+  Counter transactions_cut_short;  // finished ones forgotten early, table full
+  Counter transactions_refused;    // 503: no slot or no buffer
+  Counter timeouts_client, timer_c_fired, transport_errors;
+  Counter dropped_no_answer;  // requests dropped on purpose, each also by reason
+  CounterArray<16> drops;     // index: DropReason
+  // Routing and NAT.
+  Counter tokens_refused, flows_dead_430, waits_started, waits_delivered, waits_expired;
+  Counter released_calls;                  // far ends released after a browser was gone
+  Counter bindings, user_agents, dialogs;  // gauges
+  Counter slimmed_messages, switched_to_tcp, back_to_udp;
+  Counter failovers, next_hop_down;  // next_hop_down: gauge
+  Counter loops_482, max_forwards_483;
+  // Media.
+  CounterArray<4> ng_requests, ng_errors;  // index: RelayCommand
+  Counter ng_timeouts, ng_resends, ng_reconnects, ng_unknown_cookies;
+  Counter media_sessions, ng_pending;  // gauges
+  CounterArray<20> ng_latency;         // bucket i: below 2^i * 16 microseconds
+  Counter ng_latency_microseconds;
+  // Filter.
+  Counter filter_drops, filter_logged;
+  CounterArray<64> filter_rule_hits;  // by rule number in the published set
+  // Transport.
+  CounterArray<kTransportCount> flows;  // gauges
+  CounterArray<kTransportCount> flows_opened, flows_refused;
+  CounterArray<kTransportCount> bytes_in, bytes_out;
+  Counter handshakes_started, handshakes_done, handshakes_resumed, handshakes_failed,
+      handshakes_waiting;  // handshakes_waiting: gauge
+  Counter websocket_upgrades, websocket_refused, websocket_violations;
+  Counter http_pages, pings_sent, flows_timed_out, send_queue_overflows;
+  Counter keepalives_answered, stun_answered, proxy_headers, framing_lost;
+  Counter datagrams_truncated, datagrams_empty;
+  // Reactor.
+  Counter ring_enters, ring_completions, ring_submissions, ring_overflows;
+  Counter receive_rearms, receive_no_buffers, sends_failed;
+  Counter turns, missed_deadlines;              // a deadline served more than 100 ms late
+  Counter handed_over, handed_over_full;        // to other shards by mailbox
+  Counter buffers_in_use, buffer_bytes_in_use;  // gauges
+  Counter log_dropped;
+};
+
+}  // namespace ringway

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "protocol/base/bytes.h"
+#include "protocol/base/writer.h"
+
+namespace ringway {
+
+enum class Family : std::uint8_t { V4, V6 };
+
+// An IP address: 16 bytes in network order, the first four used for V4. An IPv4-mapped IPv6
+// address is always stored as V4, so that both forms of one peer compare equal.
+struct Address {
+  Family family = Family::V4;
+  std::array<std::uint8_t, 16> bytes{};
+
+  Bytes octets() const { return Bytes(bytes).first(family == Family::V4 ? 4 : 16); }
+  bool is_any() const;
+  bool is_loopback() const;
+  bool is_multicast() const;  // and the IPv4 broadcast address
+  friend bool operator==(const Address&, const Address&) = default;
+};
+
+// An address and a port (host order).
+struct Endpoint {
+  Address address;
+  std::uint16_t port = 0;
+  Family family() const { return address.family; }
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+// A numeric address, IPv6 with or without brackets; no names, no scope ids.
+std::optional<Address> parse_address(std::string_view text);
+// "192.0.2.1:5060" or "[2001:db8::1]:5060".
+std::optional<Endpoint> parse_endpoint(std::string_view text);
+
+// bare: 2001:db8::1; in a URI or with a port it stands in brackets.
+enum class AddressForm : std::uint8_t { Bare, Bracketed };
+void write_address(const Address& address, AddressForm form, Writer& out);
+void write_endpoint(const Endpoint& endpoint, Writer& out);
+
+// Room for any endpoint as text.
+inline constexpr std::size_t kEndpointTextMax = 54;
+
+}  // namespace ringway

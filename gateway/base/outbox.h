@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "gateway/base/buffer_pool.h"
+#include "gateway/base/endpoint.h"
+#include "gateway/base/flow_id.h"
+#include "gateway/base/transport.h"
+
+namespace ringway {
+
+using ListenerIndex = std::uint16_t;  // place in the shard's list of listeners
+inline constexpr ListenerIndex kNoListener = 0xffff;
+
+// Where a message came from. On streams flow names the connection; on UDP it is empty and
+// listener and remote say everything.
+struct Source {
+  Transport transport = Transport::Udp;
+  ListenerIndex listener = 0;
+  Endpoint remote;
+  FlowId flow;
+};
+
+// The core's name for a message it sent, given back if sending fails; 0: no wish to know.
+using Ticket = std::uint64_t;
+
+// Why bytes could not be sent or a flow ended.
+enum class TransportFailure : std::uint8_t {
+  None,
+  Refused,
+  Unreachable,
+  TimedOut,
+  Reset,
+  Closed,
+  FlowGone,
+  QueueFull,
+  TlsFailed,
+  NameMismatch,
+  MessageTooLarge,
+  NoSocket,
+};
+
+// One thing that a turn of the core wants done.
+struct Output {
+  enum class Kind : std::uint8_t {
+    SendDatagram,  // buffer from UDP listener to remote
+    SendFlow,      // buffer on flow (one WebSocket message, or stream bytes); another shard's too
+    SendConnect,   // buffer on a connection to remote over transport, reused or opened
+    CloseFlow,     // flow; websocket_code for WebSockets
+    RelayRequest,  // buffer to media relay number relay, on its connection
+    HandOver,      // buffer is a received message for the core of shard; source says whence
+    Announce,      // announcement to every other shard
+    Resolve,       // name to be looked up; the answer comes as resolved(ticket)
+  };
+  Kind kind;
+  Transport transport = Transport::Udp;
+  ListenerIndex listener = kNoListener;  // the one sent from, whose address stands in our Via
+  std::uint8_t shard = 0;
+  std::uint8_t relay = 0;
+  std::uint16_t websocket_code = 0;
+  std::uint16_t next_hop = 0xffff;  // SendConnect over TLS: whose client profile; 0xffff: default
+  Endpoint remote;
+  FlowId flow;
+  Ticket ticket = 0;
+  BufferRef buffer;
+  Source source;
+  // SendConnect over TLS: the name to verify and to send as SNI. Resolve: "host", with port and
+  // transport (transport_given) as far as the URI names them. Lent until the core's next call.
+  std::string_view name;
+  std::uint16_t port = 0;
+  bool transport_given = false;
+  bool secure = false;  // Resolve: sips
+  struct Announcement {
+    enum class Kind : std::uint8_t { UserAgentHere, UserAgentAway, UserAgentGone, NextHopHealth };
+    Kind kind = Kind::UserAgentHere;
+    std::uint64_t user_agent = 0;  // keyed hash of AOR and instance, or of AOR and Contact
+    FlowId flow;                   // newest flow, or the one that ended
+    Source source;                 // a UDP user agent: its listener and address
+    std::int64_t expires_seconds = 0;
+    std::uint16_t next_hop = 0;
+    std::uint16_t target = 0;
+    bool up = true;
+  } announcement;
+};
+
+// What one or more calls of the core want done, in order. The shell takes it after each call or
+// at the end of the turn and clears it; memory is kept.
+class Outbox {
+ public:
+  Outbox() { items_.reserve(1024); }
+  Output& add(Output::Kind kind) {
+    Output& item = items_.emplace_back();
+    item.kind = kind;
+    return item;
+  }
+  std::vector<Output>& items() { return items_; }
+  bool empty() const { return items_.empty(); }
+  void clear() { items_.clear(); }
+
+ private:
+  std::vector<Output> items_;
+};
+
+}  // namespace ringway

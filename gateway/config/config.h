@@ -1,0 +1,144 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/base/endpoint.h"
+#include "gateway/base/log.h"
+#include "gateway/base/transport.h"
+#include "protocol/base/time.h"
+
+// The configuration as plain values: what configs/ringway.toml names, with the same words.
+// Read once by load(), checked once by validate(), immutable from then on.
+
+namespace ringway {
+
+// A certificate chain with its key, and the names it is offered for.
+struct CertificateConfig {
+  std::vector<std::string> names;  // exact or "*.example.org"; empty: read from the certificate
+  std::string chain_file, key_file;
+  std::string rsa_chain_file, rsa_key_file;  // a second pair for peers without ECDSA; may be empty
+  bool is_default = false;                   // for clients without SNI, or with an unknown one
+};
+
+enum class ClientCertificates : std::uint8_t { Ignore, Request, Require };
+enum class UnknownServerName : std::uint8_t { UseDefault, Refuse };
+
+// How Record-Route and Path name a TLS listener (RFC 5658 6.2, RFC 5630 5.3; what phones want).
+enum class RecordRouteSecure : std::uint8_t { Name, Sips, TransportTls };
+
+struct ListenConfig {
+  std::string name;  // for logs and send_from; default "<transport>-<n>"
+  Side side = Side::Access;
+  Transport transport = Transport::Udp;
+  Endpoint address;                  // port 0: the kernel chooses, printed at start
+  std::string advertise_host;        // Via, Record-Route, Path; empty: address
+  std::uint16_t advertise_port = 0;  // 0: the listener's
+  bool port_per_shard = false;       // UDP, network side: shard n listens on port + n
+  bool tcp_twin = true;              // UDP: listen on the same TCP port too (RFC 3261 18.2.1)
+  // TLS and WSS.
+  std::vector<CertificateConfig> certificates;
+  UnknownServerName unknown_server_name = UnknownServerName::UseDefault;
+  ClientCertificates client_certificates = ClientCertificates::Ignore;
+  std::string client_ca_file, client_crl_file;
+  std::uint16_t tls_version_min = 0x0303;  // 0x0303: TLS 1.2, 0x0304: TLS 1.3
+  RecordRouteSecure record_route_secure = RecordRouteSecure::Name;
+  // WS and WSS.
+  bool record_route_wss = false;     // write transport=wss instead of ws
+  std::vector<std::string> origins;  // allowed Origin values; empty: any
+  std::vector<std::string> hosts;    // allowed Host names; empty: any
+  std::string path = "";             // path of the upgrade; empty: any
+  // PROXY protocol v1/v2 is required from these sources (prefixes), refused from others.
+  std::vector<std::string> proxy_protocol_from;
+};
+
+// How in-dialog requests and calls find a registered client (design: nat/).
+enum class BindingMode : std::uint8_t { Path, Contact, Auto };
+enum class NameCheck : std::uint8_t { Strict, Wildcard, Off };
+
+struct NextHopConfig {
+  std::string name;                    // for logs, metrics and /calls; default its address
+  std::vector<std::string> domains;    // request domains that go here; empty: the default next hop
+  std::string host;                    // a name or a numeric address
+  std::uint16_t port = 0;              // 0: by NAPTR and SRV, else the transport's default
+  std::optional<Transport> transport;  // Udp, Tcp or Tls; none: by NAPTR and SRV, else UDP
+  std::uint16_t priority = 0;          // lower first
+  std::uint16_t weight = 1;            // share among those of one priority; 0: only if alone
+  std::string send_from;  // name of a network-side listener; empty: the first that fits
+  BindingMode binding = BindingMode::Path;
+  bool add_supported_path = false;  // add "path" to Supported of REGISTER
+  Duration probe_interval = 10s;    // OPTIONS; zero: never
+  // TLS.
+  std::string tls_ca_file, tls_crl_file;  // empty CA: the system's
+  std::string tls_certificate_file, tls_key_file;
+  NameCheck tls_name_check = NameCheck::Strict;
+};
+
+struct MediaConfig {
+  std::vector<Endpoint> relays;  // rtpengine's listen-tcp-ng; empty: SDP passes untouched
+  Duration request_timeout = 1s;
+  bool slim = true;  // drop from SDP what a plain phone has no use for
+};
+
+struct AdminConfig {
+  bool enabled = false;
+  Endpoint address;  // loopback by default
+};
+
+struct LimitsConfig {  // each for one shard unless it says so
+  std::uint32_t flows = 20'000;
+  std::uint32_t transactions = 1'048'576;  // server transactions, finished ones included
+  std::uint32_t client_transactions = 262'144;
+  std::uint32_t contexts = 131'072;  // requests being forwarded
+  std::uint32_t bindings = 65'536;
+  std::uint32_t dialogs = 65'536;
+  std::uint64_t buffer_bytes = std::uint64_t{1} << 30;
+  std::uint32_t handshakes = 256;            // TLS handshakes at one time
+  std::uint32_t send_queue_bytes = 262'144;  // of one flow
+  std::uint32_t flows_per_source = 4'096;    // of one address
+};
+
+struct TimersConfig {
+  Duration t1 = 500ms, t2 = 4s, t4 = 5s;  // RFC 3261 17
+  Duration timer_c = 185s;                // RFC 3261 16.6: above three minutes
+  Duration first_answer = 5s;             // a next hop that says nothing: try the next one
+  Duration grace = 15s;                   // a user agent that is gone may return
+  bool release_after_grace = true;        // then end its calls towards the far end
+  Duration websocket_ping = 15s;          // and as long again for the answer
+  Duration handshake = 5s;                // TLS and the upgrade
+  Duration message = 10s;                 // from a message's first byte to its last
+  Duration idle_connection = 120s;        // TCP and TLS without a keepalive or a message
+  Duration connect = 2s;                  // to a next hop
+  Duration drain = 30s;                   // after SIGTERM
+};
+
+struct PageConfig {
+  std::string directory;  // static files served on WSS ports; empty: none
+};
+
+struct Config {
+  std::uint16_t shards = 0;  // 0: one for each core
+  bool pin = true;           // each shard to its core
+  std::string key_file;      // 32 bytes or more; signs tokens; empty: new at each start
+  LogLevel log_level = LogLevel::Info;
+  std::string log_format = "auto";  // auto, json or text; auto: text on a terminal
+  std::string server_name;          // Server and User-Agent of our own messages; empty: none
+  bool filter = true;
+  std::string filter_file;                 // empty: the built-in list (configs/scanners.toml)
+  std::vector<std::string> filter_exempt;  // prefixes that the filter never judges
+  std::vector<std::string> nameservers;    // empty: the system's
+  std::uint32_t max_breadth = 60;
+  bool force_rport = true;  // answer UDP requests to their source port in any case
+
+  std::vector<ListenConfig> listen;
+  std::vector<NextHopConfig> next_hops;
+  MediaConfig media;
+  AdminConfig admin;
+  LimitsConfig limits;
+  TimersConfig timers;
+  PageConfig page;
+};
+
+}  // namespace ringway

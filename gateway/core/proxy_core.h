@@ -1,0 +1,110 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "gateway/base/buffer_pool.h"
+#include "gateway/base/counters.h"
+#include "gateway/base/log.h"
+#include "gateway/base/outbox.h"
+#include "gateway/base/random.h"
+#include "gateway/config/config.h"
+#include "gateway/filter/filter.h"
+#include "gateway/routing/next_hops.h"
+#include "protocol/base/bytes.h"
+#include "protocol/base/time.h"
+#include "tls/mac.h"
+
+namespace ringway {
+
+// A listener as one shard sees it: the config's entry with the real local address.
+struct ListenerInfo {
+  ListenConfig config;
+  Endpoint local;  // bound address and port of this shard's socket
+};
+
+// A connection that was just established (handshakes and upgrade done).
+struct FlowInfo {
+  FlowId flow;
+  Transport transport = Transport::Tcp;
+  ListenerIndex listener = kNoListener;  // accepted on, or sent from for one that we opened
+  Endpoint remote;
+  bool opened_by_us = false;
+};
+
+enum class FlowEnd : std::uint8_t { Closed, Reset, TimedOut, ProtocolError, ShuttingDown };
+
+// One line of /calls. Views are lent until the next call of the core.
+struct CallInfo {
+  std::string_view call_id, from, to;
+  std::string_view state;  // "trying", "ringing", "answered"
+  FlowId flow;
+  bool media = false;
+  Duration age{};
+};
+
+// The signalling core of one shard: sans-IO. Bytes, events and the time go in, an outbox comes
+// out. It never blocks, never calls back, reads no clock, and allocates nothing for a message.
+//
+// All references given to the constructor outlive the core. One thread.
+class ProxyCore {
+ public:
+  struct Environment {
+    const Config& config;
+    ShardIndex shard = 0;
+    std::vector<ListenerInfo> listeners;  // same order on every shard
+    tls::Mac& mac;                        // signs tokens; the same key on all shards
+    std::uint64_t seed = 0;               // for tags, branches and nonces
+    BufferPool& buffers;
+    Counters& counters;
+    Log& log;
+  };
+  explicit ProxyCore(Environment environment);
+  ~ProxyCore();
+  ProxyCore(const ProxyCore&) = delete;
+  ProxyCore& operator=(const ProxyCore&) = delete;
+
+  // A whole SIP message: one datagram, one WebSocket message, or one framed stream message.
+  // bytes are borrowed for the call.
+  void receive_message(const Source& source, Bytes bytes, Instant now, Outbox& outbox);
+
+  void flow_opened(const FlowInfo& flow, Instant now, Outbox& outbox);
+  void flow_closed(FlowId flow, FlowEnd end, Instant now, Outbox& outbox);
+
+  // Sending what carried ticket failed for good; nothing of it was or will be delivered.
+  void send_failed(Ticket ticket, TransportFailure failure, Instant now, Outbox& outbox);
+
+  // One whole ng message (cookie, space, dictionary) from media relay number relay.
+  void receive_relay(std::uint8_t relay, Bytes message, Instant now, Outbox& outbox);
+  void relay_connected(std::uint8_t relay, Instant now, Outbox& outbox);
+  void relay_lost(std::uint8_t relay, Instant now, Outbox& outbox);
+
+  // The answer to an Output of kind Resolve.
+  void resolved(Ticket ticket, const Resolution& resolution, Instant now, Outbox& outbox);
+
+  // From another shard.
+  void receive_announcement(const Output::Announcement& announcement, Instant now, Outbox& outbox);
+
+  // From the control thread.
+  void publish_next_hops(std::shared_ptr<const NextHopSnapshot> next_hops, Instant now,
+                         Outbox& outbox);
+  void publish_filter(std::shared_ptr<const FilterRules> rules);
+  // New dialogs are refused with 503 from now on.
+  void drain(Instant now, Outbox& outbox);
+  // True when no transaction waits for anything but its end.
+  bool is_quiet() const;
+
+  // When expire() wants to be called again; kNever if nothing is pending.
+  Instant next_deadline() const;
+  void expire(Instant now, Outbox& outbox);
+
+  // For /calls: calls receive(CallInfo) for at most max calls.
+  std::vector<CallInfo> calls(std::size_t max, Instant now) const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace ringway
