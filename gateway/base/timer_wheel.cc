@@ -1,0 +1,173 @@
+#include "gateway/base/timer_wheel.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace ringway {
+namespace {
+
+std::uint64_t tick_of(Instant moment) {
+  const auto since = moment.time_since_epoch();
+  return since.count() <= 0 ? 0 : static_cast<std::uint64_t>(since / TimerWheel::kTick);
+}
+
+// A deadline belongs to the first tick that begins at or after it.
+std::uint64_t tick_after(Instant deadline) {
+  return tick_of(deadline + TimerWheel::kTick - Duration{1});
+}
+
+}  // namespace
+
+TimerWheel::Handle TimerWheel::arm(Instant deadline, std::uint64_t payload) {
+  const SlotId id = nodes_.take();
+  if (!id) return 0;
+  Node& node = *nodes_.at(id.slot);
+  if (deadline > Instant{} + std::chrono::hours(24 * 365 * 100)) {
+    deadline = Instant{} + std::chrono::hours(24 * 365 * 100);
+  }
+  node.tick = tick_after(deadline);
+  node.payload = payload;
+  if (!started_) {  // the first deadline sets where the wheel stands
+    started_ = true;
+    tick_ = node.tick > 0 ? node.tick - 1 : 0;
+    if (tick_ > 1u << 20) tick_ -= 1u << 20;
+  }
+  link(id.slot);
+  return id.slot + 1;
+}
+
+void TimerWheel::cancel(Handle& handle) {
+  if (handle == 0) return;
+  const std::uint32_t slot = handle - 1;
+  unlink(slot);
+  nodes_.release(nodes_.id_at(slot));
+  handle = 0;
+}
+
+void TimerWheel::link(std::uint32_t slot) {
+  const std::uint64_t tick = nodes_.at(slot)->tick;
+  if (tick <= tick_) return link_into(slot, kDue);
+  std::uint16_t place;
+  if (tick - tick_ <= kPlaces - 1) {
+    place = static_cast<std::uint16_t>(tick % kPlaces);
+  } else if ((tick >> 8) - (tick_ >> 8) <= kPlaces - 1) {
+    place = static_cast<std::uint16_t>(kPlaces + (tick >> 8) % kPlaces);
+  } else {
+    const std::uint64_t farthest = (tick_ >> 16) + kPlaces - 1;
+    place = static_cast<std::uint16_t>(2 * kPlaces + std::min(tick >> 16, farthest) % kPlaces);
+  }
+  link_into(slot, place);
+}
+
+void TimerWheel::link_into(std::uint32_t slot, std::uint16_t place) {
+  Node& node = *nodes_.at(slot);
+  node.place = place;
+  if (place == kDue) {  // in order: appended
+    node.previous = due_last_;
+    node.next = kNone;
+    (due_last_ == kNone ? due_ : nodes_.at(due_last_)->next) = slot;
+    due_last_ = slot;
+    return;
+  }
+  node.previous = kNone;
+  node.next = places_[place];
+  if (node.next != kNone) nodes_.at(node.next)->previous = slot;
+  places_[place] = slot;
+  occupied_[place / 64] |= std::uint64_t{1} << (place % 64);
+}
+
+void TimerWheel::unlink(std::uint32_t slot) {
+  Node& node = *nodes_.at(slot);
+  if (node.previous != kNone) {
+    nodes_.at(node.previous)->next = node.next;
+  } else {
+    head(node.place) = node.next;
+    if (node.place != kDue && node.next == kNone) {
+      occupied_[node.place / 64] &= ~(std::uint64_t{1} << (node.place % 64));
+    }
+  }
+  if (node.next != kNone) {
+    nodes_.at(node.next)->previous = node.previous;
+  } else if (node.place == kDue) {
+    due_last_ = node.previous;
+  }
+}
+
+// Spreads a coarse place over the finer levels, as seen from tick_.
+void TimerWheel::cascade(std::uint16_t place) {
+  std::uint32_t slot = places_[place];
+  places_[place] = kNone;
+  occupied_[place / 64] &= ~(std::uint64_t{1} << (place % 64));
+  while (slot != kNone) {
+    const std::uint32_t next = nodes_.at(slot)->next;
+    link(slot);
+    slot = next;
+  }
+}
+
+void TimerWheel::advance(Instant now) {
+  const std::uint64_t target = tick_of(now);
+  started_ = true;
+  if (nodes_.size() == 0) {
+    tick_ = std::max(tick_, target);
+    return;
+  }
+  while (tick_ < target) {
+    // Skip over empty stretches of the first level up to its next boundary.
+    const std::uint64_t boundary = (tick_ | 0xff) + 1;
+    std::uint64_t next = tick_ + 1;
+    while (next < boundary && next < target) {
+      const auto place = static_cast<std::uint32_t>(next % kPlaces);
+      const std::uint64_t ahead = occupied_[place / 64] >> (place % 64);
+      if (ahead != 0) {
+        next += static_cast<std::uint64_t>(std::countr_zero(ahead));
+        break;
+      }
+      next += 64 - place % 64;
+    }
+    tick_ = std::min({next, boundary, target});
+    if (tick_ % kPlaces == 0) {
+      if ((tick_ >> 8) % kPlaces == 0) {
+        cascade(static_cast<std::uint16_t>(2 * kPlaces + (tick_ >> 16) % kPlaces));
+      }
+      cascade(static_cast<std::uint16_t>(kPlaces + (tick_ >> 8) % kPlaces));
+    }
+    const auto place = static_cast<std::uint16_t>(tick_ % kPlaces);
+    std::uint32_t slot = places_[place];
+    places_[place] = kNone;
+    occupied_[place / 64] &= ~(std::uint64_t{1} << (place % 64));
+    while (slot != kNone) {
+      const std::uint32_t following = nodes_.at(slot)->next;
+      link_into(slot, kDue);
+      slot = following;
+    }
+  }
+}
+
+Instant TimerWheel::next_deadline() const {
+  if (nodes_.size() == 0) return kNever;
+  if (due_ != kNone) return Instant{};
+  for (std::uint64_t i = 1; i < kPlaces; ++i) {
+    const auto place = static_cast<std::uint32_t>((tick_ + i) % kPlaces);
+    const std::uint64_t word = occupied_[place / 64] >> (place % 64);
+    if (word == 0) {
+      i += 63 - place % 64;
+      continue;
+    }
+    const std::uint64_t tick = tick_ + i + static_cast<std::uint64_t>(std::countr_zero(word));
+    if (tick >= tick_ + kPlaces) break;
+    return Instant{} + static_cast<std::int64_t>(tick) * kTick;
+  }
+  // Something waits on a coarser level: wake at the next place of it that holds anything.
+  for (std::uint64_t i = 1; i <= kPlaces; ++i) {
+    const std::uint64_t coarse = (tick_ >> 8) + i;
+    const auto place = static_cast<std::uint32_t>(kPlaces + coarse % kPlaces);
+    const bool boundary = coarse % kPlaces == 0;  // the third level spreads here
+    if (boundary || (occupied_[place / 64] >> (place % 64) & 1) != 0) {
+      return Instant{} + static_cast<std::int64_t>(coarse << 8) * kTick;
+    }
+  }
+  return Instant{} + static_cast<std::int64_t>(((tick_ >> 16) + 1) << 16) * kTick;
+}
+
+}  // namespace ringway

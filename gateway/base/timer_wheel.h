@@ -1,0 +1,79 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "gateway/base/slot_table.h"
+#include "protocol/base/time.h"
+
+namespace ringway {
+
+// Deadlines of one shard. Arming, cancelling and expiring one cost a few nanoseconds whatever
+// their number; a deadline is reported at most kTick late and never early.
+//
+// Three levels of 256 places: a place of the first holds one tick, of the second 256, of the
+// third 65,536 (about 19 hours in all; later deadlines are re-armed on the way).
+class TimerWheel {
+ public:
+  static constexpr Duration kTick = 4ms;
+  // Names one armed deadline; 0 names none. Not valid any more once it was reported.
+  using Handle = std::uint32_t;
+
+  // capacity: deadlines at one time.
+  explicit TimerWheel(std::uint32_t capacity) : nodes_(capacity) { places_.fill(kNone); }
+
+  // payload comes back from expire(). 0 if the wheel is full.
+  Handle arm(Instant deadline, std::uint64_t payload);
+  // handle: 0 or one that is armed; it is set to 0.
+  void cancel(Handle& handle);
+
+  // No deadline passes before this moment; kNever if none is armed. May be early, where deadlines
+  // move from a coarse level to a finer one.
+  Instant next_deadline() const;
+
+  // Reports each deadline that has passed, by calling report(payload), in about their order.
+  // report may arm and cancel; what it arms for the past comes with the next call.
+  template <typename Report>
+  void expire(Instant now, Report&& report) {
+    advance(now);
+    while (due_ != kNone) {
+      const std::uint32_t slot = due_;
+      Node& node = *nodes_.at(slot);
+      const std::uint64_t payload = node.payload;
+      unlink(slot);
+      nodes_.release(nodes_.id_at(slot));
+      report(payload);
+    }
+  }
+
+  std::uint32_t size() const { return nodes_.size(); }
+
+ private:
+  static constexpr std::uint32_t kNone = 0xffff'ffff;
+  static constexpr std::uint32_t kPlaces = 256;
+  static constexpr std::uint32_t kLevels = 3;
+  static constexpr std::uint16_t kDue = kPlaces * kLevels;  // the list of what has passed
+
+  struct Node {
+    std::uint64_t tick = 0;
+    std::uint64_t payload = 0;
+    std::uint32_t next = kNone, previous = kNone;
+    std::uint16_t place = 0;
+  };
+
+  void advance(Instant now);
+  void link(std::uint32_t slot);
+  void link_into(std::uint32_t slot, std::uint16_t place);
+  void unlink(std::uint32_t slot);
+  void cascade(std::uint16_t place);
+  std::uint32_t& head(std::uint16_t place) { return place == kDue ? due_ : places_[place]; }
+
+  SlotTable<Node> nodes_;
+  std::array<std::uint32_t, kPlaces * kLevels> places_;
+  std::array<std::uint64_t, kPlaces * kLevels / 64> occupied_{};
+  std::uint32_t due_ = kNone, due_last_ = kNone;
+  std::uint64_t tick_ = 0;  // every node's tick is above it, or it stands in the due list
+  bool started_ = false;
+};
+
+}  // namespace ringway
