@@ -6,10 +6,12 @@
 
 #include "gateway/base/buffer_pool.h"
 #include "gateway/base/counters.h"
+#include "gateway/base/flow_info.h"
 #include "gateway/base/log.h"
 #include "gateway/base/outbox.h"
 #include "gateway/base/random.h"
 #include "gateway/config/config.h"
+#include "gateway/config/listener_info.h"
 #include "gateway/filter/filter.h"
 #include "gateway/routing/next_hops.h"
 #include "protocol/base/bytes.h"
@@ -17,23 +19,6 @@
 #include "tls/mac.h"
 
 namespace ringway {
-
-// A listener as one shard sees it: the config's entry with the real local address.
-struct ListenerInfo {
-  ListenConfig config;
-  Endpoint local;  // bound address and port of this shard's socket
-};
-
-// A connection that was just established (handshakes and upgrade done).
-struct FlowInfo {
-  FlowId flow;
-  Transport transport = Transport::Tcp;
-  ListenerIndex listener = kNoListener;  // accepted on, or sent from for one that we opened
-  Endpoint remote;
-  bool opened_by_us = false;
-};
-
-enum class FlowEnd : std::uint8_t { Closed, Reset, TimedOut, ProtocolError, ShuttingDown };
 
 // One line of /calls. Views are lent until the next call of the core.
 struct CallInfo {

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "gateway/base/buffer_pool.h"
+#include "gateway/base/spsc_queue.h"
+
+namespace ringway {
+
+// How a thread that may be asleep in its ring is woken. It announces its sleep; who has just put
+// something into one of its mailboxes asks must_wake() and, if so, wakes it: by a ring message
+// from another ring thread (Ring::wake), or by the eventfd that its reactor reads.
+// A thread that is awake looks into its mailboxes anyway and costs its peers no system call.
+class Waker {
+ public:
+  // The sleeper: announce, then look into all mailboxes once more, then wait.
+  void announce_sleep() {
+    asleep_.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+  void announce_awake() { asleep_.store(false, std::memory_order_relaxed); }
+
+  // The waker, after its push: true for exactly one of several.
+  bool must_wake() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return asleep_.load(std::memory_order_relaxed) &&
+           asleep_.exchange(false, std::memory_order_relaxed);
+  }
+
+  // The descriptor of the sleeper's ring, -1 until it runs.
+  void set_ring(int fd) { ring_fd_.store(fd, std::memory_order_release); }
+  int ring() const { return ring_fd_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<bool> asleep_{false};
+  std::atomic<int> ring_fd_{-1};
+};
+
+// One direction between two shards: a queue of messages, and the buffers that they point into.
+// Those stay in the sender's hands until the receiver has popped the message; only then, in the
+// sender's own thread, the reference goes back to the sender's pool.
+template <typename T>
+class Mailbox {
+ public:
+  explicit Mailbox(std::size_t capacity)
+      : queue_(capacity), held_(std::make_unique<BufferRef[]>(capacity)), mask_(capacity - 1) {}
+
+  // Sender. buffer: what message points into, or empty. False if the mailbox is full; message is
+  // then untouched.
+  bool push(T&& message, BufferRef buffer) {
+    reclaim();
+    if (sent_ - reclaimed_ > mask_ || !queue_.push(std::move(message))) return false;
+    held_[sent_++ & mask_] = std::move(buffer);
+    return true;
+  }
+  // Sender, once a turn: lets go of the buffers of messages that were dealt with. Returns true if
+  // some are still held.
+  bool reclaim() {
+    const std::uint64_t done = done_.load(std::memory_order_acquire);
+    while (reclaimed_ != done) held_[reclaimed_++ & mask_].reset();
+    return reclaimed_ != sent_;
+  }
+
+  // Receiver. The oldest message, or nullptr; it and its bytes are valid until pop().
+  T* front() { return queue_.front(); }
+  void pop() {
+    queue_.pop();
+    done_.store(done_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+  bool empty() const { return queue_.empty(); }
+
+  // When neither thread runs any more and the sender's pool still exists.
+  void abandon() {
+    while (reclaimed_ != sent_) held_[reclaimed_++ & mask_].reset();
+  }
+
+ private:
+  SpscQueue<T> queue_;
+  std::unique_ptr<BufferRef[]> held_;  // the sender's
+  std::size_t mask_;
+  std::uint64_t sent_ = 0;       // sent_ - reclaimed_ <= capacity
+  std::uint64_t reclaimed_ = 0;  // reclaimed_ <= done_ <= sent_
+  alignas(64) std::atomic<std::uint64_t> done_{0};
+};
+
+}  // namespace ringway

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "gateway/base/log.h"
+#include "gateway/base/outbox.h"
+#include "gateway/filter/filter.h"
+#include "gateway/routing/next_hops.h"
+#include "gateway/transport/static_pages.h"
+#include "gateway/transport/tls_settings.h"
+
+// Everything that threads can say to each other. Messages are moved through bounded queues with
+// one writer and one reader each; a full queue is a counted loss, never a wait.
+
+namespace ringway {
+
+// Control thread to shard. Snapshots replace what the shard had.
+struct PublishNextHops {
+  std::shared_ptr<const NextHopSnapshot> next_hops;
+};
+struct PublishFilter {
+  std::shared_ptr<const FilterRules> rules;
+};
+struct PublishTls {
+  std::shared_ptr<const TlsSettings> tls;
+};
+struct PublishPages {
+  std::shared_ptr<const StaticPages> pages;  // null: none
+};
+struct PublishLogLevel {
+  LogLevel level = LogLevel::Info;
+};
+struct Resolved {  // answers ResolveName
+  Ticket ticket = 0;
+  Resolution resolution;
+};
+struct ListCalls {  // answered by CallList
+  std::uint64_t request = 0;
+  std::uint32_t max = 0;
+};
+struct Drain {};  // no new dialogs; answered by Drained once all flows are closed
+struct Stop {};   // the thread ends, whatever is open
+
+using ToShard = std::variant<std::monostate, PublishNextHops, PublishFilter, PublishTls,
+                             PublishPages, PublishLogLevel, Resolved, ListCalls, Drain, Stop>;
+
+// Shard to control thread.
+struct ResolveName {  // RFC 3263, as far as the URI decides; answered by Resolved
+  Ticket ticket = 0;
+  Transport transport = Transport::Udp;  // meaningful if transport_given
+  bool transport_given = false;
+  bool secure = false;     // sips
+  std::uint16_t port = 0;  // 0: none in the URI
+  std::uint8_t name_size = 0;
+  std::array<char, 255> name_text{};
+  std::string_view name() const { return {name_text.data(), name_size}; }
+};
+struct CallLine {
+  std::string call_id, from, to, state;
+  FlowId flow;
+  bool media = false;
+  Duration age{};
+};
+struct CallList {
+  std::uint64_t request = 0;
+  std::vector<CallLine> calls;
+};
+struct Drained {};
+struct ShardFailed {  // the thread has ended by itself
+  std::string text;
+};
+
+using FromShard = std::variant<std::monostate, ResolveName, CallList, Drained, ShardFailed>;
+
+// Shard to shard. Bytes travel as a view into a buffer of the sender's pool, which its mailbox
+// holds until the receiver has dealt with the message: a BufferRef never leaves its thread.
+struct HandOver {  // a received message that belongs to the other shard's core
+  Source source;
+  Bytes bytes;
+};
+struct SendOnFlow {  // bytes for a flow that the other shard owns
+  FlowId flow;
+  Ticket ticket = 0;
+  ShardIndex origin = 0;  // who is told by SendFailed
+  Bytes bytes;
+};
+struct CloseRemoteFlow {
+  FlowId flow;
+  std::uint16_t websocket_code = 0;
+};
+struct SendFailed {
+  Ticket ticket = 0;
+  TransportFailure failure = TransportFailure::None;
+};
+
+using BetweenShards = std::variant<std::monostate, HandOver, SendOnFlow, CloseRemoteFlow,
+                                   SendFailed, Output::Announcement>;
+
+}  // namespace ringway
