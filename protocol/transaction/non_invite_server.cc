@@ -5,10 +5,7 @@ namespace ringway::transaction {
 using Kind = Action::Kind;
 
 Actions NonInviteServer::start(const Timers& timers, Reliability) {
-  Actions actions;
-  const Duration delay = late_trying(timers);
-  if (delay > Duration::zero()) actions.add(Kind::ArmRetransmit, delay);
-  return actions.add(Kind::ToUser);
+  return Actions{}.add(Kind::ArmRetransmit, late_trying(timers)).add(Kind::ToUser);
 }
 
 Actions NonInviteServer::receive(Event event, const Timers& timers, Reliability reliability) {

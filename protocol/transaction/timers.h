@@ -12,7 +12,7 @@ namespace ringway::transaction {
 
 enum class Reliability : std::uint8_t { Unreliable, Reliable };
 
-// Invariant: 0 < t1 <= t2.
+// Invariant: 0 < t1 < t2, 0 < t4.
 struct Timers {
   Duration t1 = 500ms;  // RFC 3261 17.1.1.1: round-trip time estimate
   Duration t2 = 4s;     // RFC 3261 17.1.2.2: ceiling of the interval of non-INVITE and responses
