@@ -18,7 +18,7 @@ class EditList {
   // Puts text at offset, before the byte that stands there. Several insertions at one offset come
   // out in the order in which they were made.
   void insert(std::uint16_t offset, std::string_view text);
-  // Replaces [begin, end) with text.
+  // Replaces [begin, end) with text. Text inserted at begin comes out in front of it.
   void replace(std::uint16_t begin, std::uint16_t end, std::string_view text);
   void replace(Slice slice, std::string_view text) {
     replace(slice.offset, static_cast<std::uint16_t>(slice.offset + slice.size), text);
@@ -34,17 +34,19 @@ class EditList {
   bool overflowed() const { return overflowed_; }
   std::size_t count() const { return count_; }
 
-  // Writes message with the changes into out. Two replacements must not overlap (CHECKed by the
-  // writer as overflow: nothing valid is written). Cost: one pass, no allocation.
-  // Returns false if the list or out overflowed or replacements overlap.
+  // Writes message with the changes into out. Two replacements must not overlap and
+  // no insertion may lie inside one (false then: nothing valid is written). Cost: one pass, no
+  // allocation. Returns false if the list or out overflowed or replacements overlap.
   [[nodiscard]] bool write(const MessageView& message, Writer& out) const;
 
  private:
-  struct Edit {
+  struct Edit {  // without constructors, so that an empty list costs nothing
+    const char* text;
+    std::size_t text_size;
     std::uint16_t begin, end;
-    std::uint16_t order;
-    std::string_view text;
   };
+  static bool before(const Edit& a, const Edit& b);
+
   std::array<Edit, kEditsMax> edits_;
   std::size_t count_ = 0;
   bool overflowed_ = false;

@@ -41,6 +41,7 @@ class ListCursor {
  private:
   std::string_view rest_;
   bool first_ = true;
+  bool comma_ = false;  // the last element taken ended with a comma
   bool bad_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "protocol/base/bytes.h"
 
@@ -22,5 +23,12 @@ LineScan scan_lines(Bytes text, std::uint16_t* line_ends, std::size_t capacity);
 
 // The same without vector instructions, for the differential test.
 LineScan scan_lines_scalar(Bytes text, std::uint16_t* line_ends, std::size_t capacity);
+
+// The same with what every processor of the architecture has (SSE2), for the differential test.
+LineScan scan_lines_baseline(Bytes text, std::uint16_t* line_ends, std::size_t capacity);
+
+// Offset behind the first empty line whose preceding LF stands at or after from; npos if there is
+// none. It agrees with scan_lines about which line is empty.
+std::size_t find_head_end(std::string_view text, std::size_t from);
 
 }  // namespace ringway::sip

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "protocol/base/bytes.h"
 
@@ -36,6 +37,8 @@ class StreamFramer {
   Frame next(Bytes pending);
 
  private:
+  Frame keepalive(std::string_view text) const;
+
   Keepalive keepalive_;
   std::size_t scanned_ = 0;       // bytes of pending known to hold no end of the header section
   std::size_t message_size_ = 0;  // set once the header section is complete

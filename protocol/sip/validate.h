@@ -22,7 +22,8 @@ struct Verdict {
 };
 
 // What the check reads anyway and a proxy needs next, so that nothing is parsed twice. Views into
-// the message's text. Meaningful only if the verdict is ok.
+// the message's text. If the verdict is not ok only via may be used, for the answer: its text is
+// empty if the top Via could not be read, and the answer goes to where the request came from.
 struct Essentials {
   Via via;  // the top one
   CSeq cseq;

@@ -1,0 +1,25 @@
+#include "protocol/sip/message.h"
+
+namespace ringway::sip {
+
+const Header* MessageView::find(HeaderName name) const {
+  const std::uint8_t first = first_[static_cast<std::size_t>(name)];
+  return first == 0 ? nullptr : &headers_[first - 1U];
+}
+
+const Header* MessageView::next(const Header* header) const {
+  if (!repeats(header->name)) return nullptr;
+  const Header* const end = headers_.data() + header_count_;
+  for (const Header* other = header + 1; other != end; ++other) {
+    if (other->name == header->name) return other;
+  }
+  return nullptr;
+}
+
+std::uint16_t MessageView::count(HeaderName name) const {
+  std::uint16_t count = 0;
+  for (const Header* header = find(name); header; header = next(header)) ++count;
+  return count;
+}
+
+}  // namespace ringway::sip

@@ -1,0 +1,206 @@
+#include "protocol/sip/scan.h"
+
+#include <bit>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace ringway::sip {
+namespace {
+
+// What one block of up to 64 bytes holds, bit i for byte i.
+struct Masks {
+  std::uint64_t lf = 0;
+  std::uint64_t cr = 0;
+  std::uint64_t control = 0;  // below 0x20, without HTAB, CR and LF
+};
+
+// Gathers line ends from blocks. Everything that decides the result is here, so that the vector
+// and the scalar scan differ in how they make masks and in nothing else.
+class Collector {
+ public:
+  Collector(const std::uint8_t* text, std::uint16_t* line_ends, std::size_t capacity)
+      : text_(text), line_ends_(line_ends), capacity_(capacity) {}
+
+  // The block at base, behind all earlier ones. False: the scan is over.
+  bool add(std::size_t base, const Masks& masks) {
+    const std::uint64_t irregular = masks.lf ^ (masks.cr << 1 | carry_);
+    carry_ = masks.cr >> 63;
+    if (masks.lf == 0) {
+      pending_irregular_ |= irregular;
+      pending_control_ |= masks.control;
+      return true;
+    }
+    std::uint64_t lf = masks.lf;
+    std::uint64_t last = 0;
+    while (lf != 0 && !over_) {
+      last = lf & -lf;
+      take_line_end(base + static_cast<std::size_t>(std::countr_zero(lf)));
+      lf &= lf - 1;
+    }
+    const std::uint64_t reported = last | (last - 1);
+    out_.regular &= (pending_irregular_ | (irregular & reported)) == 0;
+    out_.controls |= (pending_control_ | (masks.control & reported)) != 0;
+    pending_irregular_ = irregular & ~reported;
+    pending_control_ = masks.control & ~reported;
+    return !over_;
+  }
+
+  LineScan result() const { return out_; }
+
+ private:
+  void take_line_end(std::size_t offset) {
+    line_ends_[out_.count++] = static_cast<std::uint16_t>(offset);
+    const bool empty =
+        offset == line_begin_ || (offset == line_begin_ + 1 && text_[line_begin_] == '\r');
+    line_begin_ = offset + 1;
+    out_.complete = empty;
+    over_ = empty || out_.count == capacity_;
+  }
+
+  const std::uint8_t* text_;
+  std::uint16_t* line_ends_;
+  std::size_t capacity_;
+  std::size_t line_begin_ = 0;
+  std::uint64_t carry_ = 0;  // the last byte of the block before was a CR
+  // Seen behind the last line end; they count once a line end follows.
+  std::uint64_t pending_irregular_ = 0;
+  std::uint64_t pending_control_ = 0;
+  bool over_ = false;
+  LineScan out_;
+};
+
+constexpr std::size_t kBlock = 64;
+
+Masks masks_scalar(const std::uint8_t* block, std::size_t size) {
+  Masks out;
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::uint8_t c = block[i];
+    if (c >= 0x20) continue;
+    const std::uint64_t bit = std::uint64_t{1} << i;
+    if (c == '\n') {
+      out.lf |= bit;
+    } else if (c == '\r') {
+      out.cr |= bit;
+    } else if (c != '\t') {
+      out.control |= bit;
+    }
+  }
+  return out;
+}
+
+// The bytes behind the last whole block, which no vector may be loaded from.
+LineScan finish(Collector& collector, Bytes text, std::size_t at) {
+  if (at < text.size()) collector.add(at, masks_scalar(text.data() + at, text.size() - at));
+  return collector.result();
+}
+
+#if defined(__x86_64__)
+
+// One vector compare against the highest control character tells most blocks without a line end
+// from the rest.
+__attribute__((target("avx2"))) inline Masks masks_avx2(const std::uint8_t* block) {
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 32));
+  const auto bits = [](__m256i a, __m256i b) __attribute__((target("avx2"), always_inline)) {
+    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm256_movemask_epi8(a))) |
+           static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm256_movemask_epi8(b))) << 32;
+  };
+  const __m256i top = _mm256_set1_epi8(0x1f);
+  const std::uint64_t all = bits(_mm256_cmpeq_epi8(_mm256_min_epu8(low, top), low),
+                                 _mm256_cmpeq_epi8(_mm256_min_epu8(high, top), high));
+  if (all == 0) return {};
+  const __m256i lf = _mm256_set1_epi8('\n');
+  const __m256i cr = _mm256_set1_epi8('\r');
+  const __m256i tab = _mm256_set1_epi8('\t');
+  Masks out;
+  out.lf = bits(_mm256_cmpeq_epi8(low, lf), _mm256_cmpeq_epi8(high, lf));
+  out.cr = bits(_mm256_cmpeq_epi8(low, cr), _mm256_cmpeq_epi8(high, cr));
+  const std::uint64_t tabs = bits(_mm256_cmpeq_epi8(low, tab), _mm256_cmpeq_epi8(high, tab));
+  out.control = all & ~(out.lf | out.cr | tabs);
+  return out;
+}
+
+__attribute__((target("avx2"))) LineScan scan_avx2(Bytes text, std::uint16_t* line_ends,
+                                                   std::size_t capacity) {
+  Collector collector(text.data(), line_ends, capacity);
+  std::size_t at = 0;
+  for (; text.size() - at >= kBlock; at += kBlock) {
+    if (!collector.add(at, masks_avx2(text.data() + at))) return collector.result();
+  }
+  return finish(collector, text, at);
+}
+
+inline Masks masks_sse2(const std::uint8_t* block) {
+  Masks out;
+  const __m128i top = _mm_set1_epi8(0x1f);
+  for (unsigned part = 0; part < 4; ++part) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * part));
+    const auto bits = [part](__m128i equal) {
+      return std::uint64_t{static_cast<std::uint32_t>(_mm_movemask_epi8(equal))} << (16 * part);
+    };
+    const std::uint64_t all = bits(_mm_cmpeq_epi8(_mm_min_epu8(bytes, top), bytes));
+    const std::uint64_t lf = bits(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n')));
+    const std::uint64_t cr = bits(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r')));
+    const std::uint64_t tabs = bits(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')));
+    out.lf |= lf;
+    out.cr |= cr;
+    out.control |= all & ~(lf | cr | tabs);
+  }
+  return out;
+}
+
+LineScan scan_sse2(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
+  Collector collector(text.data(), line_ends, capacity);
+  std::size_t at = 0;
+  for (; text.size() - at >= kBlock; at += kBlock) {
+    if (!collector.add(at, masks_sse2(text.data() + at))) return collector.result();
+  }
+  return finish(collector, text, at);
+}
+
+#endif
+
+}  // namespace
+
+LineScan scan_lines(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
+  if (capacity == 0) return {};
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) return scan_avx2(text, line_ends, capacity);
+  return scan_sse2(text, line_ends, capacity);
+#else
+  return scan_lines_scalar(text, line_ends, capacity);
+#endif
+}
+
+LineScan scan_lines_baseline(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
+#if defined(__x86_64__)
+  if (capacity == 0) return {};
+  return scan_sse2(text, line_ends, capacity);
+#else
+  return scan_lines_scalar(text, line_ends, capacity);
+#endif
+}
+
+LineScan scan_lines_scalar(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
+  if (capacity == 0) return {};
+  Collector collector(text.data(), line_ends, capacity);
+  for (std::size_t at = 0; at < text.size(); at += kBlock) {
+    const std::size_t size = text.size() - at < kBlock ? text.size() - at : kBlock;
+    if (!collector.add(at, masks_scalar(text.data() + at, size))) break;
+  }
+  return collector.result();
+}
+
+std::size_t find_head_end(std::string_view text, std::size_t from) {
+  for (std::size_t lf = text.find('\n', from); lf != text.npos; lf = text.find('\n', lf + 1)) {
+    std::size_t next = lf + 1;
+    if (next < text.size() && text[next] == '\r') ++next;
+    if (next < text.size() && text[next] == '\n') return next + 1;
+  }
+  return text.npos;
+}
+
+}  // namespace ringway::sip
