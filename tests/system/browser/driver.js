@@ -1,0 +1,82 @@
+// Drives Chromium for the Python side: JSON lines in, JSON lines out.
+//   in:  {"id": 1, "page": "a", "command": "open" | "close" | <phone command>, "options": {...}}
+//   out: {"id": 1, "result": ...} | {"id": 1, "error": "..."} | {"page": "a", "event": {...}}
+
+import readline from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const settings = JSON.parse(process.argv[2] ?? '{}');
+
+const bundle = await build({
+  entryPoints: [path.join(here, 'page.js')],
+  bundle: true, write: false, format: 'iife', platform: 'browser', define: { global: 'window' },
+  logLevel: 'error',
+});
+const script = bundle.outputFiles[0].text;
+
+const browser = await chromium.launch({
+  executablePath: settings.executable ?? '/usr/bin/chromium',
+  headless: false, // --headless=new below is the real browser without a window
+  args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', '--allow-loopback-in-peer-connection',
+    '--ignore-certificate-errors', '--autoplay-policy=no-user-gesture-required',
+    '--disable-dev-shm-usage', ...(settings.args ?? [])],
+});
+const pages = new Map();
+
+const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+async function open(name) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  const page = await context.newPage();
+  pages.set(name, page);
+  // The page comes from nowhere: localhost is a secure context and no server is needed.
+  await page.route('http://localhost/**', (route) => route.fulfill({
+    contentType: 'text/html', body: '<!doctype html><meta charset=utf-8><title>phone</title><body>',
+  }));
+  await page.exposeFunction('report', (event) => say({ page: name, event }));
+  await page.addInitScript(() => {
+    window.sockets = [];
+    const Plain = window.WebSocket;
+    window.WebSocket = class extends Plain {
+      constructor(...arguments_) { super(...arguments_); window.sockets.push(this); }
+    };
+  });
+  page.on('pageerror', (error) => say({ page: name, event: { type: 'pageerror', text: String(error) } }));
+  page.on('console', (message) => {
+    if (message.type() === 'error') say({ page: name, event: { type: 'console', text: message.text() } });
+  });
+  await page.goto('http://localhost/phone');
+  await page.addScriptTag({ content: script });
+}
+
+async function carryOut({ page, command, options }) {
+  if (command === 'open') return open(page);
+  if (command === 'close') {
+    // As a closed tab: nothing is said to anyone.
+    await pages.get(page).context().close();
+    return null;
+  }
+  return pages.get(page).evaluate(
+    ([name, details]) => window.phone(name, details), [command, options ?? {}]);
+}
+
+say({ ready: true });
+const lines = readline.createInterface({ input: process.stdin });
+lines.on('line', async (line) => {
+  const order = JSON.parse(line);
+  try {
+    say({ id: order.id, result: (await carryOut(order)) ?? null });
+  } catch (error) {
+    say({ id: order.id, error: String(error) });
+  }
+});
+lines.on('close', async () => {
+  await browser.close();
+  process.exit(0);
+});

@@ -1,0 +1,53 @@
+"""Free ports from the kernel, held until the program that gets them is about to start."""
+
+import socket
+
+
+def _try(ip, port, kinds):
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    held = []
+    try:
+        for kind in kinds:
+            one = socket.socket(family, kind)
+            held.append(one)
+            if kind == socket.SOCK_STREAM:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind((ip, port))
+            port = one.getsockname()[1]
+        return held, port
+    except OSError:
+        for one in held:
+            one.close()
+        return None, 0
+
+
+class Reservation:
+    """Port numbers that are free for UDP and TCP alike on the given addresses."""
+
+    def __init__(self):
+        self.held = []
+
+    def port(self, ip="127.0.0.1"):
+        for _ in range(100):
+            held, port = _try(ip, 0, (socket.SOCK_STREAM, socket.SOCK_DGRAM))
+            if held:
+                self.held += held
+                return port
+        raise AssertionError("no free port")
+
+    def release(self):
+        for one in self.held:
+            one.close()
+        self.held = []
+
+
+def range_of(size, low=12000, high=30000):
+    """A range of even start for media, held by a lock socket at its last number: (lock, first, last)."""
+    for first in range(low, high, size):
+        lock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            lock.bind(("127.0.0.1", first + size - 1))
+            return lock, first, first + size - 2
+        except OSError:
+            lock.close()
+    raise AssertionError("no free range of ports")
