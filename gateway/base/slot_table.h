@@ -17,9 +17,9 @@ struct SlotId {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
 
-  explicit operator bool() const { return generation != 0; }
-  std::uint64_t packed() const { return (std::uint64_t{slot} << 32) | generation; }
-  static SlotId unpack(std::uint64_t value) {
+  constexpr explicit operator bool() const { return generation != 0; }
+  constexpr std::uint64_t packed() const { return (std::uint64_t{slot} << 32) | generation; }
+  static constexpr SlotId unpack(std::uint64_t value) {
     return {static_cast<std::uint32_t>(value >> 32) & 0xff'ffff, static_cast<std::uint32_t>(value)};
   }
   friend bool operator==(const SlotId&, const SlotId&) = default;
@@ -76,9 +76,7 @@ class SlotTable {
   const T* find(SlotId id) const { return const_cast<SlotTable*>(this)->find(id); }
 
   // The entry at slot whatever its generation, or nullptr.
-  T* at(std::uint32_t slot) {
-    return slot < carved_ && places_[slot].live ? value(slot) : nullptr;
-  }
+  T* at(std::uint32_t slot) { return slot < carved_ && places_[slot].live ? value(slot) : nullptr; }
   SlotId id_at(std::uint32_t slot) const { return {slot, places_[slot].generation}; }
 
   // Precondition: find(id).

@@ -79,6 +79,8 @@ struct NextHopConfig {
 struct MediaConfig {
   std::vector<Endpoint> relays;  // rtpengine's listen-tcp-ng; empty: SDP passes untouched
   Duration request_timeout = 1s;
+  std::string access_interface;   // rtpengine's name for its side towards user agents; or empty
+  std::string network_interface;  // and towards next hops
   bool slim = true;  // drop from SDP what a plain phone has no use for
 };
 

@@ -165,7 +165,8 @@ std::optional<FlowToken> read_flow_token(std::string_view text, const tls::Mac& 
 
 std::uint64_t user_agent_hash(const tls::Mac& mac, std::string_view aor,
                               std::string_view instance) {
-  const tls::MacTag tag = mac.sign({as_bytes("ua"), as_bytes(aor), as_bytes(" "), as_bytes(instance)});
+  const tls::MacTag tag =
+      mac.sign({as_bytes("ua"), as_bytes(aor), as_bytes(" "), as_bytes(instance)});
   const std::uint64_t hash = read_u64(tag);
   return hash == 0 ? 1 : hash;
 }

@@ -23,15 +23,15 @@ struct FlowToken {
     Contact,  // alias in a Contact, for a registrar without Path
   };
   Kind kind = Kind::Network;
-  bool paired = false;           // a second value of ours stands beside it (RFC 5658)
-  bool media = false;            // SDP of this dialog passes a media relay
-  bool outbound = false;         // the flow asked for RFC 5626
-  std::uint32_t leg = 0;         // tells two passes of one Call-ID apart; 0: no call record
-  std::uint32_t epoch = 0;       // of the process that wrote it: its flow ids mean nothing later
-  FlowId flow;                   // streams
+  bool paired = false;      // a second value of ours stands beside it (RFC 5658)
+  bool media = false;       // SDP of this dialog passes a media relay
+  bool outbound = false;    // the flow asked for RFC 5626
+  std::uint32_t leg = 0;    // tells two passes of one Call-ID apart; 0: no call record
+  std::uint32_t epoch = 0;  // of the process that wrote it: its flow ids mean nothing later
+  FlowId flow;              // streams
   ListenerIndex listener = kNoListener;
   std::optional<Endpoint> remote;  // UDP: where the user agent sent from
-  std::uint64_t user_agent = 0;  // keyed hash of AOR and instance; 0: not registered
+  std::uint64_t user_agent = 0;    // keyed hash of AOR and instance; 0: not registered
 };
 
 // Longest token, as text.
