@@ -76,6 +76,7 @@ class SlotTable {
   const T* find(SlotId id) const { return const_cast<SlotTable*>(this)->find(id); }
 
   // The entry at slot whatever its generation, or nullptr.
+  const T* at(std::uint32_t slot) const { return const_cast<SlotTable*>(this)->at(slot); }
   T* at(std::uint32_t slot) { return slot < carved_ && places_[slot].live ? value(slot) : nullptr; }
   SlotId id_at(std::uint32_t slot) const { return {slot, places_[slot].generation}; }
 

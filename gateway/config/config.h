@@ -31,6 +31,7 @@ enum class RecordRouteSecure : std::uint8_t { Name, Sips, TransportTls };
 
 struct ListenConfig {
   std::string name;  // for logs and send_from; default "<transport>-<n>"
+  std::string twin_of;  // the TCP twin of a UDP listener: that one's name
   Side side = Side::Access;
   Transport transport = Transport::Udp;
   Endpoint address;                  // port 0: the kernel chooses, printed at start
@@ -81,7 +82,7 @@ struct MediaConfig {
   Duration request_timeout = 1s;
   std::string access_interface;   // rtpengine's name for its side towards user agents; or empty
   std::string network_interface;  // and towards next hops
-  bool slim = true;  // drop from SDP what a plain phone has no use for
+  bool slim = true;               // drop from SDP what a plain phone has no use for
 };
 
 struct AdminConfig {

@@ -41,7 +41,7 @@ class ProxyCore {
     std::vector<ListenerInfo> listeners;  // same order on every shard
     tls::Mac& mac;                        // signs tokens; the same key on all shards
     std::uint64_t seed = 0;               // for tags, branches and nonces; differs by shard
-    std::uint32_t epoch = 0;  // random at each start, the same on all shards
+    std::uint32_t epoch = 0;              // random at each start, the same on all shards
     BufferPool& buffers;
     Counters& counters;
     Log& log;

@@ -1,7 +1,5 @@
 #include "gateway/transaction/layer.h"
 
-#include <sys/mman.h>
-
 #include <bit>
 
 namespace ringway {
@@ -36,18 +34,9 @@ TransactionLayer::TransactionLayer(const Config& config, ShardIndex shard, Timer
       counters_(counters),
       random_(random),
       servers_(config.limits.transactions),
-      clients_(config.limits.client_transactions) {
-  const std::size_t count = std::bit_ceil(std::size_t{config.limits.transactions} * 2);
-  void* memory = mmap(nullptr, count * sizeof(std::uint32_t), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  CHECK(memory != MAP_FAILED);
-  buckets_ = {static_cast<std::uint32_t*>(memory), count};
-  bucket_mask_ = count - 1;
-}
-
-TransactionLayer::~TransactionLayer() {
-  munmap(buckets_.data(), buckets_.size_bytes());
-}
+      clients_(config.limits.client_transactions),
+      buckets_(std::bit_ceil(std::size_t{config.limits.transactions} * 2)),
+      bucket_mask_(buckets_.size() - 1) {}
 
 template <typename Machine, typename Event>
 Actions TransactionLayer::step(Machine& machine, Event event, Reliability reliability,

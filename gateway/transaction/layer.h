@@ -8,6 +8,7 @@
 #include "gateway/base/counters.h"
 #include "gateway/base/outbox.h"
 #include "gateway/base/random.h"
+#include "gateway/base/reserved_array.h"
 #include "gateway/base/slot_table.h"
 #include "gateway/base/timer_wheel.h"
 #include "gateway/config/config.h"
@@ -96,6 +97,8 @@ class TransactionLayer {
   // All outlive the layer.
   TransactionLayer(const Config& config, ShardIndex shard, TimerWheel& wheel, BufferPool& buffers,
                    Counters& counters, Random& random);
+  TransactionLayer(const TransactionLayer&) = delete;
+  TransactionLayer& operator=(const TransactionLayer&) = delete;
 
   // Server side.
   SlotId find_server(const transaction::TransactionKey& key);
@@ -162,16 +165,11 @@ class TransactionLayer {
   Random& random_;
   SlotTable<ServerTransaction> servers_;
   SlotTable<ClientTransaction> clients_;
-  std::span<std::uint32_t> buckets_;  // slot + 1 of the first of each chain; 0: none
+  ReservedArray<std::uint32_t> buckets_;  // slot + 1 of the first of each chain; 0: none
   std::uint64_t bucket_mask_;
   // Finished server transactions, oldest first, so that room can be made.
   std::uint32_t oldest_finished_ = 0, newest_finished_ = 0;  // slot + 1
   std::uint32_t finished_count_ = 0;
-
- public:
-  ~TransactionLayer();
-  TransactionLayer(const TransactionLayer&) = delete;
-  TransactionLayer& operator=(const TransactionLayer&) = delete;
 };
 
 }  // namespace ringway

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "gateway/base/counters.h"
+#include "gateway/base/outbox.h"
+#include "gateway/base/reserved_array.h"
+#include "gateway/base/slot_table.h"
+#include "gateway/base/timer_wheel.h"
+#include "protocol/base/keyed_hash.h"
+#include "protocol/base/time.h"
+
+namespace ringway {
+
+// One user agent as its REGISTERs showed it. A user agent is an AOR with an instance (or, without
+// one, with its Contact); a socket is only where it is right now.
+struct UserAgent {
+  std::uint64_t hash = 0;  // user_agent_hash()
+  std::uint64_t aor_hash = 0;
+  std::uint64_t contact_hash = 0;
+  Source source;       // newest flow, or UDP address
+  bool away = false;   // its flow ended; it may come back until the grace is over
+  bool alias = false;  // registered with a Contact that points at us
+  Instant away_since{};
+  Instant expires{};
+  TimerWheel::Handle timer = 0;                           // end of the grace, or of the binding
+  std::uint32_t next_in_bucket = 0, next_by_contact = 0;  // slot + 1
+  std::uint32_t next_of_flow = 0, previous_of_flow = 0;   // slot + 1; on the flow's own shard
+  SlotId first_call;     // calls whose access side this is, on this shard
+  SlotId first_waiting;  // requests that wait for its return, on this shard
+};
+
+// Which user agent is where: AOR and instance to newest flow. Every shard has the whole table;
+// changes are announced, so that a lookup never leaves the shard.
+class BindingTable {
+ public:
+  BindingTable(std::uint32_t capacity, const HashKey& key, Counters& counters);
+  BindingTable(const BindingTable&) = delete;
+  BindingTable& operator=(const BindingTable&) = delete;
+
+  SlotId find(std::uint64_t hash) const;
+  SlotId find_contact(std::uint64_t contact_hash) const;
+  UserAgent* get(SlotId id) { return table_.find(id); }
+
+  // The entry of that user agent, new if need be; empty if the table is full.
+  SlotId take(std::uint64_t hash);
+  void set_contact(SlotId id, std::uint64_t contact_hash);
+  // Precondition: its timer is cancelled, nothing hangs on it.
+  void release(SlotId id);
+
+  std::uint64_t hash_text(std::string_view text) const { return keyed_hash(key_, text); }
+  SlotId id_at(std::uint32_t slot) const { return table_.id_at(slot); }
+
+ private:
+  void unlink_contact(SlotId id, UserAgent& agent);
+
+  SlotTable<UserAgent> table_;
+  HashKey key_;
+  Counters& counters_;
+  ReservedArray<std::uint32_t> buckets_, contact_buckets_;  // slot + 1; 0: none
+};
+
+}  // namespace ringway

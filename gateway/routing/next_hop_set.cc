@@ -1,0 +1,227 @@
+#include "gateway/routing/next_hop_set.h"
+
+#include <algorithm>
+
+#include "gateway/config/listener_info.h"
+#include "protocol/base/ascii.h"
+
+namespace ringway {
+namespace {
+
+constexpr std::uint8_t kFailuresUntilDown = 2;
+constexpr Duration kDownFor = 30s;
+constexpr Duration kTcpRefusedFor = 300s;
+
+bool names_domain(const NextHopConfig& next_hop, std::string_view domain) {
+  return std::ranges::any_of(next_hop.domains, [&](const std::string& own) {
+    return ascii::equal_ignoring_case(own, domain);
+  });
+}
+
+}  // namespace
+
+NextHopSet::NextHopSet(const Config& config, const std::vector<ListenerInfo>& listeners,
+                       Counters& counters, Log& log, Random& random)
+    : config_(config),
+      listeners_(listeners),
+      counters_(counters),
+      log_(log),
+      random_(random),
+      snapshot_(std::make_shared<NextHopSnapshot>()) {}
+
+ListenerIndex NextHopSet::listener_for(Transport transport, Family family,
+                                       std::uint16_t next_hop) const {
+  const std::string_view wanted =
+      next_hop < config_.next_hops.size() ? config_.next_hops[next_hop].send_from : "";
+  ListenerIndex fallback = kNoListener;
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    const ListenerInfo& listener = listeners_[i];
+    const ListenConfig& config = listener.config;
+    if (config.transport != transport || listener.local.family() != family) continue;
+    const auto index = static_cast<ListenerIndex>(i);
+    if (!wanted.empty()) {
+      if (config.name == wanted || config.twin_of == wanted) return index;
+      continue;
+    }
+    if (config.side == Side::Network) return index;
+    if (fallback == kNoListener) fallback = index;
+  }
+  return fallback;
+}
+
+NextHopSet::Outcome NextHopSet::select_next_hop(std::uint16_t next_hop, Instant now,
+                                                TargetList& out) {
+  if (next_hop >= snapshot_->next_hops.size()) return Outcome::NotResolved;
+  const Resolution& resolution = snapshot_->next_hops[next_hop];
+  if (resolution.targets.empty()) return Outcome::NotResolved;
+  bool any_up = false, any_listener = false;
+  for (const ResolvedTarget& resolved : resolution.targets) {
+    const ListenerIndex listener =
+        listener_for(resolved.transport, resolved.endpoint.family(), next_hop);
+    if (listener == kNoListener) continue;
+    any_listener = true;
+    if (!is_up(resolved.endpoint, resolved.transport, now)) continue;
+    any_up = true;
+    Target target;
+    target.transport = resolved.transport;
+    target.remote = resolved.endpoint;
+    target.listener = listener;
+    target.next_hop = next_hop;
+    out.add(std::move(target));
+  }
+  if (any_up) return Outcome::Found;
+  return any_listener ? Outcome::AllDown : Outcome::NoListener;
+}
+
+NextHopSet::Outcome NextHopSet::select(std::string_view domain, bool explicit_only, Instant now,
+                                       TargetList& out) {
+  struct Candidate {
+    std::uint16_t next_hop, priority;
+    std::uint64_t draw;  // larger first: weight decides how large it tends to be
+  };
+  std::array<Candidate, 32> candidates;
+  std::size_t count = 0;
+  bool by_domain = false;
+  for (const NextHopConfig& next_hop : config_.next_hops)
+    by_domain |= names_domain(next_hop, domain);
+  if (!by_domain && explicit_only) return Outcome::NoRoute;
+  for (std::size_t i = 0; i < config_.next_hops.size() && count < candidates.size(); ++i) {
+    const NextHopConfig& next_hop = config_.next_hops[i];
+    if (by_domain ? !names_domain(next_hop, domain) : !next_hop.domains.empty()) continue;
+    candidates[count++] = {static_cast<std::uint16_t>(i), next_hop.priority, next_hop.weight};
+  }
+  if (count == 0) return Outcome::NoRoute;
+  if (count > 1) {
+    // RFC 2782 in short: draw within a priority, each in proportion to its weight.
+    const auto begin = candidates.begin(), end = begin + static_cast<std::ptrdiff_t>(count);
+    std::stable_sort(
+        begin, end, [](const Candidate& a, const Candidate& b) { return a.priority < b.priority; });
+    for (auto first = begin; first != end; ++first) {
+      const auto last = std::find_if(first, end, [&](const Candidate& candidate) {
+        return candidate.priority != first->priority;
+      });
+      std::uint64_t sum = 0;
+      for (auto it = first; it != last; ++it) sum += it->draw;
+      if (sum == 0) continue;
+      std::uint64_t drawn = random_.below(sum);
+      for (auto it = first; it != last; ++it) {
+        if (drawn < it->draw) {
+          std::rotate(first, it, it + 1);
+          break;
+        }
+        drawn -= it->draw;
+      }
+    }
+  }
+  Outcome worst = Outcome::NotResolved;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Outcome outcome = select_next_hop(candidates[i].next_hop, now, out);
+    if (outcome != Outcome::Found && i == 0) worst = outcome;
+  }
+  return out.count != 0 ? Outcome::Found : worst;
+}
+
+std::uint16_t NextHopSet::find_by_uri(const sip::Uri& uri) const {
+  for (std::size_t i = 0; i < config_.next_hops.size(); ++i) {
+    const NextHopConfig& next_hop = config_.next_hops[i];
+    const bool port_fits = uri.port == next_hop.port || (uri.port == 0 && next_hop.port == 5060) ||
+                           (uri.port == 5060 && next_hop.port == 0);
+    if (port_fits && ascii::equal_ignoring_case(next_hop.host, uri.host)) {
+      return static_cast<std::uint16_t>(i);
+    }
+  }
+  return kNone;
+}
+
+std::uint16_t NextHopSet::next_hop_of(const Endpoint& endpoint) const {
+  for (std::size_t i = 0; i < snapshot_->next_hops.size(); ++i) {
+    for (const ResolvedTarget& target : snapshot_->next_hops[i].targets) {
+      if (target.endpoint.address == endpoint.address) return static_cast<std::uint16_t>(i);
+    }
+  }
+  return kNone;
+}
+
+bool NextHopSet::is_next_hop(const Endpoint& source) const {
+  for (const Resolution& resolution : snapshot_->next_hops) {
+    for (const ResolvedTarget& target : resolution.targets) {
+      if (target.endpoint == source) return true;
+    }
+  }
+  return false;
+}
+
+NextHopSet::Health* NextHopSet::health(const Endpoint& endpoint, Transport transport) {
+  for (std::size_t i = 0; i < next_health_ && i < health_.size(); ++i) {
+    Health& entry = health_[i];
+    if (entry.transport == transport && entry.endpoint == endpoint) return &entry;
+  }
+  return nullptr;
+}
+
+NextHopSet::Health& NextHopSet::take_health(const Endpoint& endpoint, Transport transport) {
+  if (Health* entry = health(endpoint, transport)) return *entry;
+  Health& entry = health_[next_health_ % health_.size()];
+  ++next_health_;
+  entry = {};
+  entry.endpoint = endpoint;
+  entry.transport = transport;
+  return entry;
+}
+
+bool NextHopSet::is_up(const Endpoint& endpoint, Transport transport, Instant now) const {
+  if (next_health_ == 0) return true;
+  const Health* entry = health(endpoint, transport);
+  return !entry || entry->down_until <= now;
+}
+
+void NextHopSet::failed(const Target& target, Instant now) {
+  if (target.to_access || target.next_hop == kNone) return;
+  Health& entry = take_health(target.remote, target.transport);
+  if (entry.failures < 255) ++entry.failures;
+  if (entry.failures < kFailuresUntilDown) return;
+  if (entry.down_until <= now) {
+    std::uint8_t memory[kEndpointTextMax];
+    Writer text(memory);
+    write_endpoint(target.remote, text);
+    log_.warning("next_hop_down", {{"next_hop", config_.next_hops[target.next_hop].name},
+                                   {"address", text.written_text()},
+                                   {"transport", to_text(target.transport)}});
+    counters_.next_hop_down.add();
+  }
+  entry.down_until = now + kDownFor;
+}
+
+void NextHopSet::succeeded(const Target& target) {
+  if (next_health_ == 0 || target.next_hop == kNone) return;
+  Health* entry = health(target.remote, target.transport);
+  if (!entry || entry->failures == 0) return;
+  if (entry->failures >= kFailuresUntilDown) {
+    std::uint8_t memory[kEndpointTextMax];
+    Writer text(memory);
+    write_endpoint(target.remote, text);
+    log_.info("next_hop_up", {{"next_hop", config_.next_hops[target.next_hop].name},
+                              {"address", text.written_text()},
+                              {"transport", to_text(target.transport)}});
+    counters_.next_hop_down.subtract();
+  }
+  entry->failures = 0;
+  entry->down_until = {};
+}
+
+void NextHopSet::hold_off(const Target& target, Instant until) {
+  if (target.next_hop == kNone) return;
+  Health& entry = take_health(target.remote, target.transport);
+  entry.down_until = std::max(entry.down_until, until);
+}
+
+void NextHopSet::tcp_refused(const Endpoint& endpoint, Instant now) {
+  take_health(endpoint, Transport::Udp).no_tcp_until = now + kTcpRefusedFor;
+}
+
+bool NextHopSet::is_tcp_refused(const Endpoint& endpoint, Instant now) const {
+  const Health* entry = next_health_ == 0 ? nullptr : health(endpoint, Transport::Udp);
+  return entry && entry->no_tcp_until > now;
+}
+
+}  // namespace ringway

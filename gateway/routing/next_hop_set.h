@@ -1,0 +1,99 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "gateway/base/counters.h"
+#include "gateway/base/log.h"
+#include "gateway/base/random.h"
+#include "gateway/config/config.h"
+#include "gateway/routing/next_hops.h"
+#include "gateway/routing/target.h"
+#include "protocol/base/time.h"
+#include "protocol/sip/uri.h"
+
+namespace ringway {
+
+struct ListenerInfo;
+
+// Up to eight places to try, in order.
+struct TargetList {
+  static constexpr std::size_t kTargetsMax = 8;
+  std::array<Target, kTargetsMax> targets;
+  std::size_t count = 0;
+  void add(Target target) {
+    if (count < kTargetsMax) targets[count++] = std::move(target);
+  }
+};
+
+// The configured next hops: which one a domain goes to, in which order their addresses are tried
+// (priority, weight, health; RFC 3263), and which listener sends.
+class NextHopSet {
+ public:
+  static constexpr std::uint16_t kNone = 0xffff;
+
+  NextHopSet(const Config& config, const std::vector<ListenerInfo>& listeners, Counters& counters,
+             Log& log, Random& random);
+
+  void publish(std::shared_ptr<const NextHopSnapshot> snapshot) { snapshot_ = std::move(snapshot); }
+
+  enum class Outcome : std::uint8_t {
+    Found,
+    NoRoute,      // no next hop for that domain
+    NotResolved,  // its name has no address now
+    AllDown,      // every address fails
+    NoListener,   // nothing of ours can send there
+  };
+  // Targets for a request to that domain from the access side: next hops that name the domain,
+  // else the default ones. explicit_only: never the default ones.
+  Outcome select(std::string_view domain, bool explicit_only, Instant now, TargetList& out);
+  // The next hop whose own host and port a URI names, or kNone.
+  std::uint16_t find_by_uri(const sip::Uri& uri) const;
+  Outcome select_next_hop(std::uint16_t next_hop, Instant now, TargetList& out);
+  // True if endpoint's address is one of any next hop's.
+  bool is_next_hop(const Endpoint& source) const;
+  // The next hop that has that address, or kNone.
+  std::uint16_t next_hop_of(const Endpoint& endpoint) const;
+
+  // The listener that sends to remote over transport: send_from of the next hop, else the first
+  // of the network side that fits, else the first of any side. kNoListener: none.
+  ListenerIndex listener_for(Transport transport, Family family, std::uint16_t next_hop) const;
+
+  // Health, by address. Failures in a row put it aside; success brings it back.
+  void failed(const Target& target, Instant now);
+  void succeeded(const Target& target);
+  void hold_off(const Target& target, Instant until);  // Retry-After
+  bool is_up(const Endpoint& endpoint, Transport transport, Instant now) const;
+
+  // TCP was refused there for a request that was only large: UDP for a while (RFC 3261 18.1.1).
+  void tcp_refused(const Endpoint& endpoint, Instant now);
+  bool is_tcp_refused(const Endpoint& endpoint, Instant now) const;
+
+ private:
+  struct Health {
+    Endpoint endpoint;
+    Transport transport = Transport::Udp;
+    std::uint8_t failures = 0;
+    Instant down_until{};
+    Instant no_tcp_until{};
+    bool used = false;
+  };
+  Health* health(const Endpoint& endpoint, Transport transport);
+  const Health* health(const Endpoint& endpoint, Transport transport) const {
+    return const_cast<NextHopSet*>(this)->health(endpoint, transport);
+  }
+  Health& take_health(const Endpoint& endpoint, Transport transport);
+
+  const Config& config_;
+  const std::vector<ListenerInfo>& listeners_;
+  Counters& counters_;
+  Log& log_;
+  Random& random_;
+  std::shared_ptr<const NextHopSnapshot> snapshot_;
+  std::array<Health, 256> health_{};  // bounded: the oldest place is used again
+  std::size_t next_health_ = 0;
+};
+
+}  // namespace ringway
