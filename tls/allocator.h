@@ -11,7 +11,7 @@ namespace ringway::tls {
 bool install_allocator();
 
 struct AllocatorStatistics {
-  std::uint64_t live_bytes = 0;  // asked for by OpenSSL and not yet freed, all threads
+  std::uint64_t live_bytes = 0;  // in blocks that OpenSSL holds
   std::uint64_t live_blocks = 0;
   std::uint64_t cached_bytes = 0;  // in free lists, bounded for each thread
   std::uint64_t allocations = 0;   // ever

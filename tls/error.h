@@ -52,8 +52,7 @@ struct Error {
 // How one session ended. No allocation; detail is a text of OpenSSL with static lifetime.
 struct SessionError {
   ErrorCode code = ErrorCode::None;
-  std::uint8_t alert = 0;  // RFC 8446 6: received, if alert_received, else what we sent
-  bool alert_received = false;
+  std::uint8_t alert = 0;   // RFC 8446 6: the fatal alert that we received; 0 if none
   std::string_view detail;  // may be empty
 };
 

@@ -1,0 +1,221 @@
+// Blocks come from malloc in sizes that waste nothing of glibc's chunks, and go back into the free
+// list of the thread that frees them; malloc_usable_size tells the class, so that a block needs no
+// header and any thread may free it.
+//
+// @FIGURES@
+
+#include "tls/allocator.h"
+
+#include <malloc.h>
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <utility>
+
+namespace ringway::tls {
+namespace {
+
+// Small classes hold 24, 40, 56 ... bytes: what a glibc chunk of 32, 48, 64 ... has to offer.
+// Large ones grow by an eighth of a power of two, up to a record buffer with room to spare.
+constexpr std::size_t kSmallClasses = 64;
+constexpr std::size_t kSmallMax = 24 + 16 * (kSmallClasses - 1);
+constexpr std::size_t kLargeMin = 1024;
+constexpr std::size_t kLargeMax = 32 * 1024;
+constexpr std::size_t kLargeClasses = 8 * 5;
+constexpr std::size_t kClasses = kSmallClasses + kLargeClasses;
+static_assert(kSmallMax >= kLargeMin);
+
+constexpr std::size_t kCachedBytesMax = 4 * 1024 * 1024;  // of one thread
+constexpr std::size_t kCachedBytesPerClassMax = 1024 * 1024;
+
+constexpr std::size_t size_of(std::size_t index) {
+  if (index < kSmallClasses) return 24 + 16 * index;
+  const std::size_t step = index - kSmallClasses + 1;  // 1..kLargeClasses
+  const std::size_t base = kLargeMin << ((step - 1) / 8);
+  return base + base / 8 * ((step - 1) % 8 + 1) + 8;
+}
+static_assert(size_of(kClasses - 1) == kLargeMax + 8);
+
+// The smallest class that holds size bytes. Precondition: size <= size_of(kClasses - 1).
+constexpr std::size_t class_for(std::size_t size) {
+  if (size <= kSmallMax) return size <= 24 ? 0 : (size - 24 + 15) / 16;
+  const std::size_t rounded = size - 8;  // the 8 that each class has on top
+  const std::size_t power = std::bit_width(rounded - 1) - 1;
+  const std::size_t eighth = (std::size_t{1} << power) / 8;
+  const std::size_t base = std::size_t{1} << power;
+  const std::size_t step = (rounded - base + eighth - 1) / eighth;  // 1..8
+  return kSmallClasses + (power - 10) * 8 + step - 1;
+}
+static_assert(class_for(kSmallMax + 1) == kSmallClasses);
+static_assert(class_for(size_of(kSmallClasses)) == kSmallClasses);
+static_assert(class_for(size_of(kClasses - 1)) == kClasses - 1);
+static_assert(class_for(size_of(kClasses - 2) + 1) == kClasses - 1);
+
+struct FreeBlock {
+  FreeBlock* next;
+};
+
+// Written by one thread, read by others for statistics.
+using Counter = std::atomic<std::uint64_t>;
+void add(Counter& counter, std::uint64_t amount) {
+  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+struct Cache {
+  std::array<FreeBlock*, kClasses> heads;
+  std::array<std::uint32_t, kClasses> counts;
+  // Differences: a thread may free more than it allocated, and the sum over threads is right.
+  Counter live_bytes;
+  Counter live_blocks;
+  Counter cached_bytes;  // <= kCachedBytesMax
+  Counter allocations;
+  Counter cache_hits;
+  Cache* next;  // in the list of all, under all_mutex
+  enum class Life : std::uint8_t { Unborn, Alive, Gone } life;
+};
+
+// OpenSSL frees its own per-thread state after C++ has destroyed ours, so the cache itself has
+// neither constructor nor destructor; Reaper empties it when the thread ends.
+constinit thread_local Cache cache{};
+
+constinit std::mutex all_mutex;
+constinit Cache* all = nullptr;  // of living threads; under all_mutex
+constinit Cache retired{};       // sums of the others; under all_mutex, or atomically added to
+
+void merge(Cache& into, const Cache& from) {
+  into.live_bytes.fetch_add(from.live_bytes.load(std::memory_order_relaxed));
+  into.live_blocks.fetch_add(from.live_blocks.load(std::memory_order_relaxed));
+  into.allocations.fetch_add(from.allocations.load(std::memory_order_relaxed));
+  into.cache_hits.fetch_add(from.cache_hits.load(std::memory_order_relaxed));
+}
+
+struct Reaper {
+  ~Reaper() {
+    for (FreeBlock*& head : cache.heads) {
+      while (head != nullptr) std::free(std::exchange(head, head->next));
+    }
+    cache.life = Cache::Life::Gone;
+    const std::lock_guard lock(all_mutex);
+    Cache** link = &all;
+    while (*link != &cache) link = &(*link)->next;
+    *link = cache.next;
+    merge(retired, cache);
+  }
+};
+
+// The first use by a thread.
+void be_born() {
+  static thread_local Reaper reaper;
+  static_cast<void>(reaper);
+  cache.life = Cache::Life::Alive;
+  const std::lock_guard lock(all_mutex);
+  cache.next = all;
+  all = &cache;
+}
+
+void count_allocation(void* block) {
+  const std::size_t size = malloc_usable_size(block);
+  if (cache.life == Cache::Life::Alive) {
+    add(cache.live_bytes, size);
+    add(cache.live_blocks, 1);
+    add(cache.allocations, 1);
+    return;
+  }
+  retired.live_bytes.fetch_add(size);
+  retired.live_blocks.fetch_add(1);
+  retired.allocations.fetch_add(1);
+}
+
+void* allocate(std::size_t size, const char*, int) {
+  if (cache.life == Cache::Life::Unborn) be_born();
+  void* block = nullptr;
+  if (size > size_of(kClasses - 1)) {
+    block = std::malloc(size);
+  } else {
+    const std::size_t index = class_for(size);
+    FreeBlock*& head = cache.heads[index];
+    if (head != nullptr) {
+      block = std::exchange(head, head->next);
+      --cache.counts[index];
+      add(cache.cached_bytes, 0 - std::uint64_t{size_of(index)});
+      add(cache.cache_hits, 1);
+    } else {
+      block = std::malloc(size_of(index));
+    }
+  }
+  if (block != nullptr) count_allocation(block);
+  return block;
+}
+
+void release(void* block, const char*, int) {
+  if (block == nullptr) return;
+  if (cache.life == Cache::Life::Unborn) be_born();
+  const std::size_t usable = malloc_usable_size(block);
+  if (cache.life == Cache::Life::Gone) {
+    retired.live_bytes.fetch_sub(usable);
+    retired.live_blocks.fetch_sub(1);
+    std::free(block);
+    return;
+  }
+  add(cache.live_bytes, 0 - std::uint64_t{usable});
+  add(cache.live_blocks, 0 - std::uint64_t{1});
+  if (usable < 2 * size_of(kClasses - 1)) {
+    // The largest class that it can serve: malloc may have given 16 bytes more than asked for.
+    std::size_t index = usable >= size_of(kClasses - 1) ? kClasses - 1 : class_for(usable);
+    if (size_of(index) > usable) --index;
+    const std::size_t size = size_of(index);
+    if (usable - size <= 16 && (cache.counts[index] + 1) * size <= kCachedBytesPerClassMax &&
+        cache.cached_bytes.load(std::memory_order_relaxed) + size <= kCachedBytesMax) {
+      cache.heads[index] = ::new (block) FreeBlock{cache.heads[index]};
+      ++cache.counts[index];
+      add(cache.cached_bytes, size);
+      return;
+    }
+  }
+  std::free(block);
+}
+
+void* reallocate(void* block, std::size_t size, const char* file, int line) {
+  if (block == nullptr) return allocate(size, file, line);
+  if (size == 0) {
+    release(block, file, line);
+    return nullptr;
+  }
+  const std::size_t usable = malloc_usable_size(block);
+  if (size <= usable && size >= usable / 2) return block;
+  void* const moved = allocate(size, file, line);
+  if (moved == nullptr) return nullptr;
+  std::memcpy(moved, block, std::min(size, usable));
+  release(block, file, line);
+  return moved;
+}
+
+}  // namespace
+
+bool install_allocator() {
+  return CRYPTO_set_mem_functions(allocate, reallocate, release) == 1;
+}
+
+AllocatorStatistics allocator_statistics() {
+  AllocatorStatistics sum;
+  const auto add_to_sum = [&sum](const Cache& one) {
+    sum.live_bytes += one.live_bytes.load(std::memory_order_relaxed);
+    sum.live_blocks += one.live_blocks.load(std::memory_order_relaxed);
+    sum.cached_bytes += one.cached_bytes.load(std::memory_order_relaxed);
+    sum.allocations += one.allocations.load(std::memory_order_relaxed);
+    sum.cache_hits += one.cache_hits.load(std::memory_order_relaxed);
+  };
+  const std::lock_guard lock(all_mutex);
+  add_to_sum(retired);
+  for (const Cache* one = all; one != nullptr; one = one->next) add_to_sum(*one);
+  return sum;
+}
+
+}  // namespace ringway::tls

@@ -1,0 +1,78 @@
+// The low-level SHA-256 functions are deprecated in favour of EVP_MAC, but they are the only ones
+// that start from a state kept by value: no allocation, nothing shared, nothing changed.
+//
+// Measured for 48 bytes on one core with SHA extensions, OpenSSL 3.0.22: this 125 ns; EVP_MAC HMAC
+// re-initialised 273 ns; EVP_MAC SIPHASH with 16 bytes 100 ns. A quarter of 100 ns does not pay for
+// a construction with less margin and a context that one thread only may use.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
+#include "tls/mac.h"
+
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+
+namespace ringway::tls {
+namespace {
+
+constexpr std::size_t kBlockSize = SHA256_CBLOCK;
+
+std::array<std::uint32_t, 8> state_after_pad(const MacKey& key, std::uint8_t pad) {
+  std::array<std::uint8_t, kBlockSize> block;
+  block.fill(pad);
+  for (std::size_t i = 0; i < key.size(); ++i) block[i] = static_cast<std::uint8_t>(key[i] ^ pad);
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Transform(&context, block.data());
+  std::array<std::uint32_t, 8> state;
+  std::copy(std::begin(context.h), std::end(context.h), state.begin());
+  OPENSSL_cleanse(block.data(), block.size());
+  OPENSSL_cleanse(&context, sizeof context);
+  return state;
+}
+
+// A context that has taken in exactly one block.
+SHA256_CTX resume(const std::array<std::uint32_t, 8>& state) {
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  std::copy(state.begin(), state.end(), std::begin(context.h));
+  context.Nl = kBlockSize * 8;  // bits so far
+  return context;
+}
+
+}  // namespace
+
+Mac::Mac(const MacKey& key)
+    : inner_(state_after_pad(key, 0x36)), outer_(state_after_pad(key, 0x5c)) {}
+
+Mac::~Mac() {
+  OPENSSL_cleanse(inner_.data(), sizeof inner_);
+  OPENSSL_cleanse(outer_.data(), sizeof outer_);
+}
+
+MacTag Mac::sign(std::initializer_list<Bytes> parts) const {
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest;
+  SHA256_CTX context = resume(inner_);
+  for (const Bytes part : parts) SHA256_Update(&context, part.data(), part.size());
+  SHA256_Final(digest.data(), &context);
+  context = resume(outer_);
+  SHA256_Update(&context, digest.data(), digest.size());
+  SHA256_Final(digest.data(), &context);
+  MacTag tag;
+  std::copy_n(digest.begin(), tag.size(), tag.begin());
+  return tag;
+}
+
+bool Mac::verify(Bytes tag, std::initializer_list<Bytes> parts) const {
+  constexpr std::size_t kTagBytesMin = 8;
+  const MacTag expected = sign(parts);
+  if (tag.size() < kTagBytesMin || tag.size() > expected.size()) return false;
+  return equal_in_constant_time(tag, Bytes(expected).first(tag.size()));
+}
+
+bool equal_in_constant_time(Bytes a, Bytes b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace ringway::tls
