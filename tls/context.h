@@ -24,10 +24,10 @@ struct KeyPair {
 
 // What one SNI name is answered with.
 struct ServerCertificate {
-  std::vector<std::string> names;  // exact, or `*.example.org` for one label; empty: its own SANs
-  KeyPair primary;                 // ECDSA preferred
-  KeyPair secondary;               // for peers that cannot do the first, e.g. RSA; may be empty
-  bool is_default = false;         // for clients without or with unknown SNI; else the first is it
+  std::vector<std::string> names{};  // exact, or `*.example.org` for one label; empty: its own SANs
+  KeyPair primary{};                 // ECDSA preferred
+  KeyPair secondary{};               // for peers that cannot do the first, e.g. RSA; may be empty
+  bool is_default = false;  // for clients without or with unknown SNI; else the first is it
 };
 
 enum class ClientCertificatePolicy : std::uint8_t {
