@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "gateway/nat/base64url.h"
+
 namespace ringway {
 namespace {
 
@@ -12,52 +14,6 @@ namespace {
 // and the signature, 12 bytes. The first character of the text is always 'r'.
 constexpr std::size_t kSignatureBytes = 12;
 constexpr std::size_t kPayloadMax = 1 + 4 + 4 + 1 + 8 + 1 + 16 + 2;
-
-constexpr std::string_view kAlphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-void write_base64url(Bytes bytes, Writer& out) {
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const std::uint8_t byte : bytes) {
-    bits = (bits << 8) | byte;
-    count += 8;
-    while (count >= 6) {
-      count -= 6;
-      out.character(kAlphabet[(bits >> count) & 63]);
-    }
-  }
-  if (count > 0) out.character(kAlphabet[(bits << (6 - count)) & 63]);
-}
-
-constexpr std::array<std::int8_t, 256> kValues = [] {
-  std::array<std::int8_t, 256> values{};
-  values.fill(-1);
-  for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
-    values[static_cast<std::uint8_t>(kAlphabet[i])] = static_cast<std::int8_t>(i);
-  }
-  return values;
-}();
-
-// Size of what was read; 0 if text is not base64url, does not fit, or is not written as we would.
-std::size_t read_base64url(std::string_view text, MutableBytes out) {
-  std::uint32_t bits = 0;
-  int count = 0;
-  std::size_t size = 0;
-  for (const char c : text) {
-    const std::int8_t value = kValues[static_cast<std::uint8_t>(c)];
-    if (value < 0) return 0;
-    bits = ((bits << 6) | static_cast<std::uint32_t>(value)) & 0xffff;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      if (size == out.size()) return 0;
-      out[size++] = static_cast<std::uint8_t>(bits >> count);
-    }
-  }
-  // Spare bits are zero, so that each token has one spelling only.
-  return (bits & ((1u << count) - 1)) == 0 ? size : 0;
-}
 
 enum Flag : std::uint8_t { kPaired = 4, kMedia = 8, kOutbound = 16, kUdp = 32 };
 
@@ -143,10 +99,7 @@ void write_flow_token(const FlowToken& token, const tls::Mac& mac, std::string_v
 bool looks_like_flow_token(std::string_view text) {
   // 5 + 12 bytes at least: 23 characters, and the leading letter.
   if (text.size() < 24 || text.size() > kFlowTokenTextMax || text.front() != 'r') return false;
-  for (const char c : text) {
-    if (kValues[static_cast<std::uint8_t>(c)] < 0) return false;
-  }
-  return true;
+  return is_base64url(text);
 }
 
 std::optional<FlowToken> read_flow_token(std::string_view text, const tls::Mac& mac,

@@ -1,0 +1,83 @@
+#include "gateway/routing/own_uris.h"
+
+#include "protocol/base/ascii.h"
+
+namespace ringway {
+namespace {
+
+std::string address_text(const Address& address, AddressForm form) {
+  std::uint8_t memory[kEndpointTextMax];
+  Writer out(memory);
+  write_address(address, form, out);
+  return std::string(out.written_text());
+}
+
+std::string_view transport_param(const ListenConfig& config) {
+  switch (config.transport) {
+    case Transport::Udp:
+      return "";
+    case Transport::Tcp:
+      return ";transport=tcp";
+    case Transport::Tls:
+      return config.record_route_secure == RecordRouteSecure::TransportTls ? ";transport=tls" : "";
+    case Transport::Ws:
+      return ";transport=ws";
+    case Transport::Wss:
+      return config.record_route_wss ? ";transport=wss" : ";transport=ws";
+  }
+  return "";
+}
+
+}  // namespace
+
+OwnUris::OwnUris(const std::vector<ListenerInfo>& listeners) {
+  for (const ListenerInfo& listener : listeners) {
+    const ListenConfig& config = listener.config;
+    Entry entry;
+    std::string host = config.advertise_host;
+    if (host.empty() && is_secure(config.transport)) {
+      // RFC 5922 7.5: a secure Record-Route names what the certificate is for.
+      for (const CertificateConfig& certificate : config.certificates) {
+        if (!host.empty() || certificate.names.empty()) continue;
+        if (certificate.names.front().find('*') == std::string::npos) {
+          host = certificate.names.front();
+        }
+      }
+    }
+    const auto numeric = parse_address(host);
+    if (host.empty() || numeric) {
+      const Address& address = numeric ? *numeric : listener.local.address;
+      entry.host = address_text(address, AddressForm::Bare);
+      host = address_text(address, AddressForm::Bracketed);
+    } else {
+      entry.host = host;
+    }
+    entry.port = config.advertise_port != 0 ? config.advertise_port : listener.local.port;
+    entry.sent_by = host + ":" + std::to_string(entry.port);
+    entry.host_port_transport = entry.sent_by + std::string(transport_param(config));
+    entry.scheme =
+        config.transport == Transport::Tls && config.record_route_secure == RecordRouteSecure::Sips
+            ? "sips:"
+            : "sip:";
+    entries_.push_back(std::move(entry));
+  }
+}
+
+void OwnUris::write_route(ListenerIndex listener, std::string_view user, std::string_view params,
+                          Writer& out) const {
+  const Entry& entry = entries_[listener];
+  out.character('<').text(entry.scheme).text(user).character('@');
+  out.text(entry.host_port_transport).text(";lr").text(params).character('>');
+}
+
+bool OwnUris::is_own(const sip::Uri& uri) const {
+  if (uri.scheme != sip::Scheme::Sip && uri.scheme != sip::Scheme::Sips) return false;
+  for (const Entry& entry : entries_) {
+    if (!ascii::equal_ignoring_case(entry.host, uri.host)) continue;
+    if (uri.port == entry.port) return true;
+    if (uri.port == 0 && (entry.port == 5060 || entry.port == 5061)) return true;
+  }
+  return false;
+}
+
+}  // namespace ringway

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/base/outbox.h"
+#include "gateway/config/listener_info.h"
+#include "protocol/base/writer.h"
+#include "protocol/sip/uri.h"
+
+namespace ringway {
+
+// How our listeners are written into messages, and how we know them again. Built once at start.
+class OwnUris {
+ public:
+  explicit OwnUris(const std::vector<ListenerInfo>& listeners);
+
+  // "host:port" of the listener, as in Via.
+  std::string_view sent_by(ListenerIndex listener) const { return entries_[listener].sent_by; }
+
+  // The URI of a Record-Route or Path value of ours: scheme, user, host and always the port (a
+  // default that another transport does not share would name another socket), transport unless it
+  // is UDP or the TLS choice of the listener says otherwise (RFC 5658 6.2), lr.
+  void write_route(ListenerIndex listener, std::string_view user, std::string_view params,
+                   Writer& out) const;
+  // The part of such a URI behind the @, without lr: host, port and transport.
+  std::string_view host_port_transport(ListenerIndex listener) const {
+    return entries_[listener].host_port_transport;
+  }
+  std::string_view scheme(ListenerIndex listener) const { return entries_[listener].scheme; }
+
+  // True if host and port of uri are those of one of our listeners.
+  bool is_own(const sip::Uri& uri) const;
+
+ private:
+  struct Entry {
+    std::string host;  // as advertised; an IPv6 address without brackets
+    std::uint16_t port = 0;
+    std::string sent_by, host_port_transport;
+    std::string_view scheme;
+  };
+  std::vector<Entry> entries_;
+};
+
+}  // namespace ringway
