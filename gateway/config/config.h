@@ -21,6 +21,7 @@ struct CertificateConfig {
   std::string chain_file, key_file;
   std::string rsa_chain_file, rsa_key_file;  // a second pair for peers without ECDSA; may be empty
   bool is_default = false;                   // for clients without SNI, or with an unknown one
+  friend bool operator==(const CertificateConfig&, const CertificateConfig&) = default;
 };
 
 enum class ClientCertificates : std::uint8_t { Ignore, Request, Require };
@@ -30,7 +31,7 @@ enum class UnknownServerName : std::uint8_t { UseDefault, Refuse };
 enum class RecordRouteSecure : std::uint8_t { Name, Sips, TransportTls };
 
 struct ListenConfig {
-  std::string name;  // for logs and send_from; default "<transport>-<n>"
+  std::string name;     // for logs and send_from; default "<transport>-<n>"
   std::string twin_of;  // the TCP twin of a UDP listener: that one's name
   Side side = Side::Access;
   Transport transport = Transport::Udp;
@@ -53,6 +54,7 @@ struct ListenConfig {
   std::string path = "";             // path of the upgrade; empty: any
   // PROXY protocol v1/v2 is required from these sources (prefixes), refused from others.
   std::vector<std::string> proxy_protocol_from;
+  friend bool operator==(const ListenConfig&, const ListenConfig&) = default;
 };
 
 // How in-dialog requests and calls find a registered client (design: nat/).
@@ -75,19 +77,23 @@ struct NextHopConfig {
   std::string tls_ca_file, tls_crl_file;  // empty CA: the system's
   std::string tls_certificate_file, tls_key_file;
   NameCheck tls_name_check = NameCheck::Strict;
+  friend bool operator==(const NextHopConfig&, const NextHopConfig&) = default;
 };
 
 struct MediaConfig {
   std::vector<Endpoint> relays;  // rtpengine's listen-tcp-ng; empty: SDP passes untouched
+  bool allow_public = false;     // ng has no authentication: a relay at a public address is refused
   Duration request_timeout = 1s;
   std::string access_interface;   // rtpengine's name for its side towards user agents; or empty
   std::string network_interface;  // and towards next hops
   bool slim = true;               // drop from SDP what a plain phone has no use for
+  friend bool operator==(const MediaConfig&, const MediaConfig&) = default;
 };
 
 struct AdminConfig {
   bool enabled = false;
   Endpoint address;  // loopback by default
+  friend bool operator==(const AdminConfig&, const AdminConfig&) = default;
 };
 
 struct LimitsConfig {  // each for one shard unless it says so
@@ -101,6 +107,7 @@ struct LimitsConfig {  // each for one shard unless it says so
   std::uint32_t handshakes = 256;            // TLS handshakes at one time
   std::uint32_t send_queue_bytes = 262'144;  // of one flow
   std::uint32_t flows_per_source = 4'096;    // of one address
+  friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
 };
 
 struct TimersConfig {
@@ -115,10 +122,12 @@ struct TimersConfig {
   Duration idle_connection = 120s;        // TCP and TLS without a keepalive or a message
   Duration connect = 2s;                  // to a next hop
   Duration drain = 30s;                   // after SIGTERM
+  friend bool operator==(const TimersConfig&, const TimersConfig&) = default;
 };
 
 struct PageConfig {
   std::string directory;  // static files served on WSS ports; empty: none
+  friend bool operator==(const PageConfig&, const PageConfig&) = default;
 };
 
 struct Config {
@@ -135,13 +144,16 @@ struct Config {
   std::uint32_t max_breadth = 60;
   bool force_rport = true;  // answer UDP requests to their source port in any case
 
-  std::vector<ListenConfig> listen;
+  std::vector<ListenConfig> listen;  // at least one
+  std::vector<CertificateConfig>
+      certificates;  // offered by every TLS and WSS listener, after its own
   std::vector<NextHopConfig> next_hops;
   MediaConfig media;
   AdminConfig admin;
   LimitsConfig limits;
   TimersConfig timers;
   PageConfig page;
+  friend bool operator==(const Config&, const Config&) = default;
 };
 
 }  // namespace ringway

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "gateway/base/endpoint.h"
+
+namespace ringway {
+
+// A range of addresses: those whose first bits are the address's.
+struct Prefix {
+  Address address;
+  std::uint8_t bits = 0;  // bits <= 32 for V4, 128 for V6
+
+  bool contains(const Address& other) const;
+  friend bool operator==(const Prefix&, const Prefix&) = default;
+};
+
+// "192.0.2.0/24", "2001:db8::/32", or one address. Bits behind the prefix must be zero.
+std::optional<Prefix> parse_prefix(std::string_view text);
+
+}  // namespace ringway

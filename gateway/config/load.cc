@@ -1,0 +1,350 @@
+#include "gateway/config/load.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "gateway/config/next_hop_address.h"
+#include "gateway/config/validate.h"
+#include "protocol/base/ascii.h"
+
+namespace ringway {
+namespace {
+
+constexpr std::uint32_t kMillion = 1'000'000;
+constexpr Duration kMinute = 60s, kHour = 3600s;
+
+void read_general(TableReader& root, std::string_view file, Config& config, ReadLog& log) {
+  root.read("shards", config.shards, 0, 255);
+  root.read("pin", config.pin);
+  root.read_path("key_file", config.key_file, file);
+
+  TableReader logs(root.find("log"), "log", log);
+  logs.read("level", config.log_level,
+            {{"debug", LogLevel::Debug},
+             {"info", LogLevel::Info},
+             {"warning", LogLevel::Warning},
+             {"error", LogLevel::Error}});
+  logs.read<std::string>("format", config.log_format,
+                         {{"auto", "auto"}, {"json", "json"}, {"text", "text"}});
+  logs.finish();
+
+  TableReader sip(root.find("sip"), "sip", log);
+  sip.read("server_name", config.server_name);
+  sip.read("max_breadth", config.max_breadth, 1, 1000);
+  sip.read("force_rport", config.force_rport);
+  sip.finish();
+
+  TableReader filter(root.find("filter"), "filter", log);
+  filter.read("enabled", config.filter);
+  filter.read_path("file", config.filter_file, file);
+  filter.read("exempt", config.filter_exempt);
+  filter.finish();
+
+  TableReader dns(root.find("dns"), "dns", log);
+  dns.read("nameservers", config.nameservers);
+  dns.finish();
+}
+
+// "gateway.example.org", "gateway.example.org:5060", "[2001:db8::1]:5060".
+void read_advertise(TableReader& table, ListenConfig& listen) {
+  const TomlNode* node = table.find("advertise", TomlNode::Kind::String);
+  if (!node || node->text.empty()) return;
+  const auto target = parse_host_port(node->text);
+  if (!target) {
+    table.mistake(*node, "advertise is \"" + node->text +
+                             "\"; it must be a host name or an address, with or without a port");
+    return;
+  }
+  listen.advertise_host = target->host;
+  listen.advertise_port = target->port;
+}
+
+void read_pair(TableReader& table, std::string_view file, CertificateConfig& certificate) {
+  table.read_path("certificate", certificate.chain_file, file);
+  table.read_path("key", certificate.key_file, file);
+  table.read_path("rsa_certificate", certificate.rsa_chain_file, file);
+  table.read_path("rsa_key", certificate.rsa_key_file, file);
+}
+
+void read_listen_tls(TableReader& table, std::string_view file, ListenConfig& listen) {
+  CertificateConfig own;
+  read_pair(table, file, own);
+  if (own != CertificateConfig{}) listen.certificates.push_back(std::move(own));
+  table.read("unknown_server_name", listen.unknown_server_name,
+             {{"default", UnknownServerName::UseDefault}, {"refuse", UnknownServerName::Refuse}});
+  table.read("client_certificates", listen.client_certificates,
+             {{"ignore", ClientCertificates::Ignore},
+              {"request", ClientCertificates::Request},
+              {"require", ClientCertificates::Require}});
+  table.read_path("client_ca", listen.client_ca_file, file);
+  table.read_path("client_crl", listen.client_crl_file, file);
+  table.read<std::uint16_t>("tls_version_min", listen.tls_version_min,
+                            {{"1.2", 0x0303}, {"1.3", 0x0304}});
+  table.read("record_route_secure", listen.record_route_secure,
+             {{"name", RecordRouteSecure::Name},
+              {"sips", RecordRouteSecure::Sips},
+              {"transport_tls", RecordRouteSecure::TransportTls}});
+}
+
+ListenConfig read_listen(const TomlNode* node, const std::string& path, std::string_view file,
+                         std::size_t number, ReadLog& log) {
+  TableReader table(node, path, log);
+  ListenConfig listen;
+  if (table.find("transport")) {
+    table.read("transport", listen.transport,
+               {{"udp", Transport::Udp},
+                {"tcp", Transport::Tcp},
+                {"tls", Transport::Tls},
+                {"ws", Transport::Ws},
+                {"wss", Transport::Wss}});
+  } else if (node) {
+    table.mistake(*node, path + " has no transport: \"udp\", \"tcp\", \"tls\", \"ws\" or \"wss\"");
+  }
+  listen.name = std::string(scheme_text(listen.transport)) + "-" + std::to_string(number);
+  table.read("name", listen.name);
+  // Browsers come over WebSocket; who speaks the other transports only the administrator knows,
+  // mostly it is the SIP server.
+  listen.side = is_websocket(listen.transport) ? Side::Access : Side::Network;
+  table.read("side", listen.side, {{"access", Side::Access}, {"network", Side::Network}});
+  if (table.find("address")) {
+    table.read("address", listen.address, default_port(listen.transport));
+  } else if (node) {
+    table.mistake(*node, path + " has no address, like \"192.0.2.1:5060\"");
+  }
+  read_advertise(table, listen);
+  table.read("port_per_shard", listen.port_per_shard);
+  table.read("tcp_twin", listen.tcp_twin);
+  read_listen_tls(table, file, listen);
+  table.read("record_route_wss", listen.record_route_wss);
+  table.read("origins", listen.origins);
+  table.read("hosts", listen.hosts);
+  table.read("path", listen.path);
+  table.read("proxy_protocol_from", listen.proxy_protocol_from);
+  table.finish();
+  return listen;
+}
+
+// An explicit TCP listener on a UDP listener's address takes the place of its twin.
+void settle_twins(std::vector<ListenConfig>& listeners, const Locations& locations) {
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    ListenConfig& udp = listeners[i];
+    if (udp.transport != Transport::Udp) {
+      udp.tcp_twin = false;
+      continue;
+    }
+    if (locations.contains("listen[" + std::to_string(i) + "].tcp_twin")) continue;
+    for (const ListenConfig& other : listeners) {
+      if (other.transport != Transport::Udp && other.address == udp.address &&
+          udp.address.port != 0) {
+        udp.tcp_twin = false;
+      }
+    }
+  }
+}
+
+CertificateConfig read_certificate(const TomlNode* node, const std::string& path,
+                                   std::string_view file, ReadLog& log) {
+  TableReader table(node, path, log);
+  CertificateConfig certificate;
+  table.read("names", certificate.names);
+  read_pair(table, file, certificate);
+  table.read("default", certificate.is_default);
+  table.finish();
+  return certificate;
+}
+
+void read_next_hop_address(TableReader& table, const TomlNode* node, NextHopConfig& next_hop) {
+  const TomlNode* address = table.find("address");
+  if (!address) {
+    if (node) table.mistake(*node, table.path() + " has no address, like \"pbx.example.org\"");
+    return;
+  }
+  const auto parsed = address->kind == TomlNode::Kind::String
+                          ? parse_next_hop(address->text)
+                          : std::unexpected(std::string("it must be a text"));
+  if (!parsed) {
+    table.mistake(*address, "address: " + parsed.error() +
+                                "; it can be \"pbx.example.org\", \"192.0.2.1:5060\" or "
+                                "\"sip:pbx.example.org:5060;transport=tcp\"");
+    return;
+  }
+  next_hop.host = parsed->host;
+  next_hop.port = parsed->port;
+  next_hop.transport = parsed->transport;
+}
+
+NextHopConfig read_next_hop(const TomlNode* node, const std::string& path, std::string_view file,
+                            ReadLog& log) {
+  TableReader table(node, path, log);
+  NextHopConfig next_hop;
+  read_next_hop_address(table, node, next_hop);
+  next_hop.name = next_hop.host;
+  if (next_hop.port != 0) next_hop.name += ":" + std::to_string(next_hop.port);
+  table.read("name", next_hop.name);
+  table.read("domains", next_hop.domains);
+  table.read("priority", next_hop.priority, 0, 65535);
+  table.read("weight", next_hop.weight, 0, 65535);
+  table.read("send_from", next_hop.send_from);
+  table.read("binding", next_hop.binding,
+             {{"path", BindingMode::Path},
+              {"contact", BindingMode::Contact},
+              {"auto", BindingMode::Auto}});
+  table.read("add_supported_path", next_hop.add_supported_path);
+  table.read("probe_interval", next_hop.probe_interval, 0s, kHour);
+  table.read_path("tls_ca", next_hop.tls_ca_file, file);
+  table.read_path("tls_crl", next_hop.tls_crl_file, file);
+  table.read_path("tls_certificate", next_hop.tls_certificate_file, file);
+  table.read_path("tls_key", next_hop.tls_key_file, file);
+  table.read(
+      "tls_name_check", next_hop.tls_name_check,
+      {{"strict", NameCheck::Strict}, {"wildcard", NameCheck::Wildcard}, {"off", NameCheck::Off}});
+  table.finish();
+  return next_hop;
+}
+
+void read_media(const TomlNode* node, MediaConfig& media, ReadLog& log) {
+  TableReader table(node, "media", log);
+  std::vector<std::string> relays;
+  table.read("rtpengine", relays);
+  const TomlNode* list = node ? node->find("rtpengine") : nullptr;
+  for (const std::string& relay : relays) {
+    const auto endpoint = parse_endpoint(relay);
+    if (endpoint && endpoint->port != 0) {
+      media.relays.push_back(*endpoint);
+    } else {
+      table.mistake(*list, "rtpengine is \"" + relay +
+                               "\"; it must be the address and port of its listen-tcp-ng, like "
+                               "\"127.0.0.1:2223\"");
+    }
+  }
+  table.read("allow_public", media.allow_public);
+  table.read("request_timeout", media.request_timeout, 50ms, 10s);
+  table.read("access_interface", media.access_interface);
+  table.read("network_interface", media.network_interface);
+  table.read("slim", media.slim);
+  table.finish();
+}
+
+void read_limits(const TomlNode* node, LimitsConfig& limits, ReadLog& log) {
+  TableReader table(node, "limits", log);
+  table.read("flows", limits.flows, 16, 16 * kMillion);
+  table.read("transactions", limits.transactions, 64, 16 * kMillion);
+  table.read("client_transactions", limits.client_transactions, 64, 16 * kMillion);
+  table.read("contexts", limits.contexts, 64, 16 * kMillion);
+  table.read("bindings", limits.bindings, 16, 16 * kMillion);
+  table.read("dialogs", limits.dialogs, 16, 16 * kMillion);
+  table.read_size("buffer_bytes", limits.buffer_bytes, 1u << 20, std::uint64_t{64} << 30);
+  table.read("handshakes", limits.handshakes, 1, 65535);
+  table.read_size("send_queue_bytes", limits.send_queue_bytes, 65536, 64u << 20);
+  table.read("flows_per_source", limits.flows_per_source, 1, 16 * kMillion);
+  table.finish();
+}
+
+void read_timers(const TomlNode* node, TimersConfig& timers, ReadLog& log) {
+  TableReader table(node, "timers", log);
+  table.read("t1", timers.t1, 10ms, 10s);
+  table.read("t2", timers.t2, 10ms, kMinute);
+  table.read("t4", timers.t4, 10ms, kMinute);
+  table.read("timer_c", timers.timer_c, 1s, kHour);
+  table.read("first_answer", timers.first_answer, 100ms, 32s);
+  table.read("grace", timers.grace, 0s, 5 * kMinute);
+  table.read("release_after_grace", timers.release_after_grace);
+  table.read("websocket_ping", timers.websocket_ping, 1s, kHour);
+  table.read("handshake", timers.handshake, 100ms, kMinute);
+  table.read("message", timers.message, 100ms, kMinute);
+  table.read("idle_connection", timers.idle_connection, 1s, 24 * kHour);
+  table.read("connect", timers.connect, 50ms, 32s);
+  table.read("drain", timers.drain, 0s, kHour);
+  table.finish();
+}
+
+void read_root(const TomlNode* document, const std::string& file, Config& config, ReadLog& log) {
+  TableReader root(document, "", log);
+  read_general(root, file, config, log);
+  for (const auto& [node, path] : root.tables("listen")) {
+    config.listen.push_back(read_listen(node, path, file, config.listen.size() + 1, log));
+  }
+  for (const auto& [node, path] : root.tables("certificate")) {
+    config.certificates.push_back(read_certificate(node, path, file, log));
+  }
+  for (const auto& [node, path] : root.tables("next_hop")) {
+    config.next_hops.push_back(read_next_hop(node, path, file, log));
+  }
+  settle_twins(config.listen, log.locations);
+  read_media(root.find("media"), config.media, log);
+
+  const TomlNode* admin_node = root.find("admin");
+  TableReader admin(admin_node, "admin", log);
+  config.admin.enabled = admin_node != nullptr;
+  admin.read("enabled", config.admin.enabled);
+  admin.read("address", config.admin.address, 0);
+  admin.finish();
+
+  read_limits(root.find("limits"), config.limits, log);
+  read_timers(root.find("timers"), config.timers, log);
+  TableReader page(root.find("page"), "page", log);
+  page.read_path("directory", config.page.directory, file);
+  page.finish();
+  root.finish();
+}
+
+}  // namespace
+
+std::set<std::string> known_keys() {
+  ReadLog log;
+  Config config;
+  read_root(nullptr, "", config, log);
+  read_listen(nullptr, "listen[0]", "", 1, log);
+  read_certificate(nullptr, "certificate[0]", "", log);
+  read_next_hop(nullptr, "next_hop[0]", "", log);
+  for (const char* table : {"log", "sip", "filter", "dns", "listen", "certificate", "next_hop",
+                            "media", "admin", "limits", "timers", "page"}) {
+    log.known.erase(table);
+  }
+  return std::move(log.known);
+}
+
+LoadedConfig parse_config(std::string_view text, const std::string& file) {
+  LoadedConfig loaded;
+  ReadLog log;
+  log.all = known_keys();
+  const TomlNode document = parse_document(text, log.mistakes);
+  const bool is_toml = log.mistakes.empty();
+  if (is_toml) read_root(&document, file, loaded.config, log);
+  loaded.mistakes = std::move(log.mistakes);
+  loaded.locations = std::move(log.locations);
+  if (is_toml) validate(loaded.config, loaded.locations, loaded.mistakes);
+  std::stable_sort(
+      loaded.mistakes.begin(), loaded.mistakes.end(), [](const Mistake& a, const Mistake& b) {
+        return a.position.line != b.position.line ? a.position.line < b.position.line
+                                                  : a.position.column < b.position.column;
+      });
+  return loaded;
+}
+
+FileText read_text_file(const std::string& file) {
+  constexpr std::size_t kBytesMax = 1 << 20;
+  errno = 0;
+  std::ifstream stream(file, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(stream), {});
+  if (!stream.is_open() || stream.bad()) {
+    return {{}, std::string("cannot read it: ") + std::strerror(errno == 0 ? EIO : errno)};
+  }
+  if (text.size() > kBytesMax) return {{}, "it is larger than 1 MiB"};
+  return {std::move(text), {}};
+}
+
+LoadedConfig load_config(const std::string& file) {
+  FileText read = read_text_file(file);
+  if (!read.error.empty()) {
+    LoadedConfig loaded;
+    loaded.mistakes.push_back({{}, std::move(read.error)});
+    return loaded;
+  }
+  return parse_config(read.text, file);
+}
+
+}  // namespace ringway
