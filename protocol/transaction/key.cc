@@ -1,6 +1,8 @@
 #include "protocol/transaction/key.h"
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "protocol/base/ascii.h"
 #include "protocol/base/bytes.h"
@@ -16,17 +18,29 @@ class Absorber {
   explicit Absorber(const HashKey& key) : key_(key) {}
 
   void number(std::uint32_t value) {
-    std::array<std::uint8_t, 4> bytes;
-    write_u32(bytes, value);
-    for (const std::uint8_t byte : bytes) put(byte);
+    if (block_.size() - size_ <= sizeof value) compress();
+    write_u32(MutableBytes{block_}.subspan(size_), value);
+    size_ += sizeof value;
   }
   void text(std::string_view text) {
     number(static_cast<std::uint32_t>(text.size()));
-    for (const char c : text) put(static_cast<std::uint8_t>(c));
+    while (!text.empty()) {
+      const std::size_t taken = std::min(text.size(), block_.size() - 1 - size_);
+      std::memcpy(block_.data() + size_, text.data(), taken);
+      size_ += taken;
+      text.remove_prefix(taken);
+      if (size_ == block_.size() - 1) compress();
+    }
   }
   void text_ignoring_case(std::string_view text) {
+    std::array<char, 64> lower;
     number(static_cast<std::uint32_t>(text.size()));
-    for (const char c : text) put(static_cast<std::uint8_t>(ascii::to_lower(c)));
+    while (!text.empty()) {
+      const std::string_view piece = text.substr(0, lower.size());
+      std::transform(piece.begin(), piece.end(), lower.begin(), ascii::to_lower);
+      this->text({lower.data(), piece.size()});
+      text.remove_prefix(piece.size());
+    }
   }
 
   TransactionKey finish() {
@@ -35,10 +49,6 @@ class Absorber {
   }
 
  private:
-  void put(std::uint8_t byte) {
-    if (size_ == block_.size() - 1) compress();
-    block_[size_++] = byte;
-  }
   // The two halves differ in the last byte of what is hashed.
   void compress() {
     const Bytes block = Bytes{block_}.first(size_ + 1);

@@ -51,7 +51,7 @@ inline std::string text_of(const Actions& actions) {
   for (const Action& action : actions) {
     if (!text.empty()) text += ", ";
     text += text_of(action.kind);
-    if (action.delay != Duration::zero()) text += "(" + seconds(action.delay) + ")";
+    if (action.delay != Duration::zero()) text.append("(").append(seconds(action.delay)) += ')';
   }
   return text;
 }
