@@ -61,7 +61,6 @@ class Scanner {
   State begin_container(Expect first);
   State value_ended();
   State step(char c);
-  Expect next_in_container() const;
 
   std::size_t position_ = 0;   // bytes of the value looked at, or skipped inside a string
   std::size_t remaining_ = 0;  // of a string's bytes
