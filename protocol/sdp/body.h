@@ -17,7 +17,7 @@ inline constexpr std::size_t kLinesMax = 1024;
 inline constexpr std::size_t kMediaMax = 32;
 
 struct Line {
-  char type;               // 'v', 'm', 'a', ...
+  char type;               // 'v', 'm', 'a', ...; NUL if the line is not of the form x=value
   std::string_view value;  // behind the '=', without line end
   std::string_view raw;    // the whole line with its line end, if it has one
 };

@@ -14,14 +14,15 @@ enum class SlimResult : std::uint8_t {
 };
 
 // Rewrites a description for a plain RTP phone: leaves out lines that such a phone has no use for
-// (ICE, DTLS, BUNDLE, RTCP feedback, header extensions, source names) and the audio formats it
-// never takes (RED, ULPFEC, RTX, comfort noise, telephone-event at other clock rates than the
-// codecs that stay). To be called after the media relay has made the section RTP/AVP; sections
-// with a secure or feedback profile pass with all their lines.
+// (ICE, DTLS, BUNDLE, RTCP feedback, header extensions, source names) and the audio formats that it
+// never takes: RED, ULPFEC, RTX, comfort noise, and telephone-event at 48000 where there is one at
+// 8000 and a codec of 8000 beside Opus. To be called when the media relay has made the section
+// RTP/AVP; sections with any other profile keep all their lines, and so does the session part as
+// long as there is one in use.
 //
-// Every format that stays in m= keeps its rtpmap and fmtp; the last audio codec and the last
-// telephone-event are never removed; unknown lines stay. Never writes more bytes than body has.
-// An answer may name any subset of an offer's formats, so slimming either is safe (RFC 3264 6.1).
+// Every format that stays in m= keeps its rtpmap and fmtp; if no codec were left, all formats stay;
+// unknown lines stay. Never writes more bytes than body has. An answer may name any subset of an
+// offer's formats, so either may be slimmed (RFC 3264 6.1). Of video only the ballast goes.
 [[nodiscard]] SlimResult slim_for_plain(std::string_view body, Writer& out);
 
 }  // namespace ringway::sdp
