@@ -4,6 +4,16 @@
 #include <openssl/ssl.h>
 
 namespace ringway::tls::test {
+namespace {
+
+std::vector<std::uint8_t> serialise(SSL_SESSION* session) {
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(i2d_SSL_SESSION(session, nullptr)));
+  unsigned char* end = bytes.data();
+  i2d_SSL_SESSION(session, &end);
+  return bytes;
+}
+
+}  // namespace
 
 ForeignClient::ForeignClient(int version, const std::string& server_name,
                              const std::vector<std::string>& protocols)
@@ -12,10 +22,7 @@ ForeignClient::ForeignClient(int version, const std::string& server_name,
   SSL_CTX_set_max_proto_version(context_, version);
   SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context_, [](SSL* ssl, SSL_SESSION* session) {
-    auto* const self = static_cast<ForeignClient*>(SSL_get_app_data(ssl));
-    self->ticket_.resize(static_cast<std::size_t>(i2d_SSL_SESSION(session, nullptr)));
-    unsigned char* end = self->ticket_.data();
-    i2d_SSL_SESSION(session, &end);
+    static_cast<ForeignClient*>(SSL_get_app_data(ssl))->ticket_ = serialise(session);
     return 0;
   });
   ssl_ = SSL_new(context_);
@@ -106,6 +113,10 @@ std::string ForeignClient::key_type() const {
 }
 
 std::vector<std::uint8_t> ForeignClient::ticket() const {
+  // TLS 1.2 does not announce a renewed ticket; it is part of the session.
+  if (SSL_version(ssl_) == TLS1_2_VERSION && SSL_SESSION_has_ticket(SSL_get_session(ssl_)) == 1) {
+    return serialise(SSL_get_session(ssl_));
+  }
   return ticket_;
 }
 

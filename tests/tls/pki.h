@@ -17,9 +17,10 @@ class Authority {
  public:
   struct Order {
     std::string common_name;
-    std::string alternative_names;  // in OpenSSL's form: "DNS:a.test,URI:sip:b.test"; may be empty
-    const char* key = "P-256";      // or "RSA"
-    long valid_from = -3600;        // seconds from now
+    std::string
+        alternative_names{};    // in OpenSSL's form: "DNS:a.test,URI:sip:b.test"; may be empty
+    const char* key = "P-256";  // or "RSA"
+    long valid_from = -3600;    // seconds from now
     long valid_until = 86400;
     const char* purpose = "serverAuth,clientAuth";
     long serial = 1000;
@@ -33,7 +34,7 @@ class Authority {
   Pem pem() const;
   KeyPair issue(const Order& order) const;
   // For one DNS name.
-  KeyPair issue(const std::string& dns_name) const {
+  KeyPair issue_for(const std::string& dns_name) const {
     return issue({.common_name = dns_name, .alternative_names = "DNS:" + dns_name});
   }
   Pem revoke(const std::vector<long>& serials, long next_update = 86400) const;

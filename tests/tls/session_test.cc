@@ -19,7 +19,7 @@ class SessionTest : public testing::Test {
 
   TlsContext build() {
     ServerProfile server;
-    server.certificates = {{.names = {}, .primary = authority_.issue("gw.test")}};
+    server.certificates = {{.names = {}, .primary = authority_.issue_for("gw.test")}};
     ServerProfile strict = server;
     strict.min_version = Version::Tls13;
     ClientProfile client;
