@@ -73,6 +73,18 @@ NextHopSet::Outcome NextHopSet::select_next_hop(std::uint16_t next_hop, Instant 
   return any_listener ? Outcome::AllDown : Outcome::NoListener;
 }
 
+void NextHopSet::select_for_probe(std::uint16_t next_hop, TargetList& out) const {
+  if (next_hop >= snapshot_->next_hops.size()) return;
+  for (const ResolvedTarget& resolved : snapshot_->next_hops[next_hop].targets) {
+    Target target;
+    target.transport = resolved.transport;
+    target.remote = resolved.endpoint;
+    target.listener = listener_for(resolved.transport, resolved.endpoint.family(), next_hop);
+    target.next_hop = next_hop;
+    if (target.listener != kNoListener) out.add(std::move(target));
+  }
+}
+
 NextHopSet::Outcome NextHopSet::select(std::string_view domain, bool explicit_only, Instant now,
                                        TargetList& out) {
   struct Candidate {

@@ -52,7 +52,9 @@ class NextHopSet {
   // The next hop whose own host and port a URI names, or kNone.
   std::uint16_t find_by_uri(const sip::Uri& uri) const;
   Outcome select_next_hop(std::uint16_t next_hop, Instant now, TargetList& out);
-  // True if endpoint's address is one of any next hop's.
+  // Every address of it, healthy or not.
+  void select_for_probe(std::uint16_t next_hop, TargetList& out) const;
+  // True if endpoint is one of any next hop's.
   bool is_next_hop(const Endpoint& source) const;
   // The next hop that has that address, or kNone.
   std::uint16_t next_hop_of(const Endpoint& endpoint) const;
