@@ -88,7 +88,7 @@ class Context:
         def secure(transport):
             if transport not in ("tls", "wss"):
                 return {}
-            return {"certificate": [{"chain": str(pair[0]), "key": str(pair[1]), "default": True}]}
+            return {"certificate": str(pair[0]), "key": str(pair[1])}
         for transport in transports:
             made.listen(transport, ip=ip, **secure(transport))
         for transport in network:
