@@ -2,6 +2,7 @@
 //   in:  {"id": 1, "page": "a", "command": "open" | "close" | <phone command>, "options": {...}}
 //   out: {"id": 1, "result": ...} | {"id": 1, "error": "..."} | {"page": "a", "event": {...}}
 
+import http from 'node:http';
 import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
@@ -17,6 +18,15 @@ const bundle = await build({
   logLevel: 'error',
 });
 const script = bundle.outputFiles[0].text;
+
+// Loopback is a secure context, and only a page from loopback may speak to loopback.
+const server = http.createServer((request, response) => {
+  const isScript = request.url === '/phone.js';
+  response.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html');
+  response.end(isScript ? script : '<!doctype html><meta charset=utf-8><title>phone</title><body>'
+    + '<script src=/phone.js></script>');
+});
+await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
 
 const browser = await chromium.launch({
   executablePath: settings.executable ?? '/usr/bin/chromium',
@@ -35,10 +45,6 @@ async function open(name) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   const page = await context.newPage();
   pages.set(name, page);
-  // The page comes from nowhere: localhost is a secure context and no server is needed.
-  await page.route('http://localhost/**', (route) => route.fulfill({
-    contentType: 'text/html', body: '<!doctype html><meta charset=utf-8><title>phone</title><body>',
-  }));
   await page.exposeFunction('report', (event) => say({ page: name, event }));
   await page.addInitScript(() => {
     window.sockets = [];
@@ -51,8 +57,7 @@ async function open(name) {
   page.on('console', (message) => {
     if (message.type() === 'error') say({ page: name, event: { type: 'console', text: message.text() } });
   });
-  await page.goto('http://localhost/phone');
-  await page.addScriptTag({ content: script });
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
 }
 
 async function carryOut({ page, command, options }) {

@@ -108,8 +108,9 @@ const jssip = {
   },
   refuse({ status = 486 }) { session.terminate({ status_code: status }); },
   hangUp() { session.terminate(); },
-  hold() { session.hold({ useUpdate: false }); },
-  resume() { session.unhold({ useUpdate: false }); },
+  // JsSIP's own hold event comes before the other side's answer.
+  hold() { session.hold({ useUpdate: false }, () => emit('held')); },
+  resume() { session.unhold({ useUpdate: false }, () => emit('resumed')); },
   digits({ tones, type = 'RFC2833' }) {
     session.sendDTMF(tones, { transportType: type });
   },
@@ -194,13 +195,13 @@ const sipjs = {
   async hold() {
     await session.invite({
       sessionDescriptionHandlerOptions: { hold: true }, sessionDescriptionHandlerModifiers: [Web.holdModifier],
-      requestDelegate: { onAccept: () => emit('hold') },
+      requestDelegate: { onAccept: () => emit('held') },
     });
   },
   async resume() {
     await session.invite({
       sessionDescriptionHandlerOptions: { hold: false }, sessionDescriptionHandlerModifiers: [],
-      requestDelegate: { onAccept: () => emit('unhold') },
+      requestDelegate: { onAccept: () => emit('resumed') },
     });
   },
   async digits({ tones }) { session.sessionDescriptionHandler.sendDtmf(tones); },

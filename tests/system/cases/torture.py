@@ -30,20 +30,21 @@ WORDS = {
     "dblreq.dat": {"udp": {"forward"}, "tcp": {"two"}, "tls": {"two"}, "wss": {"forward", "400"}},
     "unreason.dat": dict.fromkeys(("udp", "tcp", "tls", "wss"), {"drop"}),
     "noreason.dat": dict.fromkeys(("udp", "tcp", "tls", "wss"), {"drop"}),
-    "clerr.dat": {"udp": {"400"}, "tcp": {"close"}, "tls": {"close"}, "wss": {"400", "close"}},
+    "clerr.dat": {"udp": {"400"}, "tcp": {"close", "400"}, "tls": {"close", "400"}, "wss": {"400", "close"}},
     "baddn.dat": {"udp": {"400", "drop"}, "tcp": {"close"}, "tls": {"close"}, "wss": {"400", "close"}},
-    "inv2543.dat": {"udp": {"forward"}, "tcp": {"close"}, "tls": {"close"}, "wss": {"forward"}},
+    "inv2543.dat": {"udp": {"forward"}, "tcp": {"400", "close"}, "tls": {"400", "close"}, "wss": {"forward"}},
     "test.dat": {"udp": {"400", "drop"}, "tcp": {"400", "close"}, "tls": {"400", "close"}, "wss": {"400", "close"}},
 }
 # These lose the stream's framing, so 400 alone is not enough there.
-MUST_CLOSE = {"ncl.dat", "mcl01.dat"}
+MUST_CLOSE = {"ncl.dat", "mcl01.dat", "clerr.dat", "inv2543.dat", "baddn.dat"}
 
 
 def accepted(name, udp, stream, transport):
     if name in WORDS:
         return WORDS[name][transport]
     text = udp if transport == "udp" or stream == "same" else stream
-    found = {word for word in re.findall(r"forward|drop|close|accept|\b[45]\d\d\b", text)}
+    text = text.replace("553 body", "")
+    found = {word for word in re.findall(r"forward|drop|close|accept|\b[245]\d\d\b", text)}
     return {"forward" if word == "accept" else word for word in found}
 
 

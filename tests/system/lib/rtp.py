@@ -57,6 +57,7 @@ class RtpPhone:
         self.port = self.socket.getsockname()[1]
         self.frequency = frequency
         self.remote = None
+        self.event_type = 101
         self.sent = 0
         self.packets = []  # (time, payload type, payload)
         self.changed = threading.Condition()
@@ -67,6 +68,17 @@ class RtpPhone:
     def sdp(self, direction="sendrecv", version=1):
         from . import sip
         return sip.sdp(self.ip, self.port, direction, version)
+
+    def answer(self, offer, direction="sendrecv", version=1):
+        """PCMU and the offered 8 kHz telephone-event; aims at the offer too."""
+        import re
+        self.aim(offer)
+        event = re.search(rb"a=rtpmap:(\d+) telephone-event/8000", offer)
+        body = self.sdp(direction, version).decode()
+        number = event[1].decode() if event else "101"
+        self.event_type = int(number)
+        return (body.replace(" 0 8 101", f" 0 {number}").replace(":101 ", f":{number} ")
+                .replace("a=rtpmap:8 PCMA/8000\r\n", "")).encode()
 
     def aim(self, body):
         """Takes address and port of the first audio line of the other side's SDP."""

@@ -335,3 +335,21 @@ def sdp(ip="127.0.0.1", port=40000, direction="sendrecv", version=1):
         "v=0", f"o=- 3000 {version} IN {family} {ip}", "s=-", f"c=IN {family} {ip}", "t=0 0",
         f"m=audio {port} RTP/AVP 0 8 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:8 PCMA/8000",
         "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", f"a={direction}", ""]).encode()
+
+
+def webrtc_sdp(direction="sendrecv", version=1, ufrag="abcd"):
+    """What a browser offers, shortened: Opus and PCMU, ICE, DTLS, BUNDLE, and the usual ballast."""
+    return "\r\n".join([
+        "v=0", f"o=- 4611731400430051336 {version} IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0",
+        "a=extmap-allow-mixed", "a=msid-semantic: WMS stream",
+        "m=audio 49203 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126", "c=IN IP4 127.0.0.1",
+        "a=rtcp:9 IN IP4 0.0.0.0", "a=candidate:1 1 udp 2122260223 127.0.0.1 49203 typ host generation 0",
+        f"a=ice-ufrag:{ufrag}", "a=ice-pwd:aabbccddeeff00112233445566", "a=ice-options:trickle",
+        "a=fingerprint:sha-256 " + ":".join(["AB"] * 32), "a=setup:actpass", "a=mid:0",
+        "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+        "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+        f"a={direction}", "a=msid:stream track", "a=rtcp-mux", "a=rtcp-rsize",
+        "a=rtpmap:111 opus/48000/2", "a=rtcp-fb:111 transport-cc", "a=fmtp:111 minptime=10;useinbandfec=1",
+        "a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111", "a=rtpmap:9 G722/8000", "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:8 PCMA/8000", "a=rtpmap:13 CN/8000", "a=rtpmap:110 telephone-event/48000",
+        "a=rtpmap:126 telephone-event/8000", "a=ssrc:1 cname:x", "a=ssrc:1 msid:stream track", ""]).encode()
