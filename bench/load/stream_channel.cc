@@ -190,6 +190,9 @@ void StreamChannel::advance() {
   watch(UV_READABLE);
   if (websocket_) {
     start_upgrade();
+  } else if (ssl_ != nullptr && options_ != nullptr && options_->mode == Mode::Handshake) {
+    // Our half ends before the server's: what it sends then (tickets) says that it is done too.
+    state_ = State::Ticket;
   } else {
     set_open();
   }
@@ -248,6 +251,10 @@ void StreamChannel::receive() {
     const int got = read_some();
     if (got < 0) {
       fail();
+      return;
+    }
+    if (state_ == State::Ticket) {
+      set_open();
       return;
     }
     if (got == 0) return;

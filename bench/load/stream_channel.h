@@ -43,7 +43,7 @@ class StreamChannel : public Channel {
   void flush() override;
 
  private:
-  enum class State { Connecting, Handshake, Upgrade, Open, Closed };
+  enum class State { Connecting, Handshake, Ticket, Upgrade, Open, Closed };
 
   void watch(int events);
   void ready(int events);

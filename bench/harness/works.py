@@ -1,0 +1,358 @@
+"""What is measured, one function for each work. Each adds to the table what it found."""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import time
+
+from . import measure, plots, servers
+from .table import figure
+
+COLUMNS = ["server", "CPU us", "range", "units/s", "p50 us", "p99 us", "server", "generator",
+           "lost", ""]
+
+
+class Bench:
+    def __init__(self, context, table, quick, full):
+        self.context, self.table, self.quick, self.full = context, table, quick, full
+        self.rounds = 1 if quick else 3
+        self.duration = 1.5 if quick else 4.0
+        self.raw = {}
+
+    def load(self, *args, **kwargs):
+        return measure.Load(*args, duration=self.duration, **kwargs)
+
+    def compare(self, title, kinds, load_of, **answering):
+        """Interleaved rounds of all kinds; prints and returns name -> result."""
+        print(title, flush=True)
+        found, skipped = measure.interleaved(self.context, servers.Ports, kinds, load_of,
+                                             self.rounds, **answering)
+        rows = self.table.section(title, COLUMNS)
+        for kind in kinds:
+            if kind.name in skipped:
+                rows.append([kind.name] + ["-"] * 8 + ["skipped: " + skipped[kind.name]])
+                print(f"  {kind.name}: skipped: {skipped[kind.name]}", flush=True)
+                continue
+            r = found[kind.name]
+            span = "-" if r["us_range"] is None else "{:.1f}-{:.1f}".format(*r["us_range"])
+            rows.append([kind.name, figure(r["us"], 2), span, figure(r["rate"], 0),
+                         figure(r["p50"], 0), figure(r["p99"], 0),
+                         f"{r['server_cpu']:.0%}", f"{r['generator_cpu']:.0%}", str(r["lost"]),
+                         r["doubt"] or ""])
+            print("  " + "  ".join(rows[-1]), flush=True)
+        self.raw[title] = found
+        return found
+
+    def ratio_gate(self, name, found, of, to, gate, aim, key="us"):
+        for part in (of, to):
+            if part not in found or found[part][key] is None:
+                self.table.gate(name, None, gate, aim, f"no figure for {part}")
+                return
+            if found[part]["doubt"]:
+                self.table.gate(name, None, gate, aim, f"{part}: {found[part]['doubt']}")
+                return
+        self.table.gate(name, found[of][key] / found[to][key], gate, aim)
+
+
+def stateful(bench, label, load, kinds, floor, gates):
+    """Saturation of each, then all of them at 80 and at 50 % of Ringway's own saturation beside the
+    floor. The floor is cheaper than any generator on one core, so only equal offered load gives a
+    ratio to it; the peers are compared where they are saturated."""
+    saturated = bench.compare(f"{label}: closed loop, saturated", kinds, lambda _: load)
+    ours = saturated.get("ringway")
+    bench.ratio_gate(f"{label}, CPU to Kamailio", saturated, "ringway", "kamailio", *gates["kamailio"])
+    if ours is None or not ours["rate"]:
+        bench.table.gate(f"{label}, CPU to the raw forwarder", None, *gates["floor"],
+                         "no figure for ringway")
+        return saturated
+    if floor is None:
+        return saturated
+    pair = [floor, servers.Ringway]
+    curves = {kind.name: [] for kind in pair}
+    for share in (0.25, 0.5, 0.8):
+        rate = ours["rate"] * share
+        found = bench.compare(f"{label}: {share:.0%} of saturation, {rate:.0f} a second offered",
+                              pair, lambda _, rate=rate: load.at(rate))
+        for name, result in found.items():
+            curves[name].append((rate, result["p99"]))
+        if share == 0.8:
+            bench.ratio_gate(f"{label}, CPU to the raw forwarder", found, "ringway", floor.name,
+                             *gates["floor"])
+        if share == 0.5 and "latency" in gates and len(found) == 2:
+            doubt = found["ringway"]["doubt"] or found[floor.name]["doubt"]
+            added = found["ringway"]["p99"] - found[floor.name]["p99"]
+            bench.table.gate(f"{label}, p99 added at half load, us",
+                             None if doubt else added, *gates["latency"], doubt)
+    plots.line_plot(os.path.join(bench.context.results, f"p99-{label.split(':')[0]}.svg"),
+                    f"{label}: p99 over offered load", "units a second", "p99 us", curves)
+    return saturated
+
+
+def udp(bench):
+    load = bench.load("options", "udp", flows=4, concurrency=200)
+    found = stateful(bench, "UDP to UDP OPTIONS", load,
+                     [servers.Floor, servers.Kamailio, servers.Ringway], servers.Floor,
+                     {"floor": (1.6, 1.35), "kamailio": (0.25, 0.2), "latency": (150, 100)})
+    counted(bench, "UDP to UDP OPTIONS", found.get("ringway"))
+
+
+def udp_calls(bench):
+    for mode in ("call", "register"):
+        found = bench.compare(f"UDP to UDP {mode}: closed loop, saturated",
+                              [servers.Kamailio, servers.Ringway],
+                              lambda _, mode=mode: bench.load(mode, "udp", flows=4,
+                                                              concurrency=200))
+        bench.ratio_gate(f"UDP to UDP {mode}, CPU to Kamailio", found, "ringway", "kamailio", 0.25,
+                         0.2)
+
+
+def tcp(bench):
+    load = bench.load("options", "tcp", flows=100, concurrency=100)
+    stateful(bench, "TCP to UDP OPTIONS", load,
+             [servers.FloorTcp, servers.KamailioWss, servers.Ringway], servers.FloorTcp,
+             {"floor": (1.6, 1.35), "kamailio": (0.25, 0.2)})
+
+
+def tls(bench):
+    class KamailioTls(servers.KamailioWss):
+        """Its TLS port is the one that WebSocket uses too."""
+
+        def __init__(self, context, ports):
+            ports.tls = ports.wss
+            super().__init__(context, ports)
+
+    bench.compare("TLS to UDP OPTIONS: closed loop, saturated", [KamailioTls, servers.Ringway],
+                  lambda _: bench.load("options", "tls", flows=50, concurrency=50))
+
+
+def wss(bench):
+    load = bench.load("options", "wss", flows=50, concurrency=50, extra=("--engine", "own"))
+    found = stateful(bench, "WSS to UDP OPTIONS", load,
+                     [servers.FloorWss, servers.KamailioWss, servers.Ringway], servers.FloorWss,
+                     {"floor": (1.35, 1.2), "kamailio": (0.25, 0.2), "latency": (150, 100)})
+    counted(bench, "WSS to UDP OPTIONS", found.get("ringway"))
+    bench.compare("WSS to UDP OPTIONS: libwebsockets as the client, 4,000 a second",
+                  [servers.FloorWss, servers.KamailioWss, servers.Ringway],
+                  lambda _: bench.load("options", "wss", flows=50, rate=4000,
+                                       extra=("--engine", "libwebsockets")))
+
+
+def wss_calls(bench):
+    for mode in ("call", "register"):
+        found = bench.compare(
+            f"WSS to UDP {mode}: closed loop, saturated", [servers.KamailioWss, servers.Ringway],
+            lambda _, mode=mode: bench.load(mode, "wss", flows=50, concurrency=50,
+                                            extra=("--engine", "own", "--register")))
+        bench.ratio_gate(f"WSS to UDP {mode}, CPU to Kamailio", found, "ringway", "kamailio", 0.25,
+                         0.2)
+
+
+def wss_tls(bench):
+    bench.compare("WSS to TLS OPTIONS: closed loop, saturated",
+                  [servers.KamailioWssTls, servers.RingwayTls],
+                  lambda _: bench.load("options", "wss", flows=50, concurrency=50,
+                                       extra=("--engine", "own")), sink="tls")
+
+
+def counted(bench, label, result):
+    """What Ringway counts of itself, for each message."""
+    counters = (result or {}).get("counters") or {}
+
+    def total(pattern):
+        return sum(v for name, v in counters.items() if re.fullmatch(pattern, name))
+
+    messages = total(r"ringway_(messages|(requests|responses)(_received|_in)?)(_total)?")
+    if not messages:
+        bench.table.note(f"{label}: no message counters to be read, so no enters for a message")
+        return
+    bench.table.gate(f"{label}, io_uring enters for a message",
+                     total(r"ringway_ring_enters(_total)?") / messages, 0.1, 0.05)
+    if any("allocation" in name for name in counters):
+        bench.table.gate(f"{label}, our heap allocations for a message",
+                         total(r"ringway_\w*allocations(_total)?") / messages, 0, 0)
+
+
+def openssl_alone(bench):
+    command = [bench.context.program("ringway-handshake-floor"), "--certificate",
+               bench.context.certificate, "--key", bench.context.key, "--cpu",
+               str(bench.context.cpu), "--count", "200" if bench.quick else "800"]
+    found = [json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+             for _ in range(bench.rounds)]
+    return {key: statistics.median(f[key] for f in found)
+            for key in ("full_us", "resumed_us", "idle_session_bytes")}
+
+
+def handshakes(bench):
+    alone = openssl_alone(bench)
+    bench.raw["openssl alone"] = alone
+    rows = bench.table.section("OpenSSL alone, in memory", ["figure", "value"])
+    rows += [["full handshake, CPU us", figure(alone["full_us"])],
+             ["resumed handshake, CPU us", figure(alone["resumed_us"])],
+             ["idle session, bytes", figure(alone["idle_session_bytes"], 0)]]
+    for kind, extra in (("full", ()), ("resumed", ("--resume",))):
+        def load_of(name, extra=extra):
+            transport = "tls" if name == "haproxy" else "wss"
+            return bench.load("handshake", transport, concurrency=16, extra=extra)
+
+        class HaproxyTls(servers.Haproxy):
+            def __init__(self, context, ports):
+                ports.tls = ports.wss
+                super().__init__(context, ports)
+
+        found = bench.compare(
+            f"{kind} TLS 1.3 handshake with upgrade (haproxy: without)",
+            [HaproxyTls, servers.KamailioWss, servers.FloorWss, servers.Ringway], load_of)
+        found["openssl"] = {"us": alone["full_us" if kind == "full" else "resumed_us"],
+                            "doubt": None}
+        # CPU of the server for each handshake is what it is, whoever waited for whom.
+        for result in found.values():
+            if result["doubt"] == "the generator was the limit":
+                result["doubt"] = None
+                bench.table.note(f"{kind} handshakes: the client's half costs about as much, so "
+                                 "the rate is the generator's; the CPU figure is the server's own")
+        gates = ((1.4, 1.2), (1.0, 0.85)) if kind == "full" else ((2.0, 1.6), (1.0, 0.85))
+        bench.ratio_gate(f"{kind} handshake, CPU to OpenSSL alone", found, "ringway", "openssl",
+                         *gates[0])
+        bench.ratio_gate(f"{kind} handshake, CPU to HAProxy without upgrade", found, "ringway",
+                         "haproxy", *gates[1])
+
+
+def idle(bench):
+    flows = 500 if bench.quick else 8000 if bench.full else 4000
+    alone = openssl_alone(bench)["idle_session_bytes"]
+    rows = bench.table.section(f"{flows} idle, registered WSS flows (PSS)",
+                               ["server", "bytes a flow", "MB in all", "idle CPU", ""])
+    held = {}
+    for kind in (servers.KamailioIdle, servers.Ringway):
+        reason = kind.missing(bench.context)
+        if reason:
+            rows.append([kind.name, "-", "-", "-", "skipped: " + reason])
+            continue
+        try:
+            with kind(bench.context, servers.Ports()) as server:
+                before = server.pss_bytes()
+                load = measure.Load("idle", "wss", flows=flows, duration=8, warmup=0,
+                                    extra=("--engine", "own"))
+                process, path = measure.start_generator(bench.context, server.ports, load)
+                deadline = time.time() + 90
+                while process.poll() is None and time.time() < deadline:
+                    time.sleep(0.5)
+                    quiet = measure.idle_share(server)
+                    if quiet < 0.05:
+                        break
+                after = server.pss_bytes()
+                share = measure.idle_share(server, 2)
+                found = measure.finish_generator(process, path, 120)
+        except RuntimeError as error:
+            rows.append([kind.name, "-", "-", "-", str(error)])
+            continue
+        up = found["open_flows"]
+        held[kind.name] = (after - before) / max(up, 1)
+        rows.append([kind.name, figure(held[kind.name], 0), figure((after - before) / 1e6),
+                     f"{share:.1%}", "" if up == flows else f"only {up} flows came up"])
+        print("  " + "  ".join(rows[-1]), flush=True)
+    bench.raw["idle flows"] = held
+    ours = held.get("ringway")
+    bench.table.gate("idle WSS flow, bytes to OpenSSL's own", ours and ours / alone, 1.2, 1.1)
+    peer = held.get("kamailio")
+    bench.table.gate("idle WSS flow, bytes to Kamailio", ours and peer and ours / peer, 0.2, 0.15)
+
+
+def disturbed(bench, name, gate, aim, disturb):
+    """p99 of running calls before and while something else happens."""
+    reason = servers.Ringway.missing(bench.context)
+    if reason:
+        bench.table.gate(name, None, gate, aim, reason)
+        return
+    quiet_s, busy_s = (3, 6) if bench.quick else (6, 14)
+    ratios, curves = [], {}
+    for _ in range(bench.rounds):
+        with servers.Ringway(bench.context, servers.Ports()) as server:
+            calls = measure.Load("call", "wss", flows=50, rate=100, duration=quiet_s + busy_s,
+                                 warmup=1, extra=("--engine", "own", "--register"))
+            running = measure.start_generator(bench.context, server.ports, calls)
+            time.sleep(quiet_s + 2)
+            # Nice: the storm's own clients must not take the running calls' core.
+            storm = measure.start_generator(bench.context, server.ports, disturb(busy_s - 3),
+                                            nice=19, answer=False)
+            found = measure.finish_generator(*running, quiet_s + busy_s + 60)
+            other = measure.finish_generator(*storm, 120)
+            seconds = found["intervals"]
+            quiet = statistics.median(s["p99_us"] for s in seconds[:quiet_s])
+            busy = statistics.median(sorted((s["p99_us"] for s in seconds[quiet_s + 1:]),
+                                            reverse=True)[:max(3, busy_s // 2)])
+            ratios.append(busy / quiet if quiet else None)
+            curves[f"p99, round {len(ratios)}"] = [(i, s["p99_us"]) for i, s in enumerate(seconds)]
+            bench.table.note(f"{name}: quiet {quiet:.0f} us, then {busy:.0f} us; "
+                             f"{found['lost']} calls lost; beside them {other['completed']} "
+                             f"completed, recovered in {other['recovered_s']:.1f} s")
+    plots.line_plot(os.path.join(bench.context.results, f"{name.split(',')[0]}.svg"), name,
+                    "second", "p99 us", curves)
+    bench.table.gate(name, statistics.median(r for r in ratios if r is not None), gate, aim)
+
+
+def storm(bench):
+    flows = 500 if bench.quick else 5000
+
+    def disturb(seconds):
+        return measure.Load("storm", "wss", flows=flows, duration=seconds, warmup=0)
+
+    disturbed(bench, f"reconnect storm of {flows}, p99 of running calls to quiet", 3, 1.5, disturb)
+
+
+def scanner(bench):
+    def disturb(seconds):
+        return measure.Load("scanner", "udp", rate=20000, duration=seconds, warmup=0)
+
+    disturbed(bench, "scanner flood of 20,000/s, p99 of running calls to quiet", 3, 1.5, disturb)
+
+
+def cores(bench):
+    """The generator needs a core too, so two cores cannot be filled here. What counts is what a
+    transaction costs the busiest shard: with perfect scaling half of what it costs alone."""
+    def busiest(kind):
+        with kind(bench.context, servers.Ports()) as server:
+            before = server.thread_seconds()
+            load = measure.Load("options", "wss", flows=64, rate=4000, duration=bench.duration,
+                                warmup=0, extra=("--engine", "own"))
+            process, path = measure.start_generator(bench.context, server.ports, load)
+            found = measure.finish_generator(process, path, 60)
+            after = server.thread_seconds()
+        spent = [after[t] - before.get(t, 0) for t in after]
+        return max(spent) / max(found["completed"], 1)
+
+    name = "two cores against one, by CPU of the busiest shard"
+    reason = servers.Ringway.missing(bench.context)
+    if reason:
+        bench.table.gate(name, None, 1.85, 1.95, reason, at_least=True)
+        return
+    ratios = []
+    for _ in range(bench.rounds):
+        ratios.append(busiest(servers.Ringway) / busiest(servers.RingwayTwo))
+    bench.table.gate(name, statistics.median(ratios), 1.85, 1.95, at_least=True)
+
+
+def parse(bench):
+    program = bench.context.program("bench-parse")
+    if program is None:
+        bench.table.gate("parse of an 800-byte INVITE to a newline pass", None, 5, 3.5,
+                         "Google Benchmark is not installed")
+        return
+    command = ["taskset", "-c", str(bench.context.cpu), program, "--benchmark_format=json",
+               f"--benchmark_repetitions={2 * bench.rounds + 1}"]
+    runs = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    medians = {b["run_name"]: b["cpu_time"] for b in runs["benchmarks"]
+               if b.get("aggregate_name") == "median"}
+    rows = bench.table.section("Parsing", ["what", "ns"])
+    rows += [[name, figure(value)] for name, value in medians.items()]
+    bench.raw["parse"] = medians
+    if "parse_invite" in medians and "newline_pass" in medians:
+        bench.table.gate("parse of an 800-byte INVITE to a newline pass",
+                         medians["parse_invite"] / medians["newline_pass"], 5, 3.5)
+
+
+WORKS = {"udp": udp, "udp-calls": udp_calls, "tcp": tcp, "tls": tls, "wss": wss,
+         "wss-calls": wss_calls, "wss-tls": wss_tls, "handshakes": handshakes, "idle": idle,
+         "storm": storm, "scanner": scanner, "cores": cores, "parse": parse}
