@@ -15,10 +15,10 @@ namespace ringway::sip {
 // What a response repeats of its request may need: the top Via is written with received and
 // rport filled in (RFC 3261 18.2.1, RFC 3581 4).
 struct ResponseOptions {
-  std::string_view reason;   // empty: default_reason()
-  std::string_view to_tag;   // added to To if it has none; empty: no tag (100 only)
-  std::string_view top_via;  // replaces the first Via value; empty: as it stands
-  std::string_view extra;    // whole header lines, each with CRLF
+  std::string_view reason = {};   // empty: default_reason()
+  std::string_view to_tag = {};   // added to To if it has none; empty: no tag (100 only)
+  std::string_view top_via = {};  // replaces the first Via value; empty: as it stands
+  std::string_view extra = {};    // whole header lines, each with CRLF
 };
 
 // A response to request: all Via values, From, To, Call-ID, CSeq, Timestamp for 100
