@@ -150,7 +150,8 @@ std::vector<Proxy::Target> Proxy::find_targets(const sip_t& sip) {
   const std::string user(text_of(uri.url_user));
   char instance[256] = "";
   if (uri.url_params != nullptr) url_param(uri.url_params, "gr", instance, sizeof instance);
-  if (find_number(user) != nullptr && !in_dialog) {
+  // Inside a dialog too: a caller that ignores Contact and Record-Route still finds its phone.
+  if (find_number(user) != nullptr) {
     return {Target{"sip:" + user + "@" + phones_, {}, ""}};
   }
   std::vector<Target> targets;
