@@ -27,11 +27,6 @@ TimerWheel::Handle TimerWheel::arm(Instant deadline, std::uint64_t payload) {
   }
   node.tick = tick_after(deadline);
   node.payload = payload;
-  if (!started_) {  // the first deadline sets where the wheel stands
-    started_ = true;
-    tick_ = node.tick > 0 ? node.tick - 1 : 0;
-    if (tick_ > 1u << 20) tick_ -= 1u << 20;
-  }
   link(id.slot);
   return id.slot + 1;
 }
@@ -107,7 +102,6 @@ void TimerWheel::cascade(std::uint16_t place) {
 
 void TimerWheel::advance(Instant now) {
   const std::uint64_t target = tick_of(now);
-  started_ = true;
   if (nodes_.size() == 0) {
     tick_ = std::max(tick_, target);
     return;

@@ -73,7 +73,6 @@ class TimerWheel {
   std::array<std::uint64_t, kPlaces * kLevels / 64> occupied_{};
   std::uint32_t due_ = kNone, due_last_ = kNone;
   std::uint64_t tick_ = 0;  // every node's tick is above it, or it stands in the due list
-  bool started_ = false;
 };
 
 }  // namespace ringway
