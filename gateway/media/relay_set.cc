@@ -45,7 +45,8 @@ std::uint8_t RelaySet::choose() {
     std::size_t count = 0;
     for (std::size_t i = 0; i < relay_count_; ++i) {
       const Relay& relay = relays_[i];
-      if (!strict || (relay.up && relay.timeouts < kTimeoutsUntilAvoided)) {
+      if (count < candidates.size() &&
+          (!strict || (relay.up && relay.timeouts < kTimeoutsUntilAvoided))) {
         candidates[count++] = static_cast<std::uint8_t>(i);
       }
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -20,8 +21,11 @@ class Exchange {
     return *boxes_[std::size_t{from} * shards() + to];
   }
   Waker& waker(ShardIndex shard) { return *wakers_[shard]; }
+  // Random at each start of the process, one value for all its shards.
+  std::uint32_t epoch() const { return epoch_; }
 
  private:
+  std::uint32_t epoch_;
   std::vector<std::unique_ptr<Waker>> wakers_;
   std::vector<std::unique_ptr<Mailbox<BetweenShards>>> boxes_;
 };

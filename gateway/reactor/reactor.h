@@ -1,0 +1,71 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+
+#include "gateway/base/counters.h"
+#include "gateway/reactor/clock.h"
+#include "gateway/reactor/mailbox.h"
+#include "gateway/reactor/ring.h"
+
+namespace ringway {
+
+// The beginning of each turn: submit what the last turn prepared, wait for completions, a deadline
+// or a wake, read the clock. One system call.
+class Reactor {
+ public:
+  // Completions of one turn; more are left for the next.
+  static constexpr std::size_t kBatch = 256;
+
+  // waker: announces this thread's sleep. wake_fd: an eventfd that threads without a ring write.
+  Reactor(Counters& counters, Waker& waker, int wake_fd)
+      : counters_(counters), waker_(waker), wake_fd_(wake_fd), ring_(counters) {}
+  ~Reactor() { waker_.set_ring(-1); }
+
+  // On the thread that will use it.
+  [[nodiscard]] std::expected<void, std::string> open();
+
+  Ring& ring() { return ring_; }
+  // When this turn began.
+  Instant now() const { return now_; }
+
+  // Begins a turn: waits until deadline (kNever: for ever), or less if something happens.
+  // has_mail() is asked once sleep was announced: whether any mailbox holds something.
+  // The completions are lent until the next turn.
+  template <typename HasMail>
+  std::span<Completion> turn(Instant deadline, HasMail&& has_mail) {
+    if (deadline > now_ && !ring_.has_completions()) {
+      waker_.announce_sleep();
+      if (has_mail()) deadline = now_;
+    }
+    return wait(deadline);
+  }
+  // True if turn() returned all that had completed.
+  bool drained() const { return drained_; }
+
+  // After a completion of kind WakeEvent.
+  void arm_wake_event();
+  // Wakes another shard's thread if it sleeps.
+  void wake(Waker& other);
+
+  // Not empty: the ring is broken and the thread must end.
+  const std::string& failure() const { return failure_; }
+
+ private:
+  std::span<Completion> wait(Instant deadline);
+
+  Counters& counters_;
+  Waker& waker_;
+  int wake_fd_;
+  Ring ring_;
+  Instant now_{};
+  bool drained_ = true;
+  std::uint64_t wake_value_ = 0;  // where the eventfd is read to
+  std::string failure_;
+  std::array<Completion, kBatch> batch_;
+};
+
+}  // namespace ringway

@@ -1,0 +1,227 @@
+#include "gateway/reactor/ring.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <string.h>
+
+#include "gateway/base/check.h"
+
+namespace ringway {
+namespace {
+
+// All of Linux 6.1: one thread submits, completions are worked off when it asks for them, and a
+// failed entry does not keep those behind it from being submitted.
+constexpr unsigned kSetupFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                                 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+
+std::string setup_error(int error) {
+  switch (error) {
+    case ENOSYS:
+      return "this kernel has no io_uring; Ringway needs Linux 6.1 or newer with io_uring";
+    case EPERM:
+    case EACCES:
+      return "io_uring is forbidden here; set the sysctl kernel.io_uring_disabled to 0 and, in a "
+             "container, allow io_uring_setup, io_uring_enter and io_uring_register in its seccomp "
+             "profile";
+    case ENOMEM:
+      return "io_uring cannot get its memory; raise the limit of locked memory (ulimit -l, "
+             "LimitMEMLOCK=) to 16 MiB or more";
+    case EINVAL:
+      return "this kernel's io_uring is too old; Ringway needs Linux 6.1 or newer";
+    case EMFILE:
+    case ENFILE:
+      return "no file descriptor is left for io_uring; raise the limit of open files (ulimit -n, "
+             "LimitNOFILE=)";
+    default:
+      return std::string("io_uring cannot be set up: ") + strerror(error);
+  }
+}
+
+}  // namespace
+
+Ring::Ring(Counters& counters) : counters_(counters), ring_(std::make_unique<io_uring>()) {}
+
+Ring::~Ring() {
+  if (open_) io_uring_queue_exit(ring_.get());
+}
+
+std::expected<void, std::string> Ring::open() {
+  io_uring_params params{};
+  params.flags = kSetupFlags;
+  params.cq_entries = kCompletions;
+  const int result = io_uring_queue_init_params(kSubmissions, ring_.get(), &params);
+  if (result < 0) return std::unexpected(setup_error(-result));
+  open_ = true;
+  if ((params.features & IORING_FEAT_NODROP) == 0 || (params.features & IORING_FEAT_EXT_ARG) == 0) {
+    return std::unexpected(setup_error(EINVAL));
+  }
+  io_uring_register_ring_fd(ring_.get());  // an optimisation; nothing is lost without it
+  return {};
+}
+
+int Ring::fd() const {
+  return ring_->ring_fd;
+}
+
+io_uring_sqe* Ring::next(Operation operation) {
+  io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
+  if (!entry) {
+    reserve(1);
+    entry = io_uring_get_sqe(ring_.get());
+    CHECK(entry);
+  }
+  counters_.ring_submissions.add();
+  io_uring_sqe_set_data64(entry, operation.packed());
+  return entry;
+}
+
+void Ring::reserve(unsigned count) {
+  // More than one pass only when the kernel is short of memory or must first post what overflowed.
+  for (int attempt = 0; io_uring_sq_space_left(ring_.get()) < count && attempt < 1000; ++attempt) {
+    counters_.ring_enters.add();
+    io_uring_submit_and_get_events(ring_.get());
+  }
+}
+
+// The prepare helpers of liburing clear the entry, the name included; so it is set again after.
+void Ring::accept(int fd, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_multishot_accept(entry, fd, nullptr, nullptr, SOCK_CLOEXEC);
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
+void Ring::receive(int fd, std::uint16_t group, std::uint32_t bytes_max, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_recv_multishot(entry, fd, nullptr, bytes_max, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = group;
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
+void Ring::receive_message(int fd, msghdr* header, std::uint16_t group, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_recvmsg_multishot(entry, fd, header, MSG_TRUNC);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = group;
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
+void Ring::connect(int fd, const sockaddr* address, socklen_t size, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_connect(entry, fd, address, size);
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
+void Ring::send(int fd, Bytes bytes, Chain chain, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_send(entry, fd, bytes.data(), bytes.size(), MSG_WAITALL | MSG_NOSIGNAL);
+  if (chain == Chain::Linked) entry->flags |= IOSQE_IO_LINK;
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
+void Ring::send_message(int fd, const msghdr* header, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_sendmsg(entry, fd, header, MSG_WAITALL | MSG_NOSIGNAL);
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
+void Ring::send_datagram_now(int fd, const msghdr* header, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_sendmsg(entry, fd, header, MSG_DONTWAIT | MSG_NOSIGNAL);
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
+void Ring::send_datagram_later(int fd, const msghdr* header, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_sendmsg(entry, fd, header, MSG_NOSIGNAL);
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
+void Ring::read(int fd, MutableBytes bytes, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_read(entry, fd, bytes.data(), static_cast<unsigned>(bytes.size()), 0);
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
+void Ring::cancel(Operation target) {
+  io_uring_sqe* entry = next({});
+  io_uring_prep_cancel64(entry, target.packed(), IORING_ASYNC_CANCEL_ALL);
+  io_uring_sqe_set_data64(entry, Operation{}.packed());
+}
+
+void Ring::wake(int ring_fd, Operation operation) {
+  io_uring_sqe* entry = next({});
+  io_uring_prep_msg_ring(entry, ring_fd, 0, operation.packed(), 0);
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  io_uring_sqe_set_data64(entry, Operation{}.packed());
+}
+
+bool Ring::all_submitted() const {
+  return io_uring_sq_ready(ring_.get()) == 0;
+}
+
+bool Ring::wait(Duration timeout, std::string& error) {
+  const unsigned flags = __atomic_load_n(ring_->sq.kflags, __ATOMIC_RELAXED);
+  const bool ready = io_uring_cq_ready(ring_.get()) != 0;
+  if ((flags & IORING_SQ_CQ_OVERFLOW) != 0) counters_.ring_overflows.add();
+  if (ready && io_uring_sq_ready(ring_.get()) == 0 &&
+      (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) == 0) {
+    return true;
+  }
+  counters_.ring_enters.add();
+  int result;
+  if (ready || timeout <= Duration::zero()) {
+    result = io_uring_submit_and_get_events(ring_.get());
+  } else if (timeout == Duration::max()) {
+    result = io_uring_submit_and_wait(ring_.get(), 1);
+  } else {
+    __kernel_timespec limit{timeout.count() / 1'000'000'000, timeout.count() % 1'000'000'000};
+    io_uring_cqe* first = nullptr;
+    result = io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, &limit, nullptr);
+  }
+  // The kernel is short of memory, or wants to post what overflowed first: entries stay queued.
+  for (int attempt = 0; !all_submitted() && attempt < 1000; ++attempt) {
+    counters_.ring_enters.add();
+    result = io_uring_submit_and_get_events(ring_.get());
+  }
+  if (all_submitted() && (result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
+                          result == -EAGAIN)) {
+    return true;
+  }
+  error = std::string("io_uring_enter failed: ") + strerror(-result);
+  return false;
+}
+
+bool Ring::has_completions() const {
+  return io_uring_cq_ready(ring_.get()) != 0;
+}
+
+std::span<Completion> Ring::reap(std::span<Completion> batch) {
+  std::size_t count = 0;
+  unsigned head = 0;
+  io_uring_cqe* entry = nullptr;
+  io_uring_for_each_cqe(ring_.get(), head, entry) {
+    if (count == batch.size()) break;
+    Completion& completion = batch[count++];
+    completion.operation = Operation::unpack(entry->user_data);
+    completion.result = entry->res;
+    completion.has_buffer = (entry->flags & IORING_CQE_F_BUFFER) != 0;
+    completion.buffer = static_cast<std::uint16_t>(entry->flags >> IORING_CQE_BUFFER_SHIFT);
+    completion.more = (entry->flags & IORING_CQE_F_MORE) != 0;
+  }
+  io_uring_cq_advance(ring_.get(), static_cast<unsigned>(count));
+  counters_.ring_completions.add(count);
+  return batch.first(count);
+}
+
+int Ring::register_buffers(std::uint16_t group, void* memory, std::uint32_t count) {
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<std::uint64_t>(memory);
+  registration.ring_entries = count;
+  registration.bgid = group;
+  return io_uring_register_buf_ring(ring_.get(), &registration, 0);
+}
+
+}  // namespace ringway

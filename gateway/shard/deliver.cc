@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <utility>
+
+#include "gateway/shard/shard_thread.h"
+
+namespace ringway {
+
+// Does what the core's last call asked for. Failures known at once are told to the core only after
+// the whole outbox is done, since names in it are lent until the core's next call.
+void ShardThread::deliver() {
+  Outbox& outbox = parts_->outbox;
+  for (;;) {
+    for (Output& output : outbox.items()) perform(output);
+    outbox.clear();
+    if (failures_.empty()) return;
+    const std::vector<Datagrams::Failure> failures = std::exchange(failures_, {});
+    for (const auto& failure : failures) {
+      parts_->core.send_failed(failure.ticket, failure.failure, now(), outbox);
+    }
+  }
+}
+
+void ShardThread::perform(Output& output) {
+  switch (output.kind) {
+    case Output::Kind::SendDatagram: {
+      const auto failure = parts_->datagrams.send(output.listener, output.remote,
+                                                  std::move(output.buffer), output.ticket);
+      if (failure) fail(failure->ticket, failure->failure);
+      return;
+    }
+    case Output::Kind::SendFlow: {
+      const ShardIndex owner = output.flow.shard();
+      if (owner == setup_.index) {
+        return parts_->streams.send(output.flow, std::move(output.buffer), output.ticket, now());
+      }
+      if (owner >= posted_.size()) return fail(output.ticket, TransportFailure::FlowGone);
+      const Bytes bytes = output.buffer.bytes();
+      if (!post(owner, SendOnFlow{output.flow, output.ticket, setup_.index, bytes},
+                std::move(output.buffer))) {
+        fail(output.ticket, TransportFailure::QueueFull);
+      }
+      return;
+    }
+    case Output::Kind::SendConnect:
+      return parts_->streams.send_connect(
+          {output.transport, output.listener, output.remote, output.next_hop, output.name},
+          std::move(output.buffer), output.ticket, now());
+    case Output::Kind::CloseFlow:
+      if (output.flow.shard() == setup_.index) {
+        parts_->streams.close(output.flow, output.websocket_code, now());
+      } else if (output.flow.shard() < posted_.size()) {
+        post(output.flow.shard(), CloseRemoteFlow{output.flow, output.websocket_code}, {});
+      }
+      return;
+    case Output::Kind::RelayRequest:
+      return parts_->streams.send_relay(output.relay, std::move(output.buffer), now());
+    case Output::Kind::HandOver: {
+      if (output.shard >= posted_.size() || output.shard == setup_.index) return;
+      const Bytes bytes = output.buffer.bytes();
+      post(output.shard, HandOver{output.source, bytes}, std::move(output.buffer));
+      return;
+    }
+    case Output::Kind::Announce:
+      for (std::size_t shard = 0; shard < posted_.size(); ++shard) {
+        if (shard == setup_.index) continue;
+        post(static_cast<ShardIndex>(shard), Output::Announcement(output.announcement), {});
+      }
+      return;
+    case Output::Kind::Resolve: {
+      ResolveName request;
+      request.ticket = output.ticket;
+      request.transport = output.transport;
+      request.transport_given = output.transport_given;
+      request.secure = output.secure;
+      request.port = output.port;
+      const std::size_t size = std::min(output.name.size(), request.name_text.size());
+      std::copy_n(output.name.data(), size, request.name_text.data());
+      request.name_size = static_cast<std::uint8_t>(size);
+      return tell_control(std::move(request));
+    }
+  }
+}
+
+void ShardThread::fail(Ticket ticket, TransportFailure failure) {
+  if (ticket != 0) failures_.push_back({ticket, failure});
+}
+
+// buffer: what message points into. False, and counted, if the other shard's mailbox is full.
+bool ShardThread::post(ShardIndex shard, BetweenShards&& message, BufferRef buffer) {
+  if (!setup_.exchange.box(setup_.index, shard).push(std::move(message), std::move(buffer))) {
+    counters_.handed_over_full.add();
+    return false;
+  }
+  counters_.handed_over.add();
+  posted_[shard] = true;
+  return true;
+}
+
+void ShardThread::tell_control(FromShard&& message) {
+  if (!port_.from_shard_.push(std::move(message))) {
+    counters_.handed_over_full.add();
+    return;
+  }
+  if (setup_.wake_control) setup_.wake_control();
+}
+
+}  // namespace ringway

@@ -1,0 +1,211 @@
+#include "gateway/shard/shard.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "gateway/shard/shard_thread.h"
+#include "protocol/websocket/frame.h"
+#include "tls/random.h"
+
+namespace ringway {
+namespace {
+
+constexpr int kHandshakeStepsATurn = 2;
+constexpr int kFlushesATurn = 8;
+
+template <typename T>
+T random_value() {
+  const auto bytes = tls::random_bytes<sizeof(T)>();
+  T value;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+}  // namespace
+
+ControlPort::ControlPort() : wake_fd_(eventfd(0, EFD_CLOEXEC)) {
+  CHECK(wake_fd_ >= 0);
+}
+
+ControlPort::~ControlPort() {
+  ::close(wake_fd_);
+}
+
+bool ControlPort::send(ToShard&& message) {
+  if (!to_shard_.push(std::move(message))) return false;
+  // Always: it is rare, and a shard that is awake loses nothing by one more completion.
+  const std::uint64_t one = 1;
+  return ::write(wake_fd_, &one, sizeof one) == sizeof one;
+}
+
+Shard::Shard(ShardSetup setup) : thread_(std::make_unique<ShardThread>(std::move(setup))) {}
+Shard::~Shard() = default;
+std::expected<void, std::string> Shard::start() {
+  return thread_->start();
+}
+void Shard::join() {
+  thread_->join();
+}
+ControlPort& Shard::control() {
+  return thread_->port();
+}
+const Counters& Shard::counters() const {
+  return thread_->counters();
+}
+
+ShardThread::ShardThread(ShardSetup setup)
+    : setup_(std::move(setup)), posted_(setup_.exchange.shards()) {}
+
+ShardThread::~ShardThread() {
+  if (thread_.joinable()) {
+    while (!port_.send(Stop{})) sched_yield();
+    join();
+  }
+  for (std::size_t to = 0; parts_ && to < setup_.exchange.shards(); ++to) {
+    setup_.exchange.box(setup_.index, static_cast<ShardIndex>(to)).abandon();
+  }
+}
+
+std::expected<void, std::string> ShardThread::start() {
+  std::promise<std::expected<void, std::string>> started;
+  auto result = started.get_future();
+  // Signals are the control thread's; the new thread inherits that none comes to it.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this, &started] { run(started); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  auto outcome = result.get();
+  if (!outcome) join();
+  return outcome;
+}
+
+void ShardThread::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+ShardThread::Parts::Parts(ShardThread& thread)
+    : buffers(thread.setup_.config.limits.buffer_bytes),
+      log(thread.setup_.index, thread.setup_.config.log_level, thread.setup_.log, thread.counters_),
+      reactor(std::make_unique<Reactor>(thread.counters_,
+                                        thread.setup_.exchange.waker(thread.setup_.index),
+                                        thread.port_.wake_fd_)),
+      datagrams(thread.setup_.listeners, reactor->ring(), buffers, thread.counters_, log),
+      streams({thread.setup_.config, thread.setup_.index, thread.setup_.listeners, reactor->ring(),
+               buffers, thread.counters_, log, random_value<HashKey>(),
+               random_value<std::uint64_t>()}),
+      mac(thread.setup_.token_key),
+      core({thread.setup_.config, thread.setup_.index, thread.setup_.listeners.infos, mac,
+            random_value<std::uint64_t>(), thread.setup_.exchange.epoch(), buffers,
+            thread.counters_, log}) {}
+
+std::expected<void, std::string> ShardThread::open() {
+  if (setup_.cpu >= 0) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(static_cast<std::size_t>(setup_.cpu), &cpus);
+    pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);  // an optimisation
+  }
+  parts_ = std::make_unique<Parts>(*this);
+  if (auto opened = parts_->reactor->open(); !opened) return opened;
+  parts_->log.set_time(now());
+  parts_->streams.publish_tls(setup_.tls);
+  parts_->streams.publish_pages(setup_.pages);
+  if (setup_.filter) parts_->core.publish_filter(setup_.filter);
+  if (setup_.next_hops) parts_->core.publish_next_hops(setup_.next_hops, now(), parts_->outbox);
+  if (auto opened = parts_->datagrams.open(); !opened) return opened;
+  if (auto opened = parts_->streams.open(now()); !opened) return opened;
+  deliver();
+  flush();
+  return {};
+}
+
+void ShardThread::run(std::promise<std::expected<void, std::string>>& started) {
+  pthread_setname_np(pthread_self(), ("shard-" + std::to_string(setup_.index)).c_str());
+  auto opened = open();
+  const bool is_open = opened.has_value();
+  started.set_value(std::move(opened));
+  while (is_open && !stopping_) turn();
+  if (parts_) parts_->reactor.reset();
+}
+
+// One turn: wait, dispatch what has completed, read the mail, serve deadlines, a few handshakes,
+// and send everything that came of it.
+void ShardThread::turn() {
+  const auto completions = parts_->reactor->turn(next_deadline(), [this] { return has_mail(); });
+  if (!parts_->reactor->failure().empty()) {
+    tell_control(ShardFailed{parts_->reactor->failure()});
+    stopping_ = true;
+    return;
+  }
+  parts_->log.set_time(now());
+  for (const Completion& completion : completions) dispatch(completion);
+  if (parts_->reactor->drained()) parts_->datagrams.completions_drained();
+  read_mail();
+  expire();
+  // A handshake costs as much as a hundred messages: established flows come first.
+  for (int i = 0; i < kHandshakeStepsATurn && parts_->streams.step_handshake(now()); ++i) pump();
+  advance_drain();
+  flush();
+}
+
+void ShardThread::flush() {
+  // Sending may fail, which may cause more to be sent; what is left waits for the next turn.
+  for (int i = 0; i < kFlushesATurn; ++i) {
+    parts_->streams.flush(now());
+    pump();
+    if (!parts_->streams.has_unflushed()) break;
+  }
+  parts_->datagrams.flush();
+  for (std::size_t shard = 0; shard < posted_.size(); ++shard) {
+    const auto to = static_cast<ShardIndex>(shard);
+    if (to == setup_.index) continue;
+    setup_.exchange.box(setup_.index, to).reclaim();
+    if (!posted_[shard]) continue;
+    posted_[shard] = false;
+    parts_->reactor->wake(setup_.exchange.waker(to));
+  }
+  counters_.buffers_in_use.set(parts_->buffers.in_use());
+  counters_.buffer_bytes_in_use.set(parts_->buffers.bytes_in_use());
+}
+
+Instant ShardThread::next_deadline() const {
+  if (parts_->streams.has_handshakes() || parts_->streams.has_unflushed()) return now();
+  Instant deadline = std::min(parts_->core.next_deadline(), parts_->streams.next_deadline());
+  if (drainage_ == Drainage::Waiting) deadline = std::min(deadline, drain_until_);
+  return deadline;
+}
+
+void ShardThread::expire() {
+  const Instant deadline = parts_->core.next_deadline();
+  if (deadline <= now()) {
+    if (deadline != Instant{} && now() - deadline > 100ms) counters_.missed_deadlines.add();
+    parts_->core.expire(now(), parts_->outbox);
+    deliver();
+  }
+  if (parts_->streams.next_deadline() <= now()) {
+    parts_->streams.expire(now());
+    pump();
+  }
+}
+
+void ShardThread::advance_drain() {
+  if (drainage_ == Drainage::Waiting && (parts_->core.is_quiet() || now() >= drain_until_)) {
+    drainage_ = Drainage::Closing;
+    parts_->streams.close_all(websocket::close_code::kGoingAway, now());
+    pump();
+  }
+  if (drainage_ == Drainage::Closing && parts_->streams.open_streams() == 0) {
+    drainage_ = Drainage::Done;
+    tell_control(Drained{});
+  }
+}
+
+}  // namespace ringway

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <expected>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gateway/base/buffer_pool.h"
+#include "gateway/base/counters.h"
+#include "gateway/base/log.h"
+#include "gateway/base/outbox.h"
+#include "gateway/core/proxy_core.h"
+#include "gateway/reactor/reactor.h"
+#include "gateway/shard/exchange.h"
+#include "gateway/shard/shard.h"
+#include "gateway/transport/datagram.h"
+#include "gateway/transport/streams.h"
+#include "tls/mac.h"
+
+namespace ringway {
+
+// What runs on a shard's thread.
+//
+//   shard.cc     start, the turn, the end
+//   dispatch.cc  completions and events to the core
+//   deliver.cc   the core's outbox to transport, other shards and the control thread
+//   mail.cc      messages from other threads
+class ShardThread {
+ public:
+  explicit ShardThread(ShardSetup setup);
+  ~ShardThread();
+
+  [[nodiscard]] std::expected<void, std::string> start();
+  void join();
+  ControlPort& port() { return port_; }
+  const Counters& counters() const { return counters_; }
+
+ private:
+  // Everything that lives on the thread. The ring goes first, so that the kernel lets go of the
+  // memory of the rest.
+  struct Parts {
+    explicit Parts(ShardThread& thread);
+
+    BufferPool buffers;
+    Log log;
+    std::unique_ptr<Reactor> reactor;
+    Datagrams datagrams;
+    Streams streams;
+    tls::Mac mac;
+    ProxyCore core;
+    Outbox outbox;
+  };
+
+  // shard.cc
+  void run(std::promise<std::expected<void, std::string>>& started);
+  std::expected<void, std::string> open();
+  void turn();
+  void flush();
+  void expire();
+  void advance_drain();
+  Instant next_deadline() const;
+  Instant now() const { return parts_->reactor->now(); }
+
+  // dispatch.cc
+  void dispatch(const Completion& completion);
+  void pump();
+  void handle(const StreamEvent& event);
+
+  // deliver.cc
+  void deliver();
+  void perform(Output& output);
+  void fail(Ticket ticket, TransportFailure failure);
+  bool post(ShardIndex shard, BetweenShards&& message, BufferRef buffer);
+  void tell_control(FromShard&& message);
+
+  // mail.cc
+  bool has_mail() const;
+  void read_mail();
+  void handle(ToShard& message);
+  void handle(BetweenShards& message);
+  void list_calls(const ListCalls& request);
+
+  enum class Drainage : std::uint8_t { No, Waiting, Closing, Done };
+
+  ShardSetup setup_;
+  ControlPort port_;
+  Counters counters_;
+  std::thread thread_;
+  std::unique_ptr<Parts> parts_;
+
+  std::vector<Datagrams::Failure> failures_;  // to be told to the core
+  std::vector<bool> posted_;                  // shards that got mail in this turn
+  Instant drain_until_ = kNever;
+  Drainage drainage_ = Drainage::No;
+  bool stopping_ = false;
+};
+
+}  // namespace ringway

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/base/buffer_pool.h"
+#include "gateway/base/counters.h"
+#include "gateway/base/log.h"
+#include "gateway/base/outbox.h"
+#include "gateway/reactor/receive_buffers.h"
+#include "gateway/reactor/ring.h"
+#include "gateway/transport/listener.h"
+#include "gateway/transport/sockaddr.h"
+
+namespace ringway {
+
+// The UDP sockets of one shard: datagrams in and out, STUN answered, keepalives swallowed.
+class Datagrams {
+ public:
+  // All references outlive this object; the sockets stay the listeners'.
+  Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& buffers, Counters& counters,
+            Log& log);
+
+  // Registers buffers and arms all sockets.
+  [[nodiscard]] std::expected<void, std::string> open();
+
+  struct Received {
+    Source source;
+    Bytes bytes;  // lent until finish()
+  };
+  // A completion of kind ReceiveDatagram; nullopt if there is nothing for SIP in it.
+  std::optional<Received> receive(const Completion& completion);
+  // After what receive() returned was dealt with: its buffer goes back.
+  void finish();
+
+  struct Failure {
+    Ticket ticket;
+    TransportFailure failure;
+  };
+  // Queues one datagram for this turn; a failure known at once is returned.
+  std::optional<Failure> send(ListenerIndex listener, const Endpoint& remote, BufferRef buffer,
+                              Ticket ticket);
+  // A completion of kind SendDatagram.
+  std::optional<Failure> sent(const Completion& completion);
+
+  // End of the turn: buffers go back to the kernel, ended receives are armed again.
+  void flush();
+  // All completions of the sends before the last wait were seen: the rest of them succeeded.
+  void completions_drained();
+
+ private:
+  struct Socket {
+    int fd = -1;
+    ListenerIndex listener = 0;
+    bool armed = false;
+    msghdr header{};  // how much room for name and control data; read by the kernel
+  };
+  struct Sending {
+    msghdr header{};
+    iovec vector{};
+    SocketAddress address{};
+    BufferRef buffer;
+    Ticket ticket = 0;
+    int fd = -1;
+  };
+
+  Socket* find(ListenerIndex listener);
+  std::optional<Received> read(const Socket& socket, MutableBytes bytes);
+  void answer_stun(const Socket& socket, const Endpoint& remote, Bytes request);
+
+  // One datagram of any size behind the kernel's header and the source address.
+  static constexpr std::uint32_t kHeadSize = 16 + sizeof(SocketAddress);
+  static constexpr std::uint32_t kBufferSize = (kHeadSize + 65'536 + 63) / 64 * 64;
+  static constexpr std::uint32_t kBufferCount = 512;
+  // Starts of messages must not fall into the same cache sets: a page and an odd number of lines.
+  static constexpr std::uint32_t kBufferStride = 65'536 + 4'096 + 64 * 3;
+  static constexpr std::uint32_t kSendingMax = 16'384;
+  static_assert(kBufferStride >= kBufferSize);
+
+  Ring& ring_;
+  BufferPool& buffers_;
+  Counters& counters_;
+  Log& log_;
+  ReceiveBuffers receive_buffers_;
+  std::vector<Socket> sockets_;
+  std::vector<std::uint16_t> socket_of_listener_;
+  std::optional<std::uint16_t> lent_;
+  bool rearm_ = false;
+  SlotTable<Sending> sending_;
+  std::vector<SlotId> queued_;     // sent in this turn
+  std::vector<SlotId> submitted_;  // of the turn before: failed ones are told until drained
+};
+
+}  // namespace ringway

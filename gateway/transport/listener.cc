@@ -1,0 +1,214 @@
+#include "gateway/transport/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+
+#include "gateway/transport/port_owner.h"
+#include "gateway/transport/sockaddr.h"
+#include "protocol/base/writer.h"
+
+namespace ringway {
+namespace {
+
+constexpr int kDatagramBufferBytes = 8 << 20;
+constexpr int kBacklog = 4'096;
+constexpr int kUserTimeoutMilliseconds = 20'000;
+constexpr int kPortAttempts = 16;  // to find a number that is free for UDP and TCP alike
+
+enum class Sharing { Alone, Shared };
+
+void set_option(int fd, int level, int name, int value) {
+  setsockopt(fd, level, name, &value, sizeof value);
+}
+
+std::string text_of(const Endpoint& endpoint) {
+  std::array<std::uint8_t, kEndpointTextMax> memory;
+  Writer writer(memory);
+  write_endpoint(endpoint, writer);
+  return std::string(writer.written_text());
+}
+
+std::string failure_text(const ListenConfig& listen, const Endpoint& endpoint, int error) {
+  std::string text = "listener " + listen.name + " cannot use " + text_of(endpoint) + "/" +
+                     (listen.transport == Transport::Udp ? "udp" : "tcp") + ": ";
+  switch (error) {
+    case EADDRINUSE: {
+      const std::string owner = find_port_owner(endpoint.port, listen.transport == Transport::Udp);
+      return text + "the port is in use" + (owner.empty() ? "" : " by " + owner) +
+             "; stop that program or configure another port";
+    }
+    case EACCES:
+    case EPERM:
+      return text +
+             "no permission for this port; use a port above 1023 or grant CAP_NET_BIND_SERVICE "
+             "(AmbientCapabilities= in the unit, or setcap cap_net_bind_service=+ep)";
+    case EADDRNOTAVAIL:
+      return text + "this host has no such address";
+    case EAFNOSUPPORT:
+      return text + "this kernel has no " + (endpoint.family() == Family::V6 ? "IPv6" : "IPv4");
+    case EMFILE:
+    case ENFILE:
+      return text + "no file descriptor is left; raise the limit of open files (LimitNOFILE=)";
+    default:
+      return text + std::strerror(error);
+  }
+}
+
+// A bound socket, or -errno in error.
+Socket bind_socket(const ListenConfig& listen, const Endpoint& endpoint, Sharing sharing,
+                   int& error) {
+  const bool is_udp = listen.transport == Transport::Udp;
+  Socket socket(::socket(socket_family(endpoint.family()),
+                         (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
+  if (!socket) {
+    error = errno;
+    return {};
+  }
+  const int fd = socket.fd();
+  if (sharing == Sharing::Shared) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (!is_udp) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);  // TIME_WAIT of the process before us
+  // An address that arrives later, with a fail-over, is bound already.
+  set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
+  if (endpoint.family() == Family::V6) {
+    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+  }
+  if (is_udp) {
+    int size = kDatagramBufferBytes;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0) {
+      set_option(fd, SOL_SOCKET, SO_RCVBUF, size);
+    }
+    set_option(fd, SOL_SOCKET, SO_SNDBUF, size / 2);
+  } else {  // inherited by what is accepted
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMilliseconds);
+  }
+  SocketAddress address;
+  const socklen_t size = write_socket_address(endpoint, address);
+  if (bind(fd, &address.any, size) != 0) {
+    error = errno;
+    return {};
+  }
+  return socket;
+}
+
+Endpoint local_of(int fd) {
+  SocketAddress address{};
+  socklen_t size = sizeof address;
+  getsockname(fd, &address.any, &size);
+  return read_socket_address(address);
+}
+
+ListenConfig twin_of(const ListenConfig& udp) {
+  ListenConfig twin = udp;
+  twin.transport = Transport::Tcp;
+  twin.name = udp.name + "-tcp";
+  return twin;
+}
+
+bool is_configured(const Config& config, const ListenConfig& twin, const Endpoint& endpoint) {
+  for (const ListenConfig& listen : config.listen) {
+    if (listen.transport != Transport::Udp && listen.address.address == twin.address.address &&
+        listen.address.port == endpoint.port) {
+      return true;
+    }
+  }
+  return false;
+}
+
+class Opener {
+ public:
+  Opener(const Config& config, unsigned shards) : config_(config), shards_(shards) {}
+
+  std::expected<std::vector<ShardListeners>, std::string> open() {
+    for (const ListenConfig& listen : config_.listen) {
+      if (!open_listener(listen)) return std::unexpected(error_);
+    }
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      for (std::size_t k = 0; k < twins_[i].sockets.size(); ++k) {
+        shards_[i].sockets.push_back(std::move(twins_[i].sockets[k]));
+        shards_[i].infos.push_back(std::move(twins_[i].infos[k]));
+      }
+    }
+    return std::move(shards_);
+  }
+
+ private:
+  bool fail(const ListenConfig& listen, const Endpoint& endpoint, int error) {
+    error_ = failure_text(listen, endpoint, error);
+    return false;
+  }
+
+  // Alone first: with SO_REUSEPORT a second process of the same user would get in unnoticed.
+  bool is_free(const ListenConfig& listen, Endpoint& endpoint, int& error) {
+    const Socket probe = bind_socket(listen, endpoint, Sharing::Alone, error);
+    if (probe && endpoint.port == 0) endpoint.port = local_of(probe.fd()).port;
+    return static_cast<bool>(probe);
+  }
+
+  bool wants_twin(const ListenConfig& listen, const Endpoint& endpoint) const {
+    return listen.transport == Transport::Udp && listen.tcp_twin &&
+           !is_configured(config_, listen, endpoint);
+  }
+
+  // Finds the port (chosen by the kernel if it is 0) that is free for the listener and its twin.
+  bool choose(const ListenConfig& listen, Endpoint& endpoint) {
+    for (int attempt = 0;; ++attempt) {
+      Endpoint candidate = endpoint;
+      int error = 0;
+      if (!is_free(listen, candidate, error)) return fail(listen, candidate, error);
+      const ListenConfig twin = twin_of(listen);
+      if (!wants_twin(listen, candidate) || is_free(twin, candidate, error)) {
+        endpoint = candidate;
+        return true;
+      }
+      if (endpoint.port != 0 || attempt == kPortAttempts) return fail(twin, candidate, error);
+    }
+  }
+
+  bool add(ShardListeners& shard, const ListenConfig& listen, const Endpoint& endpoint) {
+    int error = 0;
+    Socket socket = bind_socket(listen, endpoint, Sharing::Shared, error);
+    if (socket && listen.transport != Transport::Udp && ::listen(socket.fd(), kBacklog) != 0) {
+      error = errno;
+      socket.reset();
+    }
+    if (!socket) return fail(listen, endpoint, error);
+    shard.infos.push_back({listen, local_of(socket.fd())});
+    shard.sockets.push_back(std::move(socket));
+    return true;
+  }
+
+  bool open_listener(const ListenConfig& listen) {
+    Endpoint endpoint = listen.address;
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      if (listen.port_per_shard) {
+        endpoint = listen.address;
+        if (endpoint.port != 0) endpoint.port = static_cast<std::uint16_t>(endpoint.port + i);
+      }
+      if ((i == 0 || listen.port_per_shard) && !choose(listen, endpoint)) return false;
+      if (!add(shards_[i], listen, endpoint)) return false;
+      if (wants_twin(listen, endpoint) && !add(twins_[i], twin_of(listen), endpoint)) return false;
+    }
+    return true;
+  }
+
+  const Config& config_;
+  std::vector<ShardListeners> shards_;
+  std::vector<ShardListeners> twins_ = std::vector<ShardListeners>(shards_.size());
+  std::string error_;
+};
+
+}  // namespace
+
+std::expected<std::vector<ShardListeners>, std::string> open_listeners(const Config& config,
+                                                                       unsigned shards) {
+  return Opener(config, shards).open();
+}
+
+}  // namespace ringway
