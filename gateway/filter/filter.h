@@ -1,13 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <expected>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "gateway/base/endpoint.h"
+#include "gateway/base/prefix.h"
 #include "protocol/base/bytes.h"
 
 namespace ringway {
@@ -17,7 +16,9 @@ namespace ringway {
 class FilterRules {
  public:
   enum class Action : std::uint8_t { Drop, Log };
+  // Any: the whole value of each of the four headers.
   enum class Field : std::uint8_t { UserAgent, FromUri, FromName, ToUri, ContactUri, Any };
+  // Exact on a URI compares scheme, user and host; its port, parameters and headers are left out.
   enum class Match : std::uint8_t { Exact, Prefix, Contains };
   struct Rule {
     std::string name;  // for logs and metrics
@@ -26,9 +27,12 @@ class FilterRules {
     Action action = Action::Drop;
     std::string text;  // matched ignoring case; {source} and {local} stand for addresses
   };
+  static constexpr std::size_t kRulesMax = 64;
+  static constexpr std::size_t kTextMax = 128;
 
-  // At most 64 rules; the rest are an error of the loader.
-  explicit FilterRules(std::vector<Rule> rules);
+  // At most kRulesMax rules with texts of 2 to kTextMax bytes; the loader (rules_file.h) has
+  // checked that. exempt: sources that are never judged.
+  explicit FilterRules(std::vector<Rule> rules, std::vector<Prefix> exempt = {});
   const std::vector<Rule>& rules() const { return rules_; }
 
   struct Verdict {
@@ -37,14 +41,18 @@ class FilterRules {
     bool matched() const { return rule >= 0; }
   };
 
-  // Judges the raw bytes of one message before any parse: only requests match. source is the
-  // packet's address, local the listener's. Cost: reads the header section up to the headers
-  // it needs, no allocation, nothing written.
+  // Judges the raw bytes of one message before any parse: only requests match, and a rule that
+  // drops goes before one that logs. source is the packet's address, local the listener's.
+  // Looks at the first User-Agent, From, To and Contact (compact forms too), each at its first
+  // line: who folds these lines is no known scanner.
+  // Cost: one pass over the header section, no allocation, nothing written.
   Verdict judge(Bytes message, const Address& source, const Address& local) const;
+
+  struct Compiled;  // filter.cc
 
  private:
   std::vector<Rule> rules_;
-  struct Compiled;
+  std::vector<Prefix> exempt_;
   std::shared_ptr<const Compiled> compiled_;
 };
 
