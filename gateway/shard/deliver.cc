@@ -21,6 +21,10 @@ void ShardThread::deliver() {
 }
 
 void ShardThread::perform(Output& output) {
+  if (output.kind == Output::Kind::SendDatagram || output.kind == Output::Kind::SendFlow ||
+      output.kind == Output::Kind::SendConnect) {
+    counters_.messages_out[static_cast<std::size_t>(output.transport)].add();
+  }
   switch (output.kind) {
     case Output::Kind::SendDatagram: {
       const auto failure = parts_->datagrams.send(output.listener, output.remote,

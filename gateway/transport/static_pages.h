@@ -29,6 +29,13 @@ class StaticPages {
   [[nodiscard]] static std::expected<std::shared_ptr<const StaticPages>, std::string> load(
       const std::string& directory);
 
+  // The same pages and one more, or another one at its path.
+  StaticPages with(std::string path, Page page) const {
+    StaticPages pages = *this;
+    pages.pages_.insert_or_assign(std::move(path), std::move(page));
+    return pages;
+  }
+
   // path: of the request target, without the query; nullptr if there is no such page.
   const Page* find(std::string_view path) const;
   std::size_t size() const { return pages_.size(); }

@@ -1,0 +1,327 @@
+#include "gateway/control/metrics_page.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <string_view>
+
+#include "gateway/filter/rules_file.h"
+#include "protocol/sip/method.h"
+
+namespace ringway {
+namespace {
+
+class Page {
+ public:
+  explicit Page(std::span<const Counters* const> shards) : shards_(shards) {}
+
+  void head(std::string_view name, std::string_view type, std::string_view help) {
+    text_ += "# HELP ringway_" + std::string(name) + " " + std::string(help) + "\n# TYPE ringway_" +
+             std::string(name) + " " + std::string(type) + "\n";
+  }
+  void line(std::string_view name, std::string_view labels, double value) {
+    text_ += "ringway_";
+    text_ += name;
+    if (!labels.empty()) text_ += "{" + std::string(labels) + "}";
+    char number[40];
+    std::snprintf(number, sizeof number, " %.17g\n", value);
+    text_ += number;
+  }
+  template <typename Member>
+  double sum(Member member) const {
+    double total = 0;
+    for (const Counters* shard : shards_) {
+      // Gauges of single shards may be below zero for a moment when summed; they are signed here.
+      total += static_cast<double>(static_cast<std::int64_t>((shard->*member).value()));
+    }
+    return total;
+  }
+  template <typename Array>
+  double sum(Array array, std::size_t index) const {
+    double total = 0;
+    for (const Counters* shard : shards_) {
+      total += static_cast<double>(static_cast<std::int64_t>((shard->*array)[index].value()));
+    }
+    return total;
+  }
+  template <typename Member>
+  void one(std::string_view name, std::string_view type, std::string_view help, Member member) {
+    head(name, type, help);
+    line(name, {}, sum(member));
+  }
+  template <typename Array>
+  void by_transport(std::string_view name, std::string_view type, std::string_view help,
+                    Array array) {
+    head(name, type, help);
+    for (std::size_t i = 0; i < kTransportCount; ++i) {
+      line(name, label("transport", to_text(static_cast<Transport>(i))), sum(array, i));
+    }
+  }
+  static std::string label(std::string_view key, std::string_view value) {
+    return std::string(key) + "=\"" + std::string(value) + "\"";
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::span<const Counters* const> shards_;
+  std::string text_;
+};
+
+void write_messages(Page& page) {
+  page.head("messages_total", "counter", "SIP messages.");
+  for (std::size_t i = 0; i < kTransportCount; ++i) {
+    const std::string transport = Page::label("transport", to_text(static_cast<Transport>(i)));
+    page.line("messages_total", "direction=\"in\"," + transport,
+              page.sum(&Counters::messages_in, i));
+    page.line("messages_total", "direction=\"out\"," + transport,
+              page.sum(&Counters::messages_out, i));
+  }
+  page.head("requests_total", "counter", "Requests received.");
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(sip::Method::Other); ++i) {
+    page.line("requests_total", Page::label("method", sip::to_text(static_cast<sip::Method>(i))),
+              page.sum(&Counters::requests_by_method, i));
+  }
+  page.head("responses_total", "counter", "Responses sent towards requesters.");
+  for (std::size_t i = 1; i < 7; ++i) {
+    page.line("responses_total", Page::label("class", std::to_string(i) + "xx"),
+              page.sum(&Counters::responses_by_class, i));
+  }
+  page.one("parse_errors_total", "counter", "Messages that could not be read.",
+           &Counters::parse_errors);
+  page.one("bad_requests_total", "counter", "Requests refused as invalid.",
+           &Counters::bad_requests);
+  page.one("bad_responses_total", "counter", "Invalid responses dropped.",
+           &Counters::bad_responses);
+  page.one("stray_responses_total", "counter", "Responses of no transaction, dropped.",
+           &Counters::stray_responses);
+  static constexpr std::array<std::string_view, 9> kReasons{
+      "unparsable", "unanswerable", "filter",     "bad_response",  "stray_response",
+      "no_buffer",  "ack",          "table_full", "dead_requester"};
+  page.head("drops_total", "counter", "Messages dropped without an answer.");
+  for (std::size_t i = 0; i < kReasons.size(); ++i) {
+    page.line("drops_total", Page::label("reason", kReasons[i]), page.sum(&Counters::drops, i));
+  }
+}
+
+void write_transactions(Page& page) {
+  struct Kind {
+    std::string_view kind;
+    CounterArray<6> Counters::*counters;
+    std::array<std::string_view, 5> states;
+  };
+  static const std::array<Kind, 4> kKinds{{
+      {"invite_server",
+       &Counters::invite_server_states,
+       {"proceeding", "completed", "confirmed", "accepted", ""}},
+      {"invite_client",
+       &Counters::invite_client_states,
+       {"calling", "proceeding", "completed", "accepted", ""}},
+      {"server", &Counters::server_states, {"trying", "proceeding", "completed", "", ""}},
+      {"client", &Counters::client_states, {"trying", "proceeding", "completed", "", ""}},
+  }};
+  page.head("transactions", "gauge", "Live transactions, finished ones that absorb included.");
+  for (const Kind& kind : kKinds) {
+    for (std::size_t i = 0; i < kind.states.size(); ++i) {
+      if (kind.states[i].empty()) continue;
+      page.line("transactions",
+                Page::label("kind", kind.kind) + "," + Page::label("state", kind.states[i]),
+                page.sum(kind.counters, i));
+    }
+  }
+  page.one("retransmissions_absorbed_total", "counter", "Repeated requests absorbed.",
+           &Counters::retransmissions_absorbed);
+  page.one("retransmissions_sent_total", "counter", "Messages sent again.",
+           &Counters::retransmissions_sent);
+  page.one("transactions_refused_total", "counter", "Requests refused for lack of room.",
+           &Counters::transactions_refused);
+  page.one("transactions_cut_short_total", "counter", "Finished transactions forgotten early.",
+           &Counters::transactions_cut_short);
+  page.one("client_timeouts_total", "counter", "Timers B and F.", &Counters::timeouts_client);
+  page.one("timer_c_total", "counter", "Timer C.", &Counters::timer_c_fired);
+  page.one("transport_errors_total", "counter", "Requests that could not be sent.",
+           &Counters::transport_errors);
+}
+
+void write_routing(Page& page) {
+  page.one("tokens_refused_total", "counter", "Forged or changed routing tokens.",
+           &Counters::tokens_refused);
+  page.one("dead_flows_total", "counter", "Requests to a flow that is gone.",
+           &Counters::flows_dead_430);
+  page.one("waits_started_total", "counter", "Requests that waited for a user agent's return.",
+           &Counters::waits_started);
+  page.one("waits_delivered_total", "counter", "Waiting requests delivered.",
+           &Counters::waits_delivered);
+  page.one("waits_expired_total", "counter", "Waiting requests refused at the end of the grace.",
+           &Counters::waits_expired);
+  page.one("released_calls_total", "counter", "Far ends released after a browser was gone.",
+           &Counters::released_calls);
+  page.one("user_agents", "gauge", "Registered user agents, as each shard knows them.",
+           &Counters::user_agents);
+  page.one("calls", "gauge", "Calls that the gateway watches over.", &Counters::dialogs);
+  page.one("slimmed_total", "counter", "Descriptions slimmed for plain phones.",
+           &Counters::slimmed_messages);
+  page.one("switched_to_tcp_total", "counter", "Requests sent by TCP for their size.",
+           &Counters::switched_to_tcp);
+  page.one("back_to_udp_total", "counter", "Those that came back to UDP.", &Counters::back_to_udp);
+  page.one("failovers_total", "counter", "Requests that went to another next hop.",
+           &Counters::failovers);
+  page.one("next_hops_down", "gauge", "Addresses of next hops set aside.",
+           &Counters::next_hop_down);
+  page.one("loops_total", "counter", "Requests refused with 482.", &Counters::loops_482);
+  page.one("max_forwards_exhausted_total", "counter", "Requests refused with 483.",
+           &Counters::max_forwards_483);
+}
+
+void write_media(Page& page) {
+  static constexpr std::array<std::string_view, 4> kCommands{"offer", "answer", "delete", "ping"};
+  page.head("ng_requests_total", "counter", "Requests to media relays.");
+  for (std::size_t i = 0; i < kCommands.size(); ++i) {
+    page.line("ng_requests_total", Page::label("command", kCommands[i]),
+              page.sum(&Counters::ng_requests, i));
+  }
+  page.head("ng_errors_total", "counter", "Requests that a media relay refused.");
+  for (std::size_t i = 0; i < kCommands.size(); ++i) {
+    page.line("ng_errors_total", Page::label("command", kCommands[i]),
+              page.sum(&Counters::ng_errors, i));
+  }
+  page.one("ng_timeouts_total", "counter", "Requests without an answer.", &Counters::ng_timeouts);
+  page.one("ng_resends_total", "counter", "Requests sent again after a lost connection.",
+           &Counters::ng_resends);
+  page.one("ng_connections_total", "counter", "Connections made to media relays.",
+           &Counters::ng_reconnects);
+  page.one("ng_pending", "gauge", "Requests that wait for an answer.", &Counters::ng_pending);
+  page.one("media_sessions", "gauge", "Calls with a session at a media relay.",
+           &Counters::media_sessions);
+  page.head("ng_latency_seconds", "histogram", "Time to a media relay's answer.");
+  double cumulative = 0;
+  constexpr std::size_t kBuckets = std::tuple_size_v<decltype(Counters::ng_latency)>;
+  for (std::size_t i = 0; i + 1 < kBuckets; ++i) {
+    cumulative += page.sum(&Counters::ng_latency, i);
+    char label[48];
+    std::snprintf(label, sizeof label, "le=\"%g\"", static_cast<double>(16ull << i) / 1e6);
+    page.line("ng_latency_seconds_bucket", label, cumulative);
+  }
+  cumulative += page.sum(&Counters::ng_latency, kBuckets - 1);
+  page.line("ng_latency_seconds_bucket", "le=\"+Inf\"", cumulative);
+  page.line("ng_latency_seconds_sum", {}, page.sum(&Counters::ng_latency_microseconds) / 1e6);
+  page.line("ng_latency_seconds_count", {}, cumulative);
+}
+
+void write_transport(Page& page) {
+  page.by_transport("flows", "gauge", "Open connections.", &Counters::flows);
+  page.by_transport("flows_opened_total", "counter", "Connections opened.",
+                    &Counters::flows_opened);
+  page.by_transport("flows_refused_total", "counter", "Connections refused.",
+                    &Counters::flows_refused);
+  page.by_transport("bytes_in_total", "counter", "Bytes received.", &Counters::bytes_in);
+  page.by_transport("bytes_out_total", "counter", "Bytes sent.", &Counters::bytes_out);
+  page.head("handshakes_total", "counter", "TLS handshakes.");
+  page.line("handshakes_total", "result=\"done\"", page.sum(&Counters::handshakes_done));
+  page.line("handshakes_total", "result=\"resumed\"", page.sum(&Counters::handshakes_resumed));
+  page.line("handshakes_total", "result=\"failed\"", page.sum(&Counters::handshakes_failed));
+  page.one("handshakes_waiting", "gauge", "TLS handshakes in progress.",
+           &Counters::handshakes_waiting);
+  page.one("websocket_upgrades_total", "counter", "WebSocket upgrades.",
+           &Counters::websocket_upgrades);
+  page.one("websocket_refused_total", "counter", "Upgrades refused.", &Counters::websocket_refused);
+  page.one("websocket_violations_total", "counter", "WebSockets closed for a violation.",
+           &Counters::websocket_violations);
+  page.one("pages_total", "counter", "Pages served.", &Counters::http_pages);
+  page.one("pings_total", "counter", "WebSocket pings sent.", &Counters::pings_sent);
+  page.one("flows_timed_out_total", "counter", "Connections closed by a deadline.",
+           &Counters::flows_timed_out);
+  page.one("send_queue_overflows_total", "counter", "Connections closed for not reading.",
+           &Counters::send_queue_overflows);
+  page.one("keepalives_total", "counter", "CRLF keepalives answered.",
+           &Counters::keepalives_answered);
+  page.one("stun_total", "counter", "STUN requests answered.", &Counters::stun_answered);
+  page.one("framing_lost_total", "counter", "Streams that lost their framing.",
+           &Counters::framing_lost);
+  page.one("datagrams_truncated_total", "counter", "Datagrams too large.",
+           &Counters::datagrams_truncated);
+}
+
+void write_reactor(Page& page) {
+  page.one("ring_enters_total", "counter", "System calls of the rings.", &Counters::ring_enters);
+  page.one("ring_completions_total", "counter", "Completions reaped.", &Counters::ring_completions);
+  page.one("ring_submissions_total", "counter", "Operations submitted.",
+           &Counters::ring_submissions);
+  page.one("ring_overflows_total", "counter", "Completion queue overflows.",
+           &Counters::ring_overflows);
+  page.one("receive_rearms_total", "counter", "Multishot receives armed again.",
+           &Counters::receive_rearms);
+  page.one("receive_no_buffers_total", "counter", "Receives that found no buffer.",
+           &Counters::receive_no_buffers);
+  page.one("sends_failed_total", "counter", "Sends that failed.", &Counters::sends_failed);
+  page.one("turns_total", "counter", "Turns of the shards.", &Counters::turns);
+  page.one("missed_deadlines_total", "counter", "Deadlines served more than 100 ms late.",
+           &Counters::missed_deadlines);
+  page.one("handed_over_total", "counter", "Messages handed to another shard.",
+           &Counters::handed_over);
+  page.one("handed_over_full_total", "counter", "Hand-overs lost to a full mailbox.",
+           &Counters::handed_over_full);
+  page.one("buffers_in_use", "gauge", "Pooled buffers in use.", &Counters::buffers_in_use);
+  page.one("buffer_bytes_in_use", "gauge", "Bytes of them.", &Counters::buffer_bytes_in_use);
+  page.one("log_dropped_total", "counter", "Log records dropped.", &Counters::log_dropped);
+}
+
+double open_descriptors() {
+  double count = 0;
+  if (DIR* directory = opendir("/proc/self/fd")) {
+    while (readdir(directory)) ++count;
+    closedir(directory);
+  }
+  return count - 3;  // the two dots and the directory itself
+}
+
+double resident_bytes() {
+  double pages = 0;
+  if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
+    unsigned long size = 0, resident = 0;
+    if (std::fscanf(file, "%lu %lu", &size, &resident) == 2) pages = static_cast<double>(resident);
+    std::fclose(file);
+  }
+  return pages * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+std::string metrics_page(std::span<const Counters* const> shards, const FilterRules* rules,
+                         double start_seconds) {
+  Page page(shards);
+  page.head("build_info", "gauge", "The running version.");
+  page.line("build_info", "version=\"" RINGWAY_VERSION "\"", 1);
+  page.head("start_time_seconds", "gauge", "When the process started, since 1970.");
+  page.line("start_time_seconds", {}, start_seconds);
+  page.head("shards", "gauge", "Shards.");
+  page.line("shards", {}, static_cast<double>(shards.size()));
+  page.head("process_open_fds", "gauge", "Open descriptors.");
+  page.line("process_open_fds", {}, open_descriptors());
+  page.head("process_resident_memory_bytes", "gauge", "Resident memory.");
+  page.line("process_resident_memory_bytes", {}, resident_bytes());
+  write_messages(page);
+  write_transactions(page);
+  write_routing(page);
+  write_media(page);
+  page.head("filter_drops_total", "counter", "Requests that match a scanner rule, by action.");
+  if (rules) {
+    for (std::size_t i = 0; i < rules->rules().size(); ++i) {
+      const FilterRules::Rule& rule = rules->rules()[i];
+      std::string name;
+      for (const char c : rule.name) {
+        if (c == '"' || c == '\\' || c == '\n') name += '\\';
+        name += c;
+      }
+      page.line("filter_drops_total",
+                Page::label("rule", name) + "," + Page::label("action", text_of(rule.action)),
+                page.sum(&Counters::filter_rule_hits, i));
+    }
+  }
+  write_transport(page);
+  write_reactor(page);
+  return page.take();
+}
+
+}  // namespace ringway

@@ -1,0 +1,343 @@
+#include "gateway/control/resolver.h"
+
+#include <ares.h>
+#include <netdb.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+
+#include "gateway/control/rfc3263.h"
+#include "protocol/base/ascii.h"
+#include "protocol/sip/uri.h"
+#include "tls/random.h"
+
+namespace ringway {
+namespace {
+
+constexpr std::uint64_t kTtlMin = 5, kTtlMax = 3'600, kNegative = 10, kStale = 3'600;  // seconds
+constexpr std::size_t kTargetsMax = 32, kCacheMax = 4'096;
+constexpr int kTypeSrv = 33, kTypeNaptr = 35, kClassIn = 1;
+
+Endpoint endpoint_of(const ares_addrinfo_node& node, std::uint16_t port) {
+  Endpoint endpoint;
+  endpoint.port = port;
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(node.ai_addr);
+  if (node.ai_family == AF_INET6) {
+    endpoint.address.family = Family::V6;
+    std::memcpy(endpoint.address.bytes.data(), bytes + 8, 16);  // behind family, port, flow info
+  } else {
+    std::memcpy(endpoint.address.bytes.data(), bytes + 4, 4);
+  }
+  return endpoint;
+}
+
+}  // namespace
+
+struct Resolver::Lookup {
+  Resolver* resolver;
+  Question question;
+  std::deque<std::pair<Transport, std::string>> services;  // SRV names still to ask
+  struct Host {
+    Transport transport;
+    std::string name;
+    std::uint16_t port;
+  };
+  std::deque<Host> hosts;  // addresses still to ask
+  Resolution resolution;
+  std::uint64_t ttl = kTtlMax;
+  bool failed = false;  // DNS itself did not answer
+  bool found_srv = false;
+};
+
+struct Resolver::Poll {
+  uv_poll_t handle;
+  Resolver* resolver;
+  int socket;
+};
+
+Resolver::Resolver(uv_loop_t* loop) : loop_(loop), random_(read_u64(tls::random_bytes<8>())) {
+  uv_timer_init(loop_, &timer_);
+  timer_.data = this;
+}
+
+std::expected<std::unique_ptr<Resolver>, std::string> Resolver::open(
+    uv_loop_t* loop, const std::vector<std::string>& nameservers) {
+  std::unique_ptr<Resolver> resolver(new Resolver(loop));
+  ares_library_init(ARES_LIB_INIT_ALL);
+  ares_options options{};
+  options.timeout = 1'000;
+  options.tries = 2;
+  options.sock_state_cb_data = resolver.get();
+  options.sock_state_cb = [](void* data, ares_socket_t socket, int readable, int writable) {
+    static_cast<Resolver*>(data)->socket_state(socket, readable != 0, writable != 0);
+  };
+  const int flags = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+  if (ares_init_options(&resolver->channel_, &options, flags) != ARES_SUCCESS) {
+    return std::unexpected("the resolver cannot be started");
+  }
+  if (!nameservers.empty()) {
+    std::string list;
+    for (const std::string& server : nameservers) list += (list.empty() ? "" : ",") + server;
+    if (ares_set_servers_ports_csv(resolver->channel_, list.c_str()) != ARES_SUCCESS) {
+      return std::unexpected("nameservers: " + list + " are not addresses");
+    }
+  }
+  return resolver;
+}
+
+Resolver::~Resolver() {
+  if (channel_) ares_destroy(channel_);
+}
+
+void Resolver::close() {
+  if (channel_) {
+    waiting_.clear();
+    ares_destroy(channel_);
+    channel_ = nullptr;
+  }
+  uv_timer_stop(&timer_);
+  if (!uv_is_closing(reinterpret_cast<uv_handle_t*>(&timer_))) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+  }
+}
+
+void Resolver::socket_state(int socket, bool readable, bool writable) {
+  const auto found = polls_.find(socket);
+  if (!readable && !writable) {
+    if (found == polls_.end()) return;
+    Poll* poll = found->second;
+    polls_.erase(found);
+    uv_poll_stop(&poll->handle);
+    uv_close(reinterpret_cast<uv_handle_t*>(&poll->handle),
+             [](uv_handle_t* handle) { delete static_cast<Poll*>(handle->data); });
+    return;
+  }
+  Poll* poll = found != polls_.end() ? found->second : nullptr;
+  if (!poll) {
+    poll = std::make_unique<Poll>().release();  // freed by its close callback
+    poll->resolver = this;
+    poll->socket = socket;
+    uv_poll_init(loop_, &poll->handle, socket);
+    poll->handle.data = poll;
+    polls_[socket] = poll;
+  }
+  const int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+  uv_poll_start(&poll->handle, events, [](uv_poll_t* handle, int status, int happened) {
+    auto* own = static_cast<Poll*>(handle->data);
+    Resolver* resolver = own->resolver;
+    const int socket_number = own->socket;
+    const bool read = status < 0 || (happened & UV_READABLE);
+    const bool write = status < 0 || (happened & UV_WRITABLE);
+    ares_process_fd(resolver->channel_, read ? socket_number : ARES_SOCKET_BAD,
+                    write ? socket_number : ARES_SOCKET_BAD);
+    resolver->arm_timer();
+  });
+}
+
+void Resolver::arm_timer() {
+  timeval wait{};
+  if (!channel_ || !ares_timeout(channel_, nullptr, &wait)) {
+    uv_timer_stop(&timer_);
+    return;
+  }
+  const auto milliseconds =
+      static_cast<std::uint64_t>(wait.tv_sec * 1000 + wait.tv_usec / 1000 + 1);
+  uv_timer_start(
+      &timer_,
+      [](uv_timer_t* timer) {
+        auto* resolver = static_cast<Resolver*>(timer->data);
+        ares_process_fd(resolver->channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+        resolver->arm_timer();
+      },
+      milliseconds, 0);
+}
+
+void Resolver::resolve(const Question& question, Answer answer) {
+  if (const auto address = parse_address(question.host)) {
+    Resolution resolution;
+    resolution.outcome = Resolution::Outcome::Found;
+    const Transport transport = question.transport_given
+                                    ? question.transport
+                                    : (question.secure ? Transport::Tls : Transport::Udp);
+    resolution.targets.push_back(
+        {transport, {*address, question.port != 0 ? question.port : default_port(transport)}});
+    resolution.ttl = std::chrono::hours(1);
+    return answer(resolution);
+  }
+  if (sip::is_invalid_host(question.host)) {  // RFC 2606: never asked for
+    Resolution none;
+    none.outcome = Resolution::Outcome::NoSuchName;
+    return answer(none);
+  }
+  const auto cached = cache_.find(question);
+  if (cached != cache_.end() && uv_now(loop_) < cached->second.fresh_until) {
+    return answer(cached->second.resolution);
+  }
+  auto& waiting = waiting_[question];
+  waiting.push_back(std::move(answer));
+  if (waiting.size() > 1) return;
+  auto lookup = std::make_shared<Lookup>();
+  lookup->resolver = this;
+  lookup->question = question;
+  const Transport transport = question.transport_given
+                                  ? question.transport
+                                  : (question.secure ? Transport::Tls : Transport::Udp);
+  if (question.port != 0) {  // RFC 3263 4.2: a port means addresses only
+    lookup->hosts.push_back({transport, question.host, question.port});
+    ask_next_address(lookup);
+  } else if (question.transport_given) {
+    lookup->services.emplace_back(transport, srv_name(transport, question.host));
+    ask_next_srv(lookup);
+  } else {
+    ask_naptr(lookup);
+  }
+  arm_timer();
+}
+
+void Resolver::ask_naptr(std::shared_ptr<Lookup> lookup) {
+  auto* held = std::make_unique<std::shared_ptr<Lookup>>(lookup).release();
+  ares_query(
+      channel_, lookup->question.host.c_str(), kClassIn, kTypeNaptr,
+      [](void* data, int status, int, unsigned char* bytes, int size) {
+        std::unique_ptr<std::shared_ptr<Lookup>> owner(static_cast<std::shared_ptr<Lookup>*>(data));
+        auto found = *owner;
+        if (status == ARES_EDESTRUCTION) return;
+        std::vector<NaptrRecord> records;
+        ares_naptr_reply* reply = nullptr;
+        if (status == ARES_SUCCESS && ares_parse_naptr_reply(bytes, size, &reply) == ARES_SUCCESS) {
+          for (auto* one = reply; one; one = one->next) {
+            records.push_back({one->order, one->preference,
+                               reinterpret_cast<const char*>(one->flags),
+                               reinterpret_cast<const char*>(one->service), one->replacement});
+          }
+          ares_free_data(reply);
+        }
+        for (const NaptrRecord& record : order_naptr(std::move(records), found->question.secure)) {
+          found->services.emplace_back(*transport_of_service(record), record.replacement);
+        }
+        if (found->services.empty()) {  // RFC 3263 4.1: SRV for each transport we have
+          const std::string& host = found->question.host;
+          if (!found->question.secure) {
+            found->services.emplace_back(Transport::Udp, srv_name(Transport::Udp, host));
+            found->services.emplace_back(Transport::Tcp, srv_name(Transport::Tcp, host));
+          } else {
+            found->services.emplace_back(Transport::Tls, srv_name(Transport::Tls, host));
+          }
+        }
+        found->resolver->ask_next_srv(found);
+      },
+      held);
+}
+
+void Resolver::ask_next_srv(std::shared_ptr<Lookup> lookup) {
+  if (lookup->services.empty()) {
+    if (lookup->hosts.empty() && !lookup->found_srv) {
+      const Question& question = lookup->question;
+      const Transport transport = question.transport_given
+                                      ? question.transport
+                                      : (question.secure ? Transport::Tls : Transport::Udp);
+      lookup->hosts.push_back({transport, question.host, default_port(transport)});
+    }
+    return ask_next_address(lookup);
+  }
+  const std::string name = lookup->services.front().second;
+  auto* held = std::make_unique<std::shared_ptr<Lookup>>(lookup).release();
+  ares_query(
+      channel_, name.c_str(), kClassIn, kTypeSrv,
+      [](void* data, int status, int, unsigned char* bytes, int size) {
+        std::unique_ptr<std::shared_ptr<Lookup>> owner(static_cast<std::shared_ptr<Lookup>*>(data));
+        auto found = *owner;
+        if (status == ARES_EDESTRUCTION) return;
+        const Transport transport = found->services.front().first;
+        found->services.pop_front();
+        ares_srv_reply* reply = nullptr;
+        if (status == ARES_SUCCESS && ares_parse_srv_reply(bytes, size, &reply) == ARES_SUCCESS) {
+          std::vector<SrvRecord> records;
+          for (auto* one = reply; one; one = one->next) {
+            records.push_back({one->priority, one->weight, one->port, one->host});
+          }
+          ares_free_data(reply);
+          found->found_srv = true;
+          for (SrvRecord& record : order_srv(std::move(records), found->resolver->random_)) {
+            if (record.target.empty() || record.target == ".") continue;  // "not here"
+            if (found->hosts.size() < kTargetsMax) {
+              found->hosts.push_back({transport, std::move(record.target), record.port});
+            }
+          }
+        }
+        found->resolver->ask_next_srv(found);
+      },
+      held);
+}
+
+void Resolver::ask_next_address(std::shared_ptr<Lookup> lookup) {
+  if (lookup->hosts.empty() || lookup->resolution.targets.size() >= kTargetsMax) {
+    return finish(lookup);
+  }
+  ares_addrinfo_hints hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_flags = ARES_AI_NOSORT;
+  auto* held = std::make_unique<std::shared_ptr<Lookup>>(lookup).release();
+  ares_getaddrinfo(
+      channel_, lookup->hosts.front().name.c_str(), nullptr, &hints,
+      [](void* data, int status, int, ares_addrinfo* result) {
+        std::unique_ptr<std::shared_ptr<Lookup>> owner(static_cast<std::shared_ptr<Lookup>*>(data));
+        auto found = *owner;
+        if (status == ARES_EDESTRUCTION) {
+          if (result) ares_freeaddrinfo(result);
+          return;
+        }
+        const Lookup::Host host = found->hosts.front();
+        found->hosts.pop_front();
+        if (status == ARES_SUCCESS && result) {
+          for (auto* node = result->nodes; node; node = node->ai_next) {
+            if (node->ai_family != AF_INET && node->ai_family != AF_INET6) continue;
+            found->ttl =
+                std::min(found->ttl, static_cast<std::uint64_t>(std::max(node->ai_ttl, 0)));
+            if (found->resolution.targets.size() < kTargetsMax) {
+              found->resolution.targets.push_back({host.transport, endpoint_of(*node, host.port)});
+            }
+          }
+        } else if (status != ARES_ENOTFOUND && status != ARES_ENODATA) {
+          found->failed = true;
+        }
+        if (result) ares_freeaddrinfo(result);
+        found->resolver->ask_next_address(found);
+      },
+      held);
+}
+
+void Resolver::finish(std::shared_ptr<Lookup> lookup) {
+  Resolution& resolution = lookup->resolution;
+  const Question& question = lookup->question;
+  const std::uint64_t now = uv_now(loop_);
+  const auto cached = cache_.find(question);
+  std::uint64_t seconds = kNegative;
+  if (!resolution.targets.empty()) {
+    resolution.outcome = Resolution::Outcome::Found;
+    seconds = std::clamp(lookup->ttl, kTtlMin, kTtlMax);
+  } else if (lookup->failed && cached != cache_.end() &&
+             cached->second.resolution.outcome == Resolution::Outcome::Found &&
+             now < cached->second.stale_until) {
+    resolution = cached->second.resolution;  // DNS is dead: the last good answer serves on
+    seconds = kTtlMin;
+  } else {
+    resolution.outcome =
+        lookup->failed ? Resolution::Outcome::Failed : Resolution::Outcome::NoSuchName;
+  }
+  resolution.ttl = std::chrono::seconds(seconds);
+  if (cache_.size() >= kCacheMax) cache_.erase(cache_.begin());
+  Entry& entry = cache_[question];
+  const bool good = resolution.outcome == Resolution::Outcome::Found && !lookup->failed;
+  entry.resolution = resolution;
+  entry.fresh_until = now + seconds * 1'000;
+  if (good) entry.stale_until = entry.fresh_until + kStale * 1'000;
+  const auto waiting = waiting_.find(question);
+  if (waiting == waiting_.end()) return;
+  const std::vector<Answer> answers = std::move(waiting->second);
+  waiting_.erase(waiting);
+  for (const Answer& answer : answers) answer(resolution);
+}
+
+}  // namespace ringway

@@ -1,0 +1,174 @@
+#include "gateway/control/setup.h"
+
+#include <chrono>
+
+#include "gateway/config/load.h"
+#include "gateway/filter/rules_file.h"
+#include "tls/certificate.h"
+#include "tls/digest.h"
+#include "tls/random.h"
+
+namespace ringway {
+namespace {
+
+tls::Pem file(const std::string& path) {
+  return {path, {}};
+}
+
+std::int64_t wall_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::expected<tls::ServerProfile, std::string> server_profile(const ListenConfig& listen) {
+  tls::ServerProfile profile;
+  for (const CertificateConfig& certificate : listen.certificates) {
+    const auto facts =
+        tls::check_pair(file(certificate.chain_file), file(certificate.key_file), wall_seconds());
+    // An expired certificate still serves; the peers decide.
+    if (!facts && facts.error().code != tls::ErrorCode::CertificateExpired) {
+      return std::unexpected(facts.error().text);
+    }
+    tls::ServerCertificate entry;
+    entry.names = certificate.names;
+    entry.primary = {file(certificate.chain_file), file(certificate.key_file)};
+    if (!certificate.rsa_chain_file.empty()) {
+      entry.secondary = {file(certificate.rsa_chain_file), file(certificate.rsa_key_file)};
+    }
+    entry.is_default = certificate.is_default;
+    profile.certificates.push_back(std::move(entry));
+  }
+  profile.min_version =
+      listen.tls_version_min >= 0x0304 ? tls::Version::Tls13 : tls::Version::Tls12;
+  switch (listen.client_certificates) {
+    case ClientCertificates::Ignore:
+      break;
+    case ClientCertificates::Request:
+      profile.client_certificates = tls::ClientCertificatePolicy::Request;
+      break;
+    case ClientCertificates::Require:
+      profile.client_certificates = tls::ClientCertificatePolicy::Require;
+      break;
+  }
+  profile.client_ca = file(listen.client_ca_file);
+  profile.client_crl = file(listen.client_crl_file);
+  profile.unknown_name = listen.unknown_server_name == UnknownServerName::Refuse
+                             ? tls::UnknownNamePolicy::Refuse
+                             : tls::UnknownNamePolicy::UseDefault;
+  return profile;
+}
+
+tls::ClientProfile client_profile(const NextHopConfig& next_hop) {
+  tls::ClientProfile profile;
+  profile.ca = file(next_hop.tls_ca_file);
+  profile.crl = file(next_hop.tls_crl_file);
+  if (!next_hop.tls_certificate_file.empty()) {
+    profile.own = {file(next_hop.tls_certificate_file), file(next_hop.tls_key_file)};
+  }
+  switch (next_hop.tls_name_check) {
+    case NameCheck::Strict:
+      profile.name_policy = tls::NamePolicy::Strict;
+      break;
+    case NameCheck::Wildcard:
+      profile.name_policy = tls::NamePolicy::AllowWildcards;
+      break;
+    case NameCheck::Off:
+      profile.name_policy = tls::NamePolicy::None;
+      profile.verify_chain = !next_hop.tls_ca_file.empty();
+      break;
+  }
+  return profile;
+}
+
+}  // namespace
+
+std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string> make_tls_settings(
+    const Config& config, const tls::TicketKeys& keys, unsigned shards) {
+  tls::ContextConfig contexts;
+  std::vector<std::uint16_t> servers, clients;
+  for (const ListenConfig& listen : config.listen) {
+    if (!is_secure(listen.transport)) {
+      servers.push_back(TlsSettings::kNone);
+      continue;
+    }
+    auto profile = server_profile(listen);
+    if (!profile) return std::unexpected("listener " + listen.name + ": " + profile.error());
+    servers.push_back(static_cast<std::uint16_t>(contexts.servers.size()));
+    contexts.servers.push_back(std::move(*profile));
+  }
+  for (const NextHopConfig& next_hop : config.next_hops) {
+    clients.push_back(static_cast<std::uint16_t>(contexts.clients.size()));
+    contexts.clients.push_back(client_profile(next_hop));
+  }
+  // Peers that are no configured next hop (a Contact or Route inside a dialog): system CAs, strict.
+  const auto default_profile = static_cast<std::uint16_t>(contexts.clients.size());
+  contexts.clients.emplace_back();
+
+  std::vector<std::shared_ptr<const TlsSettings>> settings;
+  for (unsigned shard = 0; shard < shards; ++shard) {
+    auto context = tls::TlsContext::build(contexts, keys);
+    if (!context) return std::unexpected(context.error().text);
+    settings.push_back(std::make_shared<const TlsSettings>(
+        TlsSettings{*context, servers, clients, default_profile}));
+  }
+  return settings;
+}
+
+std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(const Config& config) {
+  if (!config.filter) return nullptr;
+  std::string text(built_in_rules());
+  if (!config.filter_file.empty()) {
+    FileText read = read_text_file(config.filter_file);
+    if (!read.error.empty()) return std::unexpected(config.filter_file + ": " + read.error);
+    text = std::move(read.text);
+  }
+  LoadedRules loaded = parse_rules(text);
+  if (!loaded.mistakes.empty()) {
+    const Mistake& mistake = loaded.mistakes.front();
+    return std::unexpected((config.filter_file.empty() ? "built-in rules" : config.filter_file) +
+                           ":" + std::to_string(mistake.position.line) + ":" +
+                           std::to_string(mistake.position.column) + ": " + mistake.text);
+  }
+  return std::make_shared<const FilterRules>(std::move(loaded.rules));
+}
+
+std::expected<tls::MacKey, std::string> make_token_key(const Config& config) {
+  if (config.key_file.empty()) return tls::random_bytes<32>();
+  const FileText read = read_text_file(config.key_file);
+  if (!read.error.empty())
+    return std::unexpected("key_file " + config.key_file + ": " + read.error);
+  if (read.text.size() < 32) {
+    return std::unexpected("key_file " + config.key_file +
+                           " has fewer than 32 bytes; make one with: head -c 32 /dev/urandom > " +
+                           config.key_file);
+  }
+  return tls::sha256(as_bytes(read.text));
+}
+
+std::vector<std::string> watched_files(const Config& config) {
+  std::vector<std::string> files;
+  const auto add = [&](const std::string& path) {
+    if (!path.empty()) files.push_back(path);
+  };
+  for (const ListenConfig& listen : config.listen) {
+    for (const CertificateConfig& certificate : listen.certificates) {
+      add(certificate.chain_file);
+      add(certificate.key_file);
+      add(certificate.rsa_chain_file);
+      add(certificate.rsa_key_file);
+    }
+    add(listen.client_ca_file);
+    add(listen.client_crl_file);
+  }
+  for (const NextHopConfig& next_hop : config.next_hops) {
+    add(next_hop.tls_ca_file);
+    add(next_hop.tls_crl_file);
+    add(next_hop.tls_certificate_file);
+    add(next_hop.tls_key_file);
+  }
+  add(config.filter_file);
+  return files;
+}
+
+}  // namespace ringway

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/config/config.h"
+#include "gateway/filter/filter.h"
+#include "gateway/transport/tls_settings.h"
+#include "tls/context.h"
+#include "tls/mac.h"
+
+namespace ringway {
+
+// One TLS setting for each shard, read from the files that the config names; null entries if
+// nothing speaks TLS. Errors name the file and what to do.
+[[nodiscard]] std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string>
+make_tls_settings(const Config& config, const tls::TicketKeys& keys, unsigned shards);
+
+// The scanner signatures that the config asks for; null if the filter is off.
+[[nodiscard]] std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(
+    const Config& config);
+
+// The key that signs tokens: from the config's file, or new.
+[[nodiscard]] std::expected<tls::MacKey, std::string> make_token_key(const Config& config);
+
+// Every file whose change means a reload.
+std::vector<std::string> watched_files(const Config& config);
+
+}  // namespace ringway
