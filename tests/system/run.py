@@ -8,11 +8,14 @@ A pattern is looked for in "group: name". Closes with "N passed, N failed, N ski
 
 import argparse
 import importlib
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -125,6 +128,19 @@ class Runner:
         return outcome, output
 
 
+def write_table(folder, file):
+    """What foreign user agents and servers did with each other through the gateway, as Markdown."""
+    from cases.interop import COLUMNS
+    lines = ["| user agent | server behind | " + " | ".join(COLUMNS) + " |", "| --- " * (len(COLUMNS) + 2) + "|"]
+    for one in sorted(Path(folder).glob("*.json")):
+        row = json.loads(one.read_text())
+        cells = [row["done"].get(column, "-") for column in COLUMNS]
+        lines.append("| " + " | ".join([row["agent"], row["server"], *cells]) + " |")
+    Path(file).write_text("# Who works with whom\n\nWritten by `tests/system/run.py --table FILE interop`: each row is "
+                          "a test with real programs on\nloopback; a dash means that the pair was not asked to do it."
+                          "\n\n" + "\n".join(lines) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -132,6 +148,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=4, help="cases at a time (4)")
     parser.add_argument("--long", action="store_true", help="also the long cases")
     parser.add_argument("--sanitized", action="store_true", help="the short selection, with more patience")
+    parser.add_argument("--table", help="write the table of foreign user agents and servers to this file")
     parser.add_argument("--list", action="store_true", help="names only")
     parser.add_argument("patterns", nargs="*")
     options = parser.parse_args()
@@ -149,6 +166,8 @@ def main():
     if options.list:
         print("\n".join(f"{one.group}: {one.name}" for one in cases))
         return 0
+    folder = tempfile.mkdtemp(prefix="ringway-table-")
+    os.environ["RINGWAY_TABLE_FOLDER"] = folder
     # Cases that need the machine for themselves come last; the slowest of the others first.
     cases.sort(key=lambda one: (one.alone, -one.seconds))
     runner = Runner(cases, options.jobs, 2 if options.sanitized else 1)
@@ -157,6 +176,9 @@ def main():
         worker.start()
     for worker in workers:
         worker.join()
+    if options.table:
+        write_table(folder, options.table)
+    shutil.rmtree(folder)
     for name in runner.failures:
         print(f"failed: {name}")
     print("system: {passed} passed, {failed} failed, {skipped} skipped".format(**runner.count))
