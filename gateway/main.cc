@@ -65,9 +65,27 @@ struct Extras {
   int follow = -1;
 };
 
-int serve(const Config& config, const Extras& extras) {
+// A TLS listener is named by its certificate (RFC 5922 7.5): names that the config leaves out are
+// read from it.
+void read_certificate_names(Config& config) {
+  for (ListenConfig& listen : config.listen) {
+    if (listen.transport != Transport::Tls || !listen.advertise_host.empty()) continue;
+    for (const CertificateConfig& certificate : listen.certificates) {
+      const auto facts = tls::describe_certificate({certificate.chain_file, {}});
+      if (!facts || !listen.advertise_host.empty()) continue;
+      for (const std::string& name : facts->names) {
+        if (name.find_first_of("*:/") != name.npos || parse_address(name)) continue;
+        listen.advertise_host = name;
+        break;
+      }
+    }
+  }
+}
+
+int serve(Config config, const Extras& extras) {
   if (const std::string complaint = kernel_complaint(); !complaint.empty()) return fail(complaint);
   raise_descriptor_limit();
+  read_certificate_names(config);
   std::signal(SIGPIPE, SIG_IGN);
   const unsigned cores = std::max(std::thread::hardware_concurrency(), 1u);
   const unsigned shards = config.shards != 0 ? config.shards : std::min(cores, 64u);

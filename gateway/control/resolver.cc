@@ -42,6 +42,7 @@ struct Resolver::Lookup {
     Transport transport;
     std::string name;
     std::uint16_t port;
+    std::uint16_t priority = 0, weight = 0;
   };
   std::deque<Host> hosts;  // addresses still to ask
   Resolution resolution;
@@ -184,7 +185,7 @@ void Resolver::resolve(const Question& question, Answer answer) {
                                   ? question.transport
                                   : (question.secure ? Transport::Tls : Transport::Udp);
   if (question.port != 0) {  // RFC 3263 4.2: a port means addresses only
-    lookup->hosts.push_back({transport, question.host, question.port});
+    lookup->hosts.push_back({transport, question.host, question.port, 0, 0});
     ask_next_address(lookup);
   } else if (question.transport_given) {
     lookup->services.emplace_back(transport, srv_name(transport, question.host));
@@ -237,7 +238,7 @@ void Resolver::ask_next_srv(std::shared_ptr<Lookup> lookup) {
       const Transport transport = question.transport_given
                                       ? question.transport
                                       : (question.secure ? Transport::Tls : Transport::Udp);
-      lookup->hosts.push_back({transport, question.host, default_port(transport)});
+      lookup->hosts.push_back({transport, question.host, default_port(transport), 0, 0});
     }
     return ask_next_address(lookup);
   }
@@ -262,7 +263,8 @@ void Resolver::ask_next_srv(std::shared_ptr<Lookup> lookup) {
           for (SrvRecord& record : order_srv(std::move(records), found->resolver->random_)) {
             if (record.target.empty() || record.target == ".") continue;  // "not here"
             if (found->hosts.size() < kTargetsMax) {
-              found->hosts.push_back({transport, std::move(record.target), record.port});
+              found->hosts.push_back({transport, std::move(record.target), record.port,
+                                      record.priority, record.weight});
             }
           }
         }
@@ -296,7 +298,8 @@ void Resolver::ask_next_address(std::shared_ptr<Lookup> lookup) {
             found->ttl =
                 std::min(found->ttl, static_cast<std::uint64_t>(std::max(node->ai_ttl, 0)));
             if (found->resolution.targets.size() < kTargetsMax) {
-              found->resolution.targets.push_back({host.transport, endpoint_of(*node, host.port)});
+              found->resolution.targets.push_back(
+                  {host.transport, endpoint_of(*node, host.port), host.priority, host.weight});
             }
           }
         } else if (status != ARES_ENOTFOUND && status != ARES_ENODATA) {

@@ -87,6 +87,19 @@ void ProxyCore::Parts::forward_response(SlotId id, const sip::MessageView& respo
       edits.insert(response.headers_end(), text.written_text().substr(at));
     }
   }
+  // RFC 4028 8.2: where the answering side does not know session timers, its caller refreshes.
+  if (context.session_timer && sip::is_success(status) &&
+      (context.method == Method::Invite || context.method == Method::Update) &&
+      !response.has(HeaderName::SessionExpires)) {
+    sip::MessageView& request = &response == &view ? other_view : view;
+    if (sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request)) {
+      const std::string_view wanted = request.value(HeaderName::SessionExpires);
+      const std::size_t at = text.size();
+      text.text("Session-Expires: ").text(wanted.substr(0, wanted.find(';')));
+      text.text(";refresher=uac\r\nRequire: timer\r\n");
+      edits.insert(response.headers_end(), text.written_text().substr(at));
+    }
+  }
   const std::string_view body = body_changed ? new_body : response.body();
   if (const sip::Header* length = response.find(HeaderName::ContentLength)) {
     if (body_changed) {

@@ -29,6 +29,7 @@ void ProxyCore::Parts::send_probe(std::uint16_t index, Instant now, Outbox& outb
   next_hops.select_for_probe(index, list);
   for (std::size_t i = 0; i < list.count; ++i) {
     const Target& target = list.targets[i];
+    next_hops.probe_sent(target, now);
     const SlotId client = transactions.reserve_client(sip::Method::Options, target, 0);
     if (!client) return;
     BufferRef message = buffers.take(1024);

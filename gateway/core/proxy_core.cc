@@ -133,7 +133,14 @@ void ProxyCore::receive_message(const Source& source, Bytes bytes, Instant now, 
                                   {"reason", verdict.reason},
                                   {"call_id", core.view.value(sip::HeaderName::CallId)},
                                   {"flow", source.flow.value()}});
-    if (!verdict.answerable) return core.drop(DropReason::Unanswerable);
+    if (!verdict.answerable) {
+      if (source.flow) {
+        Output& output = outbox.add(Output::Kind::CloseFlow);
+        output.flow = source.flow;
+        output.websocket_code = 1007;
+      }
+      return core.drop(DropReason::Unanswerable);
+    }
     return core.respond_statelessly(core.view, source, verdict.status, verdict.reason, {}, outbox);
   }
   if (!sip::validate_response(core.view, essentials).ok()) {

@@ -287,6 +287,8 @@ SlotId ProxyCore::Parts::open_context(const Source& source, const Incoming& in) 
   context.request = std::move(copy);
   context.method = in.view.method();
   context.initial = in.essentials.to_tag.empty();
+  context.session_timer = in.view.has(HeaderName::SessionExpires) &&
+                          sip::lists_token(in.view, HeaderName::Supported, "timer");
   if (source.flow) link_context_to_flow(id);
   return id;
 }

@@ -58,11 +58,12 @@ struct ResponseContext {
   bool own = false;      // made by us: nobody to answer
   bool initial = false;  // no To tag
   bool cancelled = false;
-  bool answered = false;    // a final response was forwarded
-  bool has_sdp = false;     // the request carries a description
-  bool media = false;       // descriptions pass the relay
-  bool call_new = false;    // call was made by this request: ends with its failure
-  bool grace_used = false;  // has waited for the user agent once
+  bool answered = false;       // a final response was forwarded
+  bool has_sdp = false;        // the request carries a description
+  bool media = false;          // descriptions pass the relay
+  bool call_new = false;       // call was made by this request: ends with its failure
+  bool grace_used = false;     // has waited for the user agent once
+  bool session_timer = false;  // the request asked for one and its sender supports it
   std::uint8_t relay = 0;
   std::uint32_t leg = 0;
   std::uint32_t loop_hash = 0;

@@ -89,11 +89,12 @@ void ProxyCore::Parts::route(SlotId id, const Incoming& in, Instant now, Outbox&
     }
     return route_to_uri(id, in, route.next_route, now, outbox);
   }
+  const auto uri = sip::parse_uri(route.request_uri);
   if (route.from_token || (context.own && context.method != Method::Ack)) {
+    // A far end whose Contact is our own address means the next hop that it came from.
+    if (uri && own.is_own(*uri)) return route_by_next_hop(id, in, {}, false, now, outbox);
     return route_to_uri(id, in, route.request_uri, now, outbox);
   }
-
-  const auto uri = sip::parse_uri(route.request_uri);
   const std::string_view domain = uri ? uri->host : std::string_view{};
   if (!is_from_network(context.source)) {
     return route_by_next_hop(id, in, domain, false, now, outbox);
@@ -347,12 +348,18 @@ void ProxyCore::Parts::context_deadline(SlotId id, Instant now, Outbox& outbox) 
     }
     case ContextTimer::FirstAnswer: {
       // The next hop says nothing: the next one is asked; whoever answers first is heard.
+      // It counts as ended from here on, so that it cannot hold back the others' final response.
       const std::uint8_t branch = static_cast<std::uint8_t>(context->branch_count - 1);
       const ClientTransaction* client = transactions.client(context->branches[branch].client);
       if (client) next_hops.failed(client->target, now);
-      context->branches[branch].cancelled = true;
+      ClientBranch& silent = context->branches[branch];
+      silent.cancelled = true;
+      if (silent.final_status == 0) --context->branches_open;
+      silent.final_status = 408;
       if (!try_another(id, branch, 408, now, outbox)) {
-        context->branches[branch].cancelled = false;
+        silent.cancelled = false;
+        silent.final_status = 0;
+        ++context->branches_open;
         if (context->method == Method::Invite) {
           arm(id, ContextTimer::TimerC, now + config.timers.timer_c);
         }

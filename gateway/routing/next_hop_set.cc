@@ -55,7 +55,10 @@ NextHopSet::Outcome NextHopSet::select_next_hop(std::uint16_t next_hop, Instant 
   const Resolution& resolution = snapshot_->next_hops[next_hop];
   if (resolution.targets.empty()) return Outcome::NotResolved;
   bool any_up = false, any_listener = false;
-  for (const ResolvedTarget& resolved : resolution.targets) {
+  std::array<std::uint8_t, 32> order;
+  const std::size_t count = draw_order(resolution.targets, order);
+  for (std::size_t i = 0; i < count; ++i) {
+    const ResolvedTarget& resolved = resolution.targets[order[i]];
     const ListenerIndex listener =
         listener_for(resolved.transport, resolved.endpoint.family(), next_hop);
     if (listener == kNoListener) continue;
@@ -71,6 +74,36 @@ NextHopSet::Outcome NextHopSet::select_next_hop(std::uint16_t next_hop, Instant 
   }
   if (any_up) return Outcome::Found;
   return any_listener ? Outcome::AllDown : Outcome::NoListener;
+}
+
+// RFC 2782: within a priority each is drawn in proportion to its weight, anew for each request.
+std::size_t NextHopSet::draw_order(const std::vector<ResolvedTarget>& targets,
+                                   std::array<std::uint8_t, 32>& order) {
+  const std::size_t count = std::min(targets.size(), order.size());
+  for (std::size_t i = 0; i < count; ++i) order[i] = static_cast<std::uint8_t>(i);
+  for (std::size_t first = 0; first + 1 < count; ++first) {
+    const ResolvedTarget& head = targets[order[first]];
+    std::uint64_t sum = 0;
+    std::size_t last = first;
+    while (last < count && targets[order[last]].priority == head.priority &&
+           targets[order[last]].transport == head.transport) {
+      sum += targets[order[last++]].weight;
+    }
+    if (sum == 0) continue;
+    std::uint64_t drawn = random_.below(sum);
+    for (std::size_t i = first; i < last; ++i) {
+      const std::uint16_t weight = targets[order[i]].weight;
+      if (drawn < weight) {
+        const auto at = [&](std::size_t place) {
+          return order.begin() + static_cast<std::ptrdiff_t>(place);
+        };
+        std::rotate(at(first), at(i), at(i + 1));
+        break;
+      }
+      drawn -= weight;
+    }
+  }
+  return count;
 }
 
 void NextHopSet::select_for_probe(std::uint16_t next_hop, TargetList& out) const {
@@ -204,10 +237,17 @@ void NextHopSet::failed(const Target& target, Instant now) {
   entry.down_until = now + kDownFor;
 }
 
+void NextHopSet::probe_sent(const Target& target, Instant now) {
+  const bool waits = std::exchange(take_health(target.remote, target.transport).probe_waits, true);
+  if (waits) failed(target, now);
+}
+
 void NextHopSet::succeeded(const Target& target) {
   if (next_health_ == 0 || target.next_hop == kNone) return;
   Health* entry = health(target.remote, target.transport);
-  if (!entry || entry->failures == 0) return;
+  if (!entry) return;
+  entry->probe_waits = false;
+  if (entry->failures == 0) return;
   if (entry->failures >= kFailuresUntilDown) {
     std::uint8_t memory[kEndpointTextMax];
     Writer text(memory);

@@ -66,6 +66,8 @@ class NextHopSet {
   // Health, by address. Failures in a row put it aside; success brings it back.
   void failed(const Target& target, Instant now);
   void succeeded(const Target& target);
+  // A probe goes out; the one before it still without an answer counts as a failure.
+  void probe_sent(const Target& target, Instant now);
   void hold_off(const Target& target, Instant until);  // Retry-After
   bool is_up(const Endpoint& endpoint, Transport transport, Instant now) const;
 
@@ -80,8 +82,10 @@ class NextHopSet {
     std::uint8_t failures = 0;
     Instant down_until{};
     Instant no_tcp_until{};
-    bool used = false;
+    bool probe_waits = false;
   };
+  std::size_t draw_order(const std::vector<ResolvedTarget>& targets,
+                         std::array<std::uint8_t, 32>& order);
   Health* health(const Endpoint& endpoint, Transport transport);
   const Health* health(const Endpoint& endpoint, Transport transport) const {
     return const_cast<NextHopSet*>(this)->health(endpoint, transport);

@@ -15,6 +15,8 @@ namespace ringway {
 struct ResolvedTarget {
   Transport transport = Transport::Udp;
   Endpoint endpoint;
+  std::uint16_t priority = 0;  // RFC 2782; drawn by weight within a priority for each request
+  std::uint16_t weight = 0;
 };
 
 // The answer to one lookup.

@@ -223,8 +223,10 @@ def no_media(t):
         assert seen.body == body, seen
         b.reply(seen, 200, body=body)
         assert a.response(200, to=sent).body == body
-    said = [line for line in g.program.text().splitlines() if "rtpengine" in line]
-    assert len(said) == 1, said
+    def said():
+        return [line for line in g.program.text().splitlines() if "rtpengine" in line]
+    until(said, 5, "the log says so")
+    assert len(said()) == 1, said()
 
 
 def probes(t, g, b, transport):

@@ -65,7 +65,7 @@ def row_23(t):
             stray.add(name, seen.get(name))
         stray.add("CSeq", "1 INVITE").add("Contact", b.contact())
         b.udp.to((ip, port)).send(stray)
-    a.silence(0.5, lambda m: not m.is_request)
+    a.silence(0.5, lambda m: not m.is_request and m.status != 100)
     hang_up(ours, a, b)
 
 

@@ -54,7 +54,7 @@ class Rtpengine:
 
     def start(self):
         self.program = Program(self.name, [
-            "rtpengine", "--foreground", "--log-stderr", "--log-level=5", "--table=-1", "--no-fallback",
+            "rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=5", "--table=-1", "--no-fallback",
             f"--interface={self.interface}", f"--listen-tcp-ng={self.address}", f"--port-min={self.first}",
             f"--port-max={self.last}", "--num-threads=2"], self.directory)
         until(self._ready, 15, "rtpengine answers a ping")
