@@ -335,12 +335,13 @@ def cores(bench):
 
 
 def parse(bench):
-    program = bench.context.program("bench-parse")
+    program = bench.context.program("bench-micro")
     if program is None:
         bench.table.gate("parse of an 800-byte INVITE to a newline pass", None, 5, 3.5,
                          "Google Benchmark is not installed")
         return
     command = ["taskset", "-c", str(bench.context.cpu), program, "--benchmark_format=json",
+               "--benchmark_filter=parse|newline|edit|filter",
                f"--benchmark_repetitions={2 * bench.rounds + 1}"]
     runs = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     medians = {b["run_name"]: b["cpu_time"] for b in runs["benchmarks"]
