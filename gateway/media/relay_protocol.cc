@@ -13,6 +13,10 @@ constexpr std::size_t kMediaIdMax = 640;
 // side asked for; ICE and rtcp-mux are said again because the relay does not infer them.
 void write_leg(const RelayRequest& request, bencode::Encoder& out) {
   const bool offer = request.command == RelayCommand::Offer;
+  // The browser begins the DTLS handshake, whichever side it is on: it repeats its hello until it
+  // is answered. The relay would send its own as soon as it has the offer, before the browser can
+  // use it.
+  out.pair("DTLS", "passive");
   if (request.towards == MediaLeg::Browser) {
     out.pair("ICE", "force");
     if (offer) out.pair("transport-protocol", "UDP/TLS/RTP/SAVPF");
@@ -35,8 +39,6 @@ void write_leg(const RelayRequest& request, bencode::Encoder& out) {
   out.key("flags").begin_list();
   if (request.towards == MediaLeg::Browser && offer) out.string("generate-mid");
   if (request.zero_address_is_no_hold) out.string("original-sendrecv");
-  // Learn where a phone behind NAT really sends from, then accept nothing else (RTP bleed).
-  out.string("strict-source");
   out.end();
   if (!request.interface_from.empty() && !request.interface_to.empty()) {
     out.key("direction").begin_list();
