@@ -54,7 +54,8 @@ class Rtpengine:
 
     def start(self):
         self.program = Program(self.name, [
-            "rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=5", "--table=-1", "--no-fallback",
+            "rtpengine", "--config-file=none", "--foreground", "--log-stderr",
+            "--delete-delay=0", "--log-level=5", "--table=-1", "--no-fallback",
             f"--interface={self.interface}", f"--listen-tcp-ng={self.address}", f"--port-min={self.first}",
             f"--port-max={self.last}", "--num-threads=2"], self.directory)
         until(self._ready, 15, "rtpengine answers a ping")
