@@ -33,6 +33,25 @@ void ProxyCore::Parts::open_call(SlotId id, const Incoming& in) {
   const std::string_view call_id = in.essentials.call_id, tag = in.essentials.from_tag;
   const std::string_view from = uri_of(in.view.value(HeaderName::From)).substr(0, 256);
   const std::string_view to = uri_of(in.view.value(HeaderName::To)).substr(0, 256);
+  // The same INVITE again, with credentials, is the same pass of the same call: it keeps its leg,
+  // so that the relay sees one session with one DTLS handshake. Another pass, or a fork of the
+  // registrar's to another browser, has a leg of its own.
+  std::uint64_t pass = keyed_hash(hash_key, tag) ^ (context.target.to_access ? 1 : 0);
+  if (context.target.to_access) pass ^= context.target.flow.value() * 0x9e3779b97f4a7c15;
+  context.leg = static_cast<std::uint32_t>(pass >> 16) | 1;
+  if (const SlotId known = calls.find(call_id, context.leg)) {
+    Call& call = *calls.get(known);
+    if (call.state != Call::State::Answered && !contexts.find(call.context) &&
+        call.media == context.media) {
+      wheel.cancel(call.timer);
+      call.context = id;
+      call.access_cseq = call.access_is_caller ? in.essentials.cseq.number : 0;
+      context.call = known;
+      context.call_new = true;
+      return;
+    }
+    context.leg = static_cast<std::uint32_t>(random.next()) | 1;
+  }
   BufferRef names = buffers.take(call_id.size() + tag.size() + from.size() + to.size());
   const SlotId call_id_slot = names ? calls.take(call_id, context.leg) : SlotId{};
   if (!call_id_slot) {

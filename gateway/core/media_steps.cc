@@ -53,7 +53,6 @@ void ProxyCore::Parts::prepare_media(SlotId id, const Incoming& in, Instant now,
                     "no rtpengine in the config: SDP passes untouched, a browser and a "
                     "phone will not hear each other"}});
     }
-    context.leg = static_cast<std::uint32_t>(random.next()) | 1;
     open_call(id, in);
   }
   if (!context.media || !context.has_sdp || !relays.configured()) {

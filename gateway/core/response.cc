@@ -22,6 +22,9 @@ int rank(sip::Status status) {
   return by_class + (helpful ? 0 : 5);
 }
 
+// A client that was challenged answers within that time, or not at all.
+constexpr Duration kChallengeAnswered = 10s;
+
 bool is_challenge(sip::Status status) {
   return status == 401 || status == 407;
 }
@@ -251,8 +254,16 @@ void ProxyCore::Parts::send_best(SlotId id, Instant now, Outbox& outbox) {
   }
   const BufferRef best = std::move(context.best);
   if (context.call_new && context.call) {
-    const SlotId call = std::exchange(context.call, {});
-    end_call(call, true, now, outbox);
+    const SlotId id_of_call = std::exchange(context.call, {});
+    Call& call = *calls.get(id_of_call);
+    if (is_challenge(context.best_status)) {
+      // It will be repeated with credentials at once, and then goes on in the same media session.
+      call.context = {};
+      wheel.cancel(call.timer);
+      call.timer = wheel.arm(now + kChallengeAnswered, subject_value(Subject::Call, id_of_call));
+    } else {
+      end_call(id_of_call, true, now, outbox);
+    }
   }
   forward_stored(id, best, {}, false, now, outbox);
 }

@@ -13,10 +13,6 @@ constexpr std::size_t kMediaIdMax = 640;
 // side asked for; ICE and rtcp-mux are said again because the relay does not infer them.
 void write_leg(const RelayRequest& request, bencode::Encoder& out) {
   const bool offer = request.command == RelayCommand::Offer;
-  // The browser begins the DTLS handshake, whichever side it is on: it repeats its hello until it
-  // is answered. The relay would send its own as soon as it has the offer, before the browser can
-  // use it.
-  out.pair("DTLS", "passive");
   if (request.towards == MediaLeg::Browser) {
     out.pair("ICE", "force");
     if (offer) out.pair("transport-protocol", "UDP/TLS/RTP/SAVPF");
