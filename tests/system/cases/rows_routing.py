@@ -329,7 +329,7 @@ def row_64_impossible(t):
     b = t.backend()
     g = t.gateway("ws", network=(), start=False)
     g.listen("udp", side="network", name="only-udp")
-    g.next_hop(b.uri("tls"), send_from="only-udp")
+    g.next_hop("sip:127.0.0.1:5061;transport=tls", send_from="only-udp")
     g.enable_admin()
     g.write()
     g.ports.release()

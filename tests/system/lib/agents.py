@@ -220,7 +220,7 @@ class Backend(Receiver):
             transport = "tls"
         remote = (uri.host, uri.port or (5061 if transport == "tls" else 5060))
         if transport == "udp":
-            return self.udp.to(remote)
+            return self.udp.to((resolve(remote[0]), remote[1]))
         key = (transport, remote)
         if key not in self.outgoing or self.outgoing[key].closed.is_set():
             context = flows.client_context() if transport == "tls" else None

@@ -92,7 +92,9 @@ class Context:
         for transport in transports:
             made.listen(transport, ip=ip, **secure(transport))
         for transport in network:
-            made.listen(transport, side="network", ip=network_ip or ip, **secure(transport))
+            # Servers that do not ask NAPTR would take a name without a transport for UDP.
+            more = {"record_route_secure": "transport_tls"} if transport == "tls" else {}
+            made.listen(transport, side="network", ip=network_ip or ip, **secure(transport), **more)
         if next_hop:
             made.next_hop(next_hop)
         if media:

@@ -44,7 +44,7 @@ class Authority:
     def crl(self, path, revoked=()):
         """Writes a revocation list with those serial numbers."""
         index, config = self.directory / "index.txt", self.directory / "ca.cnf"
-        index.write_text("".join(f"R\t361231235959Z\t250101000000Z\t{serial:X}\tunknown\t/CN=x\n"
+        index.write_text("".join(f"R\t361231235959Z\t250101000000Z\t{serial:04X}\tunknown\t/CN=x\n"
                                  for serial in revoked))
         number = self.directory / "crlnumber"
         number.write_text("01\n")

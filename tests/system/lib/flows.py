@@ -11,7 +11,7 @@ import time
 
 from . import sip, websocket
 from .sip import Message
-from .waiting import Inbox
+from .waiting import Inbox, Timeout
 
 READ_SIZE = 65536
 
@@ -93,7 +93,8 @@ class Flow:
                 + (";rport" if rport else ""))
 
     def expect_end(self, timeout=5):
-        return self.other.take(lambda item: isinstance(item, Ended), timeout, "end of the connection")
+        if not self.closed.wait(timeout):
+            raise Timeout(f"{self.name}: the connection did not end within {timeout} s; seen: {self.other.seen}")
 
 
 class UdpFlow(Flow):
@@ -255,27 +256,16 @@ class WebSocketFlow(StreamFlow):
 
     def expect_close(self, timeout=5):
         """The close frame's code, or None for a bare end."""
-        def wanted(item):
-            return isinstance(item, Ended) or (isinstance(item, websocket.Frame)
-                                               and item.opcode == websocket.CLOSE)
-        both = Inbox(self.name + " close")
-        stop = threading.Event()
-
-        def pump(source):
-            while not stop.is_set():
-                try:
-                    both.put(source.take(wanted, timeout))
-                    return
-                except AssertionError:
-                    return
-        for source in (self.frames, self.other):
-            threading.Thread(target=pump, args=(source,), daemon=True).start()
-        first = both.take(lambda item: True, timeout, "close")
-        if isinstance(first, Ended):
-            late = [item for item in self.frames.seen if item.opcode == websocket.CLOSE]
-            return late[0].close_code if late else None
-        stop.set()
-        return first.close_code
+        end = time.monotonic() + timeout
+        while True:
+            for frame in list(self.frames.seen):
+                if frame.opcode == websocket.CLOSE:
+                    return frame.close_code
+            if self.closed.is_set():
+                return None
+            if time.monotonic() > end:
+                raise Timeout(f"{self.name}: no close within {timeout} s; frames: {self.frames.seen[-3:]}")
+            self.closed.wait(0.02)
 
 
 def client_context(ca=None, certificate=None, key=None):
