@@ -9,6 +9,7 @@ import time
 
 GENERATOR_BUSY = 0.85  # share of its core from which on the generator may be the limit
 SERVER_BUSY = 0.90
+WAITING = 0.05         # share of the time for which a side may lack its core to others
 
 
 class Load:
@@ -99,20 +100,30 @@ def run(server, load, **answering):
         "completed": completed, "raw": found,
         "counters": {name: after[name] - before.get(name, 0) for name in after},
     }
-    result["doubt"] = doubt(result)
+    result["server_wait"] = found["server_wait_s"] / duration
+    result["generator_wait"] = found["generator_wait"]
+    # The processes of one server may wait for each other; only what others took is a fault.
+    alone = len(server.pids()) == 1
+    result["doubt"] = doubt(result, load, alone)
     return result
 
 
-def doubt(result):
+def doubt(result, load, alone):
     """Why a ratio from this result would say nothing about the server; None if it would."""
     if not result["completed"]:
         return "nothing was completed"
     if result["lost"] > result["completed"] * 0.001:
         return f"{result['lost']} lost"
     if result["refused"] > result["completed"] * 0.001:
-        return f"{result['refused']} refused"
+        return f"{result['refused']} refused: {result['raw']['statuses']}"
+    if result["generator_wait"] > WAITING:
+        return f"others used the generator's core ({result['generator_wait']:.0%})"
+    if alone and result["server_wait"] > WAITING:
+        return f"others used the server's core ({result['server_wait']:.0%})"
     if result["generator_cpu"] > GENERATOR_BUSY and result["server_cpu"] < SERVER_BUSY:
         return "the generator was the limit"
+    if load.concurrency and load.mode != "handshake" and result["server_cpu"] < SERVER_BUSY:
+        return f"not saturated ({result['server_cpu']:.0%} of its core)"
     return None
 
 

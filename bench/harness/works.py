@@ -62,6 +62,9 @@ def stateful(bench, label, load, kinds, floor, gates):
     ratio to it; the peers are compared where they are saturated."""
     saturated = bench.compare(f"{label}: closed loop, saturated", kinds, lambda _: load)
     ours = saturated.get("ringway")
+    if ours is not None and ours["doubt"]:
+        bench.table.note(f"{label}: Ringway's own saturation is not known ({ours['doubt']}); the "
+                         "shares below are of the rate it reached")
     bench.ratio_gate(f"{label}, CPU to Kamailio", saturated, "ringway", "kamailio", *gates["kamailio"])
     if ours is None or not ours["rate"]:
         bench.table.gate(f"{label}, CPU to the raw forwarder", None, *gates["floor"],
@@ -78,10 +81,13 @@ def stateful(bench, label, load, kinds, floor, gates):
         for name, result in found.items():
             curves[name].append((rate, result["p99"]))
         if share == 0.8:
-            bench.ratio_gate(f"{label}, CPU to the raw forwarder", found, "ringway", floor.name,
-                             *gates["floor"])
+            name = f"{label}, CPU to the raw forwarder"
+            if ours["doubt"]:
+                bench.table.gate(name, None, *gates["floor"], f"load unknown: {ours['doubt']}")
+            else:
+                bench.ratio_gate(name, found, "ringway", floor.name, *gates["floor"])
         if share == 0.5 and "latency" in gates and len(found) == 2:
-            doubt = found["ringway"]["doubt"] or found[floor.name]["doubt"]
+            doubt = (ours["doubt"] or found["ringway"]["doubt"] or found[floor.name]["doubt"])
             added = found["ringway"]["p99"] - found[floor.name]["p99"]
             bench.table.gate(f"{label}, p99 added at half load, us",
                              None if doubt else added, *gates["latency"], doubt)

@@ -40,8 +40,8 @@ void print_latency(const char* name, const Histogram& latency) {
 
 }  // namespace
 
-double cpu_seconds(const std::vector<int>& pids) {
-  double total = 0;
+CpuUse cpu_use(const std::vector<int>& pids) {
+  CpuUse total;
   for (const int pid : pids) {
     const std::string folder = "/proc/" + std::to_string(pid) + "/task";
     DIR* tasks = opendir(folder.c_str());
@@ -51,7 +51,11 @@ double cpu_seconds(const std::vector<int>& pids) {
       std::FILE* file = std::fopen((folder + "/" + task->d_name + "/schedstat").c_str(), "r");
       if (file == nullptr) continue;
       unsigned long long running = 0;
-      if (std::fscanf(file, "%llu", &running) == 1) total += static_cast<double>(running) * 1e-9;
+      unsigned long long waiting = 0;
+      if (std::fscanf(file, "%llu %llu", &running, &waiting) == 2) {
+        total.running_s += static_cast<double>(running) * 1e-9;
+        total.waiting_s += static_cast<double>(waiting) * 1e-9;
+      }
       std::fclose(file);
     }
     closedir(tasks);
@@ -127,10 +131,11 @@ void write_json(const Options& options, const Statistics& statistics, const Resu
   std::fprintf(out,
                "  \"open_flows\": %u,\n  \"ready_s\": %.3f,\n  \"recovered_s\": %.3f,\n"
                "  \"answered\": %llu,\n  \"generator_cpu\": %.4f,\n  \"saturated\": %s,\n"
-               "  \"server_cpu_s\": %.6f,\n  \"intervals\": [",
+               "  \"generator_wait\": %.4f,\n  \"server_cpu_s\": %.6f,\n"
+               "  \"server_wait_s\": %.6f,\n  \"intervals\": [",
                result.open_flows, result.ready_s, result.recovered_s, number(result.answered),
                result.generator_cpu, result.generator_cpu > kSaturated ? "true" : "false",
-               result.server_cpu_s);
+               result.generator_wait, result.server_cpu_s, result.server_wait_s);
   separator = "";
   for (const Interval& interval : result.intervals) {
     std::fprintf(

@@ -13,15 +13,24 @@
 namespace ringway::load {
 
 struct Result {
-  double duration_s = 0;     // of the measured window
-  double generator_cpu = 0;  // share of one core
-  double server_cpu_s = 0;   // of --server-pid
-  double ready_s = 0;        // until all flows were open, and registered if asked
-  double recovered_s = 0;    // storm: from the drop until all were registered again; 0: not
+  double duration_s = 0;      // of the measured window
+  double generator_cpu = 0;   // share of one core
+  double generator_wait = 0;  // share of the time in which it was ready but had no core
+  double server_cpu_s = 0;    // of --server-pid
+  double server_wait_s = 0;   // ready to run without a core, summed over its threads
+  double ready_s = 0;         // until all flows were open, and registered if asked
+  double recovered_s = 0;     // storm: from the drop until all were registered again; 0: not
   unsigned open_flows = 0;
   std::uint64_t answered = 0;  // requests at the answering side
   std::vector<Interval> intervals;
 };
+
+// What all threads of these processes have used, by the scheduler's own accounting.
+struct CpuUse {
+  double running_s = 0;
+  double waiting_s = 0;  // ready to run while others had the core
+};
+CpuUse cpu_use(const std::vector<int>& pids);
 
 // One run from opening the flows to the result.
 class Run {
@@ -70,7 +79,8 @@ class Run {
   std::uint64_t interval_completed_ = 0;
   std::uint64_t interval_lost_ = 0;
   double own_cpu_ = 0;
-  double server_cpu_ = 0;
+  double own_wait_ = 0;
+  CpuUse server_cpu_;
   std::uint64_t dropped_at_ = 0;  // storm
   Result result_;
 };
@@ -78,8 +88,5 @@ class Run {
 // report.cc
 void print_summary(const Options& options, const Statistics& statistics, const Result& result);
 void write_json(const Options& options, const Statistics& statistics, const Result& result);
-
-// Seconds of CPU that all threads of these processes have used (the scheduler's own accounting).
-double cpu_seconds(const std::vector<int>& pids);
 
 }  // namespace ringway::load
