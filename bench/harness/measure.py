@@ -45,15 +45,18 @@ def generator_command(context, ports, load, answer=True, sink="udp"):
     return command + load.extra
 
 
-def start_generator(context, ports, load, pids=(), nice=0, **answering):
-    """Returns the process and the file its result will be in."""
+def start_generator(context, ports, load, pids=(), nice=0, wait_for_flows=False, **answering):
+    """Returns the process and the file its result will be in; wait_for_flows: only when it says
+    that its flows are up (storm, idle), or that it is ready."""
     handle, path = tempfile.mkstemp(suffix=".json", dir=context.results)
     os.close(handle)
     command = generator_command(context, ports, load, **answering) + ["--json", path]
     for pid in pids:
         command += ["--server-pid", str(pid)]
-    process = subprocess.Popen(["nice", "-n", str(nice)] + command, stdout=subprocess.DEVNULL,
+    process = subprocess.Popen(["nice", "-n", str(nice)] + command, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
+    if wait_for_flows:
+        process.stdout.readline()
     return process, path
 
 

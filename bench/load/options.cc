@@ -44,6 +44,7 @@ How much
   --concurrency N            closed loop: so many transactions or calls at any time
   --rate R                   open loop: starts a second; latency counts from the intended moment
   --duration S --warmup S    seconds; the warm-up is not counted (default 10 and 0)
+  --delay S                  says that it is ready and waits so long before the load
   --register                 every flow registers before the load starts
   --expires S                of REGISTER (default 3600)
   --hold S                   between ACK and BYE (default 0)
@@ -111,6 +112,7 @@ enum Key {
   kRate,
   kDuration,
   kWarmup,
+  kDelay,
   kRegister,
   kExpires,
   kHold,
@@ -140,6 +142,7 @@ const option kOptions[] = {{"to", 1, nullptr, kTo},
                            {"rate", 1, nullptr, kRate},
                            {"duration", 1, nullptr, kDuration},
                            {"warmup", 1, nullptr, kWarmup},
+                           {"delay", 1, nullptr, kDelay},
                            {"register", 0, nullptr, kRegister},
                            {"expires", 1, nullptr, kExpires},
                            {"hold", 1, nullptr, kHold},
@@ -207,6 +210,9 @@ void apply(Options& options, int key, const char* value, std::string& to) {
       return;
     case kWarmup:
       options.warmup_s = parse_real(value);
+      return;
+    case kDelay:
+      options.delay_s = parse_real(value);
       return;
     case kRegister:
       options.register_first = true;

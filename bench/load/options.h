@@ -39,7 +39,8 @@ struct Options {
   double rate = 0;           // open loop, or connections a second
   double duration_s = 10;
   double warmup_s = 0;
-  double hold_s = 0;  // between ACK and BYE
+  double delay_s = 0;  // ready, but silent
+  double hold_s = 0;   // between ACK and BYE
   unsigned expires_s = 3600;
   bool resume = false;
   bool register_first = false;  // each flow registers before the load starts

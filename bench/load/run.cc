@@ -220,7 +220,12 @@ void Run::on_millisecond() {
   const double in_phase = seconds(now - phase_since_);
   switch (phase_) {
     case Phase::Opening:
-      if (all_ready()) {
+      if (all_ready() && options_.delay_s > 0 && ready_at_ == 0) {
+        ready_at_ = now;
+        std::puts("ringway-load: ready");
+        std::fflush(stdout);
+      }
+      if (all_ready() && seconds(now - ready_at_) >= options_.delay_s) {
         enter(Phase::Warmup, now);
       } else if (now - phase_since_ > kOpeningTimeout) {
         std::fprintf(stderr, "ringway-load: only %u of %u flows are up\n", agent_->open_count(),

@@ -69,6 +69,7 @@ class Run {
   Phase phase_ = Phase::Opening;
   std::uint64_t started_ = 0;
   std::uint64_t phase_since_ = 0;
+  std::uint64_t ready_at_ = 0;  // for delay_s
   std::uint64_t window_started_ = 0;
   std::uint64_t load_started_ = 0;  // open loop: moment of unit 0
   std::uint64_t issued_ = 0;        // open loop: units started since
