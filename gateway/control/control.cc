@@ -52,10 +52,6 @@ Control::Control(Setup setup)
     uv_signal_init(&loop_, &signal);
     signal.data = this;
   }
-  constexpr std::size_t kShardsMax = 64;
-  for (std::size_t i = 0; i < kShardsMax; ++i) {
-    queues_.push_back(nullptr);
-  }
 }
 
 Control::~Control() {
@@ -64,14 +60,17 @@ Control::~Control() {
   uv_loop_close(&loop_);
 }
 
+Log::Queue& Control::log_queue(std::size_t shard) {
+  constexpr std::size_t kRecordsMax = 1024;
+  while (queues_.size() <= shard) queues_.push_back(std::make_unique<Log::Queue>(kRecordsMax));
+  return *queues_[shard];
+}
+
 std::function<void()> Control::wake() {
   return [this] { uv_async_send(&async_); };
 }
 
 std::expected<void, std::string> Control::open() {
-  for (auto& queue : queues_) {
-    if (!queue) queue = std::make_unique<Log::Queue>(1024);
-  }
   auto resolver = Resolver::open(&loop_, setup_.config.nameservers);
   if (!resolver) return std::unexpected(resolver.error());
   resolver_ = std::move(*resolver);
@@ -153,7 +152,7 @@ int Control::run(std::vector<std::unique_ptr<Shard>>& shards) {
 
 void Control::drain_logs() {
   for (const auto& queue : queues_) {
-    while (LogRecord* record = queue ? queue->front() : nullptr) {
+    while (LogRecord* record = queue->front()) {
       setup_.log.write(*record);
       queue->pop();
     }

@@ -38,8 +38,8 @@ class Control {
   [[nodiscard]] std::expected<void, std::string> open();
   // What shards call after they queued a message; any thread.
   std::function<void()> wake();
-  // The queue that a shard writes its events to.
-  Log::Queue& log_queue(std::size_t shard) { return *queues_[shard]; }
+  // The queue that a shard writes its events to; made when first asked for, before run().
+  Log::Queue& log_queue(std::size_t shard);
   // Also follows text lines of a descriptor (a child's output) and logs them at debug level.
   void follow(int descriptor);
 

@@ -21,9 +21,12 @@ std::int64_t wall_seconds() {
       .count();
 }
 
-std::expected<tls::ServerProfile, std::string> server_profile(const ListenConfig& listen) {
+std::expected<tls::ServerProfile, std::string> server_profile(const Config& config,
+                                                              const ListenConfig& listen) {
   tls::ServerProfile profile;
-  for (const CertificateConfig& certificate : listen.certificates) {
+  std::vector<CertificateConfig> certificates = listen.certificates;
+  certificates.insert(certificates.end(), config.certificates.begin(), config.certificates.end());
+  for (const CertificateConfig& certificate : certificates) {
     const auto facts =
         tls::check_pair(file(certificate.chain_file), file(certificate.key_file), wall_seconds());
     // An expired certificate still serves; the peers decide.
@@ -92,7 +95,7 @@ std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string> make
       servers.push_back(TlsSettings::kNone);
       continue;
     }
-    auto profile = server_profile(listen);
+    auto profile = server_profile(config, listen);
     if (!profile) return std::unexpected("listener " + listen.name + ": " + profile.error());
     servers.push_back(static_cast<std::uint16_t>(contexts.servers.size()));
     contexts.servers.push_back(std::move(*profile));
@@ -151,13 +154,17 @@ std::vector<std::string> watched_files(const Config& config) {
   const auto add = [&](const std::string& path) {
     if (!path.empty()) files.push_back(path);
   };
-  for (const ListenConfig& listen : config.listen) {
-    for (const CertificateConfig& certificate : listen.certificates) {
+  const auto add_pairs = [&](const std::vector<CertificateConfig>& certificates) {
+    for (const CertificateConfig& certificate : certificates) {
       add(certificate.chain_file);
       add(certificate.key_file);
       add(certificate.rsa_chain_file);
       add(certificate.rsa_key_file);
     }
+  };
+  add_pairs(config.certificates);
+  for (const ListenConfig& listen : config.listen) {
+    add_pairs(listen.certificates);
     add(listen.client_ca_file);
     add(listen.client_crl_file);
   }
