@@ -145,6 +145,19 @@ void settle_twins(std::vector<ListenConfig>& listeners, const Locations& locatio
   }
 }
 
+// Every tls and wss listener offers the common certificates beside its own one, which stays the
+// default there.
+void share_certificates(Config& config) {
+  for (ListenConfig& listen : config.listen) {
+    if (listen.transport != Transport::Tls && listen.transport != Transport::Wss) continue;
+    const bool has_own = !listen.certificates.empty();
+    for (CertificateConfig certificate : config.certificates) {
+      if (has_own) certificate.is_default = false;
+      listen.certificates.push_back(std::move(certificate));
+    }
+  }
+}
+
 CertificateConfig read_certificate(const TomlNode* node, const std::string& path,
                                    std::string_view file, ReadLog& log) {
   TableReader table(node, path, log);
@@ -317,6 +330,7 @@ LoadedConfig parse_config(std::string_view text, const std::string& file) {
   loaded.mistakes = std::move(log.mistakes);
   loaded.locations = std::move(log.locations);
   if (is_toml) validate(loaded.config, loaded.locations, loaded.mistakes);
+  share_certificates(loaded.config);
   std::stable_sort(
       loaded.mistakes.begin(), loaded.mistakes.end(), [](const Mistake& a, const Mistake& b) {
         return a.position.line != b.position.line ? a.position.line < b.position.line

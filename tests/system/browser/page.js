@@ -109,7 +109,7 @@ const jssip = {
   refuse({ status = 486 }) { session.terminate({ status_code: status }); },
   hangUp() { session.terminate(); },
   // JsSIP's own hold event comes before the other side's answer.
-  hold() { session.hold({ useUpdate: false }, () => emit('held')); },
+  hold() { return session.hold({ useUpdate: false }, () => emit('held')); },
   resume() { session.unhold({ useUpdate: false }, () => emit('resumed')); },
   digits({ tones, type = 'RFC2833' }) {
     session.sendDTMF(tones, { transportType: type });
@@ -197,6 +197,7 @@ const sipjs = {
       sessionDescriptionHandlerOptions: { hold: true }, sessionDescriptionHandlerModifiers: [Web.holdModifier],
       requestDelegate: { onAccept: () => emit('held') },
     });
+    return true;
   },
   async resume() {
     await session.invite({

@@ -220,7 +220,7 @@ def baresip(t):
     office = Office(t)
     phone = t.baresip(user="desk", password="secret", proxy=f"sip:127.0.0.1:{office.kamailio.port};transport=udp",
                       register=True, frequency=600)
-    phone.event("REGISTER_OK", 15)
+    phone.registered()
     page = page_for(t, office)
     page.call("sip:desk@example.test")
     page.event("confirmed")

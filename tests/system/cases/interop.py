@@ -35,11 +35,16 @@ class Row:
             file.write_text(json.dumps({"agent": self.agent, "server": self.server, "done": self.done}))
 
 
+def hold_when_ready(page):
+    """JsSIP refuses a re-INVITE while another one is under way."""
+    until(lambda: page.do("hold"), 5, "the page may hold", every=0.2)
+
+
 def browser_row(t, library, label, **office_options):
     row = Row({"jssip": "JsSIP 3.13.8", "sipjs": "SIP.js 0.21.2"}[library], label)
     office = Office(t, "wss", **office_options)
     desk = t.baresip(user="desk", password="secret", proxy=office.kamailio.uri(), register=True, frequency=600)
-    desk.event("REGISTER_OK", 15)
+    desk.registered()
     page = t.browser().page("a")
     page.start(office.server, "alice", library=library)
     row("register")
@@ -62,7 +67,7 @@ def browser_row(t, library, label, **office_options):
     dialog = office.phone_answers()
     page.event("confirmed")
     office.both_hear(page)
-    page.do("hold")
+    hold_when_ready(page)
     office.phone_takes_reinvite("recvonly")
     page.event("held")
     page.do("resume")
@@ -106,7 +111,7 @@ def baresip_row(t, transport, label, **office_options):
     own = t.certificate("desk.test")
     desk = t.baresip(user="desk", password="secret", register=True, frequency=600, transport=transport,
                      proxy=f"sip:{remote[0]}:{remote[1]};transport={transport}", certificate=own[:2])
-    desk.event("REGISTER_OK", 15)
+    desk.registered()
     row("register")
     desk.dial("sip:phone@example.test")
     dialog = office.phone_answers()
@@ -187,7 +192,7 @@ def lab_row(t, library):
     lab.event("hold", 12)
     lab.event("resume", 12)
     page.expect_tone(1000)
-    page.do("hold")
+    hold_when_ready(page)
     page.event("held")
     page.do("resume")
     page.event("resumed")

