@@ -53,6 +53,9 @@ OwnUris::OwnUris(const std::vector<ListenerInfo>& listeners) {
       entry.host = host;
     }
     entry.port = config.advertise_port != 0 ? config.advertise_port : listener.local.port;
+    // A peer may also know us by the address that it connects to.
+    entry.local_host = address_text(listener.local.address, AddressForm::Bare);
+    entry.local_port = listener.local.port;
     entry.sent_by = host + ":" + std::to_string(entry.port);
     entry.host_port_transport = entry.sent_by + std::string(transport_param(config));
     entry.scheme =
@@ -72,10 +75,12 @@ void OwnUris::write_route(ListenerIndex listener, std::string_view user, std::st
 
 bool OwnUris::is_own(const sip::Uri& uri) const {
   if (uri.scheme != sip::Scheme::Sip && uri.scheme != sip::Scheme::Sips) return false;
+  const auto names = [&uri](std::string_view host, std::uint16_t port) {
+    const bool is_default = uri.port == 0 && (port == 5060 || port == 5061);
+    return (uri.port == port || is_default) && ascii::equal_ignoring_case(host, uri.host);
+  };
   for (const Entry& entry : entries_) {
-    if (!ascii::equal_ignoring_case(entry.host, uri.host)) continue;
-    if (uri.port == entry.port) return true;
-    if (uri.port == 0 && (entry.port == 5060 || entry.port == 5061)) return true;
+    if (names(entry.host, entry.port) || names(entry.local_host, entry.local_port)) return true;
   }
   return false;
 }

@@ -39,6 +39,8 @@ class OwnUris {
   struct Entry {
     std::string host;  // as advertised; an IPv6 address without brackets
     std::uint16_t port = 0;
+    std::string local_host;  // the bound address, without brackets
+    std::uint16_t local_port = 0;
     std::string sent_by, host_port_transport;
     std::string_view scheme;
   };

@@ -28,6 +28,13 @@ def case(name, *, seconds=60, alone=False, long=False, sanitize=False):
     return register
 
 
+def plain_tls(gateway, ip="127.0.0.1"):
+    """Settings of a TLS listener for peers that cannot look our test names up, and ask no NAPTR."""
+    port = gateway.ports.port(ip)
+    address = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+    return {"record_route_secure": "transport_tls", "advertise": address, "port": port}
+
+
 class Context:
     """What a case gets: a directory, fixtures, and their end in reverse order."""
 
@@ -92,8 +99,7 @@ class Context:
         for transport in transports:
             made.listen(transport, ip=ip, **secure(transport))
         for transport in network:
-            # Servers that do not ask NAPTR would take a name without a transport for UDP.
-            more = {"record_route_secure": "transport_tls"} if transport == "tls" else {}
+            more = plain_tls(made, network_ip or ip) if transport == "tls" else {}
             made.listen(transport, side="network", ip=network_ip or ip, **secure(transport), **more)
         if next_hop:
             made.next_hop(next_hop)

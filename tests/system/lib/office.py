@@ -1,6 +1,9 @@
 """The usual set-up: Kamailio as registrar with digest authentication, rtpengine, and the gateway before them."""
 
 
+from .case import plain_tls
+
+
 class Office:
     """users register at Kamailio through the gateway; "phone" is a plain SIP phone played by the test."""
 
@@ -13,7 +16,11 @@ class Office:
         pair = t.certificate("pbx.test", names=["DNS:pbx.test", "IP:127.0.0.1"])
         self.kamailio = t.kamailio(forwards={"phone": self.phone.uri()}, path=path, gruu=gruu,
                                    transports=("udp", "tcp", "tls"), certificate=pair[:2])
-        self.gateway = t.gateway(*(transports or ("wss",)), network=("udp", "tcp", "tls"), start=False, **top)
+        plain = [name for name in transports or ("wss",) if name != "tls"]
+        self.gateway = t.gateway(*plain, network=("udp", "tcp", "tls"), start=False, **top)
+        if "tls" in transports:
+            chain, key, _ = self.gateway.certificate
+            self.gateway.listen("tls", certificate=str(chain), key=str(key), **plain_tls(self.gateway))
         options = {"tls_ca": str(t.authority.certificate), "tls_name_check": "off"} if hop == "tls" else {}
         if binding:
             options["binding"] = binding
