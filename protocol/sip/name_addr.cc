@@ -1,5 +1,7 @@
 #include "protocol/sip/name_addr.h"
 
+#include "protocol/base/ascii.h"
+#include "protocol/sip/in_place.h"
 #include "protocol/sip/lexical.h"
 #include "protocol/sip/params.h"
 
@@ -8,41 +10,41 @@ namespace {
 
 using lexical::kLws;
 
-bool good_params(std::string_view params) {
+bool good_params(std::string_view params, TagScan& tag) {
   ParamCursor cursor(params);
-  while (cursor.next()) {
+  while (const auto param = cursor.next()) {
+    if (param->name.size() == 3 && ascii::equal_ignoring_case(param->name, "tag")) {
+      if (tag.count == 0) tag.value = param->value;
+      if (tag.count < 2) ++tag.count;
+    }
   }
   return !cursor.bad();
 }
 
 // text[open] is the angle bracket that starts the URI.
-std::expected<NameAddr, NameAddrError> parse_bracketed(NameAddr out, std::string_view text,
-                                                       std::size_t open) {
+std::optional<NameAddrError> read_bracketed(std::string_view text, std::size_t open, NameAddr& out,
+                                            TagScan& tag) {
   const std::size_t close = text.find('>', open);
-  if (close == text.npos) return std::unexpected(NameAddrError::UnclosedAngle);
-  const auto uri = parse_uri(text.substr(open + 1, close - open - 1));
-  if (!uri) return std::unexpected(NameAddrError::BadUri);
+  if (close == text.npos) return NameAddrError::UnclosedAngle;
+  if (read_uri(text.substr(open + 1, close - open - 1), out.uri)) return NameAddrError::BadUri;
   out.has_angles = true;
-  out.uri = *uri;
   out.params = lexical::trim(text.substr(close + 1));
-  if (!good_params(out.params)) return std::unexpected(NameAddrError::BadParams);
-  return out;
+  if (!good_params(out.params, tag)) return NameAddrError::BadParams;
+  return std::nullopt;
 }
 
 // addr-spec: a semicolon starts header parameters, and neither question mark nor comma may be
 // there (RFC 3261 20).
-std::expected<NameAddr, NameAddrError> parse_bare(NameAddr out, std::string_view text) {
+std::optional<NameAddrError> read_bare(std::string_view text, NameAddr& out, TagScan& tag) {
   const std::size_t semicolon = text.find(';');
   const std::string_view address = lexical::trim(text.substr(0, semicolon));
   if (address.find('?') != address.npos || address.find(',') != address.npos) {
-    return std::unexpected(NameAddrError::BadUri);
+    return NameAddrError::BadUri;
   }
-  const auto uri = parse_uri(address);
-  if (!uri) return std::unexpected(NameAddrError::BadUri);
-  out.uri = *uri;
+  if (read_uri(address, out.uri)) return NameAddrError::BadUri;
   if (semicolon != text.npos) out.params = text.substr(semicolon);
-  if (!good_params(out.params)) return std::unexpected(NameAddrError::BadParams);
-  return out;
+  if (!good_params(out.params, tag)) return NameAddrError::BadParams;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -54,31 +56,35 @@ std::optional<std::string_view> NameAddr::param(std::string_view name) const {
 }
 
 std::expected<NameAddr, NameAddrError> parse_name_addr(std::string_view value) {
+  std::expected<NameAddr, NameAddrError> out;
+  TagScan unused;
+  if (const auto error = read_name_addr(value, *out, unused)) return std::unexpected(*error);
+  return out;
+}
+
+std::optional<NameAddrError> read_name_addr(std::string_view value, NameAddr& out, TagScan& tag) {
   const std::string_view text = lexical::trim(value);
-  if (text.empty()) return std::unexpected(NameAddrError::Empty);
-  NameAddr out;
+  if (text.empty()) return NameAddrError::Empty;
   out.text = text;
   if (text == "*") {
     out.is_star = true;
-    return out;
+    return std::nullopt;
   }
   if (text[0] == '"') {
     const std::size_t end = lexical::skip_quoted(text, 0);
-    if (end == text.npos) return std::unexpected(NameAddrError::BadDisplayName);
+    if (end == text.npos) return NameAddrError::BadDisplayName;
     out.display_name = text.substr(0, end);
     const std::size_t open = lexical::skip(text, end, kLws);
-    if (open == text.size() || text[open] != '<') {
-      return std::unexpected(NameAddrError::BadDisplayName);
-    }
-    return parse_bracketed(out, text, open);
+    if (open == text.size() || text[open] != '<') return NameAddrError::BadDisplayName;
+    return read_bracketed(text, open, out, tag);
   }
   const std::size_t open = lexical::skip(text, 0, lexical::kDisplay);
   if (open < text.size() && text[open] == '<') {
     out.display_name = lexical::trim(text.substr(0, open));
-    return parse_bracketed(out, text, open);
+    return read_bracketed(text, open, out, tag);
   }
   // A comma in a display name without quotes, as in RFC 4475 3.1.2.15, ends here as well.
-  return parse_bare(out, text);
+  return read_bare(text, out, tag);
 }
 
 std::optional<std::string_view> ListCursor::next() {

@@ -1,5 +1,6 @@
 #include "protocol/sip/scan.h"
 
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -21,54 +22,86 @@ struct Masks {
 // and the scalar scan differ in how they make masks and in nothing else.
 class Collector {
  public:
-  Collector(const std::uint8_t* text, std::uint16_t* line_ends, std::size_t capacity)
-      : text_(text), line_ends_(line_ends), capacity_(capacity) {}
+  Collector(std::uint16_t* line_ends, std::size_t capacity)
+      : line_ends_(line_ends), capacity_(capacity) {}
 
-  // The block at base, behind all earlier ones. False: the scan is over.
-  bool add(std::size_t base, const Masks& masks) {
-    const std::uint64_t irregular = masks.lf ^ (masks.cr << 1 | carry_);
-    carry_ = masks.cr >> 63;
-    if (masks.lf == 0) {
-      pending_irregular_ |= irregular;
-      pending_control_ |= masks.control;
-      return true;
+  // The block at base, behind all earlier ones. False: the scan is over. All of it is inlined into
+  // the scans, so that the state stays in registers.
+  [[gnu::always_inline]] bool add(std::size_t base, const Masks& masks) {
+    const std::uint64_t behind_cr = masks.cr << 1 | last_cr_;
+    const std::uint64_t behind_lf = masks.lf << 1 | last_lf_ >> 1;
+    const std::uint64_t two_behind_lf = masks.lf << 2 | last_lf_;
+    const std::uint64_t empty = masks.lf & (behind_lf | (behind_cr & two_behind_lf));
+    const std::uint64_t irregular = masks.lf ^ behind_cr;
+    last_cr_ = masks.cr >> 63;
+    last_lf_ = masks.lf >> 62;
+    const auto found = static_cast<std::size_t>(std::popcount(masks.lf));
+    if (empty != 0 || capacity_ - out_.count < found + kAtOnce) {
+      return add_last(base, masks, empty, irregular);
     }
+    // Most blocks have a few line ends: so many are written whether they are there or not, since
+    // a loop with that many rounds would be mispredicted.
+    std::uint16_t* const out = line_ends_ + out_.count;
     std::uint64_t lf = masks.lf;
-    std::uint64_t last = 0;
-    while (lf != 0 && !over_) {
-      last = lf & -lf;
-      take_line_end(base + static_cast<std::size_t>(std::countr_zero(lf)));
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kAtOnce; ++i) {
+      out[i] = static_cast<std::uint16_t>(base + static_cast<unsigned>(std::countr_zero(lf)));
       lf &= lf - 1;
     }
-    const std::uint64_t reported = last | (last - 1);
-    out_.regular &= (pending_irregular_ | (irregular & reported)) == 0;
-    out_.controls |= (pending_control_ | (masks.control & reported)) != 0;
-    pending_irregular_ = irregular & ~reported;
-    pending_control_ = masks.control & ~reported;
-    return !over_;
+    for (std::size_t i = kAtOnce; i < found; ++i) {
+      out[i] = static_cast<std::uint16_t>(base + static_cast<unsigned>(std::countr_zero(lf)));
+      lf &= lf - 1;
+    }
+    out_.count += found;
+    if ((irregular | masks.control | pending_irregular_ | pending_control_) != 0) {
+      const std::uint64_t reported =
+          masks.lf == 0 ? 0 : ~std::uint64_t{0} >> std::countl_zero(masks.lf);
+      note(masks, irregular, reported);
+    }
+    return true;
   }
 
-  LineScan result() const { return out_; }
+  LineScan result() const {
+    return out_;
+  }
 
  private:
-  void take_line_end(std::size_t offset) {
-    line_ends_[out_.count++] = static_cast<std::uint16_t>(offset);
-    const bool empty =
-        offset == line_begin_ || (offset == line_begin_ + 1 && text_[line_begin_] == '\r');
-    line_begin_ = offset + 1;
-    out_.complete = empty;
-    over_ = empty || out_.count == capacity_;
+  static constexpr std::size_t kAtOnce = 4;
+
+  // A block with the empty line in it, or near the end of the capacity.
+  [[gnu::always_inline]] bool add_last(std::size_t base, const Masks& masks, std::uint64_t empty,
+                                       std::uint64_t irregular) {
+    std::uint64_t last = 0;
+    for (std::uint64_t lf = masks.lf; lf != 0 && out_.count < capacity_; lf &= lf - 1) {
+      last = lf & -lf;
+      line_ends_[out_.count++] =
+          static_cast<std::uint16_t>(base + static_cast<unsigned>(std::countr_zero(lf)));
+      out_.complete = (empty & last) != 0;
+      if (out_.complete) break;
+    }
+    note(masks, irregular, last == 0 ? 0 : last | (last - 1));
+    return !out_.complete && out_.count < capacity_;
   }
 
-  const std::uint8_t* text_;
+  // reported: the bytes up to the last line end that was reported.
+  [[gnu::always_inline]] void note(const Masks& masks, std::uint64_t irregular,
+                                   std::uint64_t reported) {
+    if (reported != 0) {
+      out_.regular &= (pending_irregular_ | (irregular & reported)) == 0;
+      out_.controls |= (pending_control_ | (masks.control & reported)) != 0;
+      pending_irregular_ = pending_control_ = 0;
+    }
+    pending_irregular_ |= irregular & ~reported;
+    pending_control_ |= masks.control & ~reported;
+  }
+
   std::uint16_t* line_ends_;
   std::size_t capacity_;
-  std::size_t line_begin_ = 0;
-  std::uint64_t carry_ = 0;  // the last byte of the block before was a CR
+  std::uint64_t last_cr_ = 0;  // the last byte of the block before was a CR
+  std::uint64_t last_lf_ = 2;  // its last two bytes; the text begins as if behind a LF
   // Seen behind the last line end; they count once a line end follows.
   std::uint64_t pending_irregular_ = 0;
   std::uint64_t pending_control_ = 0;
-  bool over_ = false;
   LineScan out_;
 };
 
@@ -91,11 +124,35 @@ Masks masks_scalar(const std::uint8_t* block, std::size_t size) {
   return out;
 }
 
-// The bytes behind the last whole block, which no vector may be loaded from.
-LineScan finish(Collector& collector, Bytes text, std::size_t at) {
-  if (at < text.size()) collector.add(at, masks_scalar(text.data() + at, text.size() - at));
-  return collector.result();
-}
+// The last bytes of a text, fewer than a block, as a block of which only the first size bytes
+// count. It is loaded from where it ends with the text, or from a copy if the text is shorter
+// than a block, so that nothing outside the text is read.
+struct Tail {
+  const std::uint8_t* block;
+  unsigned shift;      // bits in front that belong to the block before
+  std::uint64_t mask;  // after the shift
+  std::array<std::uint8_t, kBlock> copy;
+
+  Tail(Bytes text, std::size_t at) {
+    const auto size = static_cast<unsigned>(text.size() - at);  // 1..63
+    mask = (std::uint64_t{1} << size) - 1;
+    if (text.size() >= kBlock) {
+      block = text.data() + text.size() - kBlock;
+      shift = kBlock - size;
+    } else {
+      copy.fill(0);
+      std::memcpy(copy.data(), text.data() + at, size);
+      block = copy.data();
+      shift = 0;
+    }
+  }
+  Tail(const Tail&) = delete;
+  Tail& operator=(const Tail&) = delete;
+
+  Masks cut(const Masks& whole) const {
+    return {whole.lf >> shift & mask, whole.cr >> shift & mask, whole.control >> shift & mask};
+  }
+};
 
 #if defined(__x86_64__)
 
@@ -125,12 +182,16 @@ __attribute__((target("avx2"))) inline Masks masks_avx2(const std::uint8_t* bloc
 
 __attribute__((target("avx2"))) LineScan scan_avx2(Bytes text, std::uint16_t* line_ends,
                                                    std::size_t capacity) {
-  Collector collector(text.data(), line_ends, capacity);
+  Collector collector(line_ends, capacity);
   std::size_t at = 0;
   for (; text.size() - at >= kBlock; at += kBlock) {
     if (!collector.add(at, masks_avx2(text.data() + at))) return collector.result();
   }
-  return finish(collector, text, at);
+  if (at < text.size()) {
+    const Tail tail(text, at);
+    collector.add(at, tail.cut(masks_avx2(tail.block)));
+  }
+  return collector.result();
 }
 
 inline Masks masks_sse2(const std::uint8_t* block) {
@@ -153,12 +214,16 @@ inline Masks masks_sse2(const std::uint8_t* block) {
 }
 
 LineScan scan_sse2(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
-  Collector collector(text.data(), line_ends, capacity);
+  Collector collector(line_ends, capacity);
   std::size_t at = 0;
   for (; text.size() - at >= kBlock; at += kBlock) {
     if (!collector.add(at, masks_sse2(text.data() + at))) return collector.result();
   }
-  return finish(collector, text, at);
+  if (at < text.size()) {
+    const Tail tail(text, at);
+    collector.add(at, tail.cut(masks_sse2(tail.block)));
+  }
+  return collector.result();
 }
 
 #endif
@@ -186,7 +251,7 @@ LineScan scan_lines_baseline(Bytes text, std::uint16_t* line_ends, std::size_t c
 
 LineScan scan_lines_scalar(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
   if (capacity == 0) return {};
-  Collector collector(text.data(), line_ends, capacity);
+  Collector collector(line_ends, capacity);
   for (std::size_t at = 0; at < text.size(); at += kBlock) {
     const std::size_t size = text.size() - at < kBlock ? text.size() - at : kBlock;
     if (!collector.add(at, masks_scalar(text.data() + at, size))) break;

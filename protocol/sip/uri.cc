@@ -4,6 +4,7 @@
 
 #include "protocol/base/ascii.h"
 #include "protocol/sip/host.h"
+#include "protocol/sip/in_place.h"
 #include "protocol/sip/lexical.h"
 #include "protocol/sip/limits.h"
 #include "protocol/sip/params.h"
@@ -14,30 +15,30 @@ namespace {
 using ascii::equal_ignoring_case;
 
 // Reads user, host, port, parameters and headers of a sip or sips URI behind its scheme.
-std::expected<Uri, UriError> parse_sip_part(Uri uri, std::string_view rest) {
+std::optional<UriError> read_sip_part(std::string_view rest, Uri& uri) {
   // An @ cannot stand unescaped behind the user part, and ; ? / may stand in it: so the first @
   // ends it (RFC 3261 25.1, userinfo).
   const std::size_t user_end = lexical::skip(rest, 0, lexical::kUser);
   if (user_end < rest.size() && rest[user_end] == '@') {
     const std::string_view userinfo = rest.substr(0, user_end);
     uri.user = userinfo.substr(0, userinfo.find(':'));
-    if (uri.user.empty()) return std::unexpected(UriError::BadUser);
+    if (uri.user.empty()) return UriError::BadUser;
     uri.has_user = true;
     rest.remove_prefix(user_end + 1);
   }
   const auto host = parse_host_port(rest, ColonSpace::Forbidden);
   if (!host) {
-    return std::unexpected(host.error() == HostError::Port ? UriError::BadPort : UriError::BadHost);
+    return host.error() == HostError::Port ? UriError::BadPort : UriError::BadHost;
   }
   uri.host = host->host;
   uri.host_is_ipv6 = host->is_ipv6;
   uri.port = host->port;
   rest.remove_prefix(host->size);
-  if (rest.empty()) return uri;
-  if (rest[0] == ':') return std::unexpected(UriError::BadPort);
-  if (rest[0] != ';' && rest[0] != '?') return std::unexpected(UriError::BadHost);
+  if (rest.empty()) return std::nullopt;
+  if (rest[0] == ':') return UriError::BadPort;
+  if (rest[0] != ';' && rest[0] != '?') return UriError::BadHost;
   if (!lexical::all(rest, lexical::kUri) || rest.find('@') != rest.npos) {
-    return std::unexpected(UriError::BadParams);
+    return UriError::BadParams;
   }
   const std::size_t question = rest.find('?');
   uri.params = rest.substr(0, question);
@@ -45,8 +46,8 @@ std::expected<Uri, UriError> parse_sip_part(Uri uri, std::string_view rest) {
   ParamCursor params(uri.params);
   while (params.next()) {
   }
-  if (params.bad()) return std::unexpected(UriError::BadParams);
-  return uri;
+  if (params.bad()) return UriError::BadParams;
+  return std::nullopt;
 }
 
 // Compares two pieces of a URI where %HH stands for a character that is not reserved
@@ -167,8 +168,20 @@ std::optional<std::string_view> Uri::param(std::string_view name) const {
 }
 
 std::expected<Uri, UriError> parse_uri(std::string_view text) {
-  if (text.empty()) return std::unexpected(UriError::Empty);
-  if (text.size() > kUriBytesMax) return std::unexpected(UriError::TooLong);
+  std::expected<Uri, UriError> out;
+  if (const auto error = read_uri(text, *out)) return std::unexpected(*error);
+  return out;
+}
+
+std::optional<UriError> read_uri(std::string_view text, Uri& uri) {
+  if (text.empty()) return UriError::Empty;
+  if (text.size() > kUriBytesMax) return UriError::TooLong;
+  uri.text = text;
+  if (text.starts_with("sip:")) {
+    uri.scheme = Scheme::Sip;
+    uri.scheme_text = text.substr(0, 3);
+    return read_sip_part(text.substr(4), uri);
+  }
   std::size_t colon = 0;
   while (colon < text.size() && (ascii::is(text[colon], ascii::kAlpha | ascii::kDigit) ||
                                  (colon > 0 && ascii::contains("+-.", text[colon])))) {
@@ -176,10 +189,8 @@ std::expected<Uri, UriError> parse_uri(std::string_view text) {
   }
   if (colon == 0 || colon == text.size() || text[colon] != ':' ||
       !ascii::is(text[0], ascii::kAlpha)) {
-    return std::unexpected(UriError::BadScheme);
+    return UriError::BadScheme;
   }
-  Uri uri;
-  uri.text = text;
   uri.scheme_text = text.substr(0, colon);
   const std::string_view rest = text.substr(colon + 1);
   if (equal_ignoring_case(uri.scheme_text, "sip")) {
@@ -188,10 +199,10 @@ std::expected<Uri, UriError> parse_uri(std::string_view text) {
     uri.scheme = Scheme::Sips;
   } else {
     if (equal_ignoring_case(uri.scheme_text, "tel")) uri.scheme = Scheme::Tel;
-    if (!lexical::all(rest, lexical::kUri)) return std::unexpected(UriError::BadUser);
-    return uri;
+    if (!lexical::all(rest, lexical::kUri)) return UriError::BadUser;
+    return std::nullopt;
   }
-  return parse_sip_part(uri, rest);
+  return read_sip_part(rest, uri);
 }
 
 bool equivalent(const Uri& a, const Uri& b) {

@@ -2,11 +2,10 @@
 
 #include <array>
 
-#include "protocol/base/ascii.h"
+#include "protocol/sip/in_place.h"
 #include "protocol/sip/lexical.h"
 #include "protocol/sip/limits.h"
 #include "protocol/sip/name_addr.h"
-#include "protocol/sip/params.h"
 
 namespace ringway::sip {
 namespace {
@@ -54,14 +53,19 @@ bool has_what_an_answer_needs(const MessageView& message) {
          message.has(HeaderName::CSeq);
 }
 
+// False: it could not be read, and its text is empty.
+bool read_top_via(const MessageView& message, Essentials& out) {
+  if (!read_via(message.top_via(), out.via)) return true;
+  out.via = {};
+  return false;
+}
+
 // Via values: their commas are counted, not their quotes, which no Via in the field has.
 Verdict check_via(const MessageView& message, Essentials& out) {
-  const auto via = parse_via(message.top_via());
-  if (!via) return refuse(400, "Malformed Via");
-  out.via = *via;
+  if (!read_top_via(message, out)) return refuse(400, "Malformed Via");
   // The bare cookie names nothing: two such requests would match each other (RFC 4475 3.2.1).
-  if (via->branch == kMagicCookie) return refuse(400, "Bad Branch");
-  if (via->branch.size() > kTokenBytesMax) return refuse(400, "Branch Too Long");
+  if (out.via.branch == kMagicCookie) return refuse(400, "Bad Branch");
+  if (out.via.branch.size() > kTokenBytesMax) return refuse(400, "Branch Too Long");
   std::size_t values = 0;
   for (const Header* header = message.find(HeaderName::Via); header;
        header = message.next(header)) {
@@ -76,24 +80,13 @@ Verdict check_via(const MessageView& message, Essentials& out) {
   return {};
 }
 
-// The tag of checked header parameters, found once; nullopt if there are two, or one too long.
-std::optional<std::string_view> single_tag(std::string_view params) {
-  ParamCursor cursor(params);
-  std::optional<std::string_view> tag;
-  while (const auto param = cursor.next()) {
-    if (!ascii::equal_ignoring_case(param->name, "tag")) continue;
-    if (tag || param->value.size() > kTokenBytesMax) return std::nullopt;
-    tag = param->value;
-  }
-  return tag.value_or(std::string_view{});
-}
-
+// From or To. Two tags, of which two readers could take different ones, are refused.
 bool read_party(const MessageView& message, HeaderName name, std::string_view& tag) {
-  const auto party = parse_name_addr(message.value(name));
-  if (!party || party->is_star) return false;
-  const auto found = single_tag(party->params);
-  if (found) tag = *found;
-  return found.has_value();
+  NameAddr party;
+  TagScan found;
+  if (read_name_addr(message.value(name), party, found) || party.is_star) return false;
+  tag = found.value;
+  return found.count <= 1 && tag.size() <= kTokenBytesMax;
 }
 
 bool good_call_id(std::string_view call_id) {
@@ -104,7 +97,7 @@ bool good_call_id(std::string_view call_id) {
 Verdict check_common(const MessageView& message, Essentials& out) {
   out = {};
   if (const Verdict verdict = verdict_of(message); !verdict.ok()) {
-    if (const auto via = parse_via(message.top_via())) out.via = *via;
+    read_top_via(message, out);
     return verdict;
   }
   if (!message.has(HeaderName::Via)) return refuse(400, "Missing Via");
@@ -126,16 +119,27 @@ Verdict check_common(const MessageView& message, Essentials& out) {
 }
 
 Verdict check_request_uri(const MessageView& request, Essentials& out) {
-  const auto uri = parse_uri(request.request_uri());
-  if (!uri) {
-    return uri.error() == UriError::TooLong ? refuse(414, "Request-URI Too Long")
-                                            : refuse(400, "Malformed Request-URI");
+  Uri& uri = out.request_uri;
+  if (const auto error = read_uri(request.request_uri(), uri)) {
+    return *error == UriError::TooLong ? refuse(414, "Request-URI Too Long")
+                                       : refuse(400, "Malformed Request-URI");
   }
-  if (uri->scheme == Scheme::Other) return refuse(416, "Unsupported URI Scheme");
+  if (uri.scheme == Scheme::Other) return refuse(416, "Unsupported URI Scheme");
   // Headers may not be there (RFC 3261 19.1.1, table 1) and must never become headers.
-  if (!uri->headers.empty()) return refuse(400, "Headers In Request-URI");
-  out.request_uri = *uri;
+  if (!uri.headers.empty()) return refuse(400, "Headers In Request-URI");
   return {};
+}
+
+// One value of Contact or Route.
+bool good_address(const MessageView& request, HeaderName name, std::string_view value) {
+  NameAddr address;
+  TagScan unused;
+  if (read_name_addr(value, address, unused)) return false;
+  if (address.is_star) {
+    return name == HeaderName::Contact && request.method() == Method::Register;
+  }
+  // A route is always in angle brackets (RFC 3261 20.34).
+  return name != HeaderName::Route || address.has_angles;
 }
 
 // Each value of a header that holds a list of addresses.
@@ -143,16 +147,16 @@ Verdict check_addresses(const MessageView& request, HeaderName name, std::size_t
                         std::string_view malformed) {
   std::size_t count = 0;
   for (const Header* header = request.find(name); header; header = request.next(header)) {
-    ListCursor list(request.text(header->value));
+    const std::string_view text = request.text(header->value);
+    if (text.find(',') == text.npos && !text.empty()) {
+      if (!good_address(request, name, text) || ++count > count_max) return refuse(400, malformed);
+      continue;
+    }
+    ListCursor list(text);
     while (const auto value = list.next()) {
-      const auto address = parse_name_addr(*value);
-      if (!address || ++count > count_max) return refuse(400, malformed);
-      if (address->is_star &&
-          (name != HeaderName::Contact || request.method() != Method::Register)) {
+      if (!good_address(request, name, *value) || ++count > count_max) {
         return refuse(400, malformed);
       }
-      // A route is always in angle brackets (RFC 3261 20.34).
-      if (name == HeaderName::Route && !address->has_angles) return refuse(400, malformed);
     }
     if (list.bad()) return refuse(400, malformed);
   }

@@ -2,6 +2,7 @@
 
 #include "protocol/base/ascii.h"
 #include "protocol/sip/host.h"
+#include "protocol/sip/in_place.h"
 #include "protocol/sip/lexical.h"
 #include "protocol/sip/params.h"
 
@@ -78,22 +79,25 @@ bool parse_params(Via& out) {
 }  // namespace
 
 std::expected<Via, ViaError> parse_via(std::string_view value) {
-  Via out;
+  std::expected<Via, ViaError> out;
+  if (const auto error = read_via(value, *out)) return std::unexpected(*error);
+  return out;
+}
+
+std::optional<ViaError> read_via(std::string_view value, Via& out) {
   out.text = lexical::trim(value);
   const auto host_begin = parse_protocol(out.text, out);
-  if (!host_begin) return std::unexpected(host_begin.error());
+  if (!host_begin) return host_begin.error();
   const std::string_view rest = out.text.substr(*host_begin);
   const auto host = parse_host_port(rest, ColonSpace::Allowed);
-  if (!host) {
-    return std::unexpected(host.error() == HostError::Port ? ViaError::BadPort : ViaError::BadHost);
-  }
+  if (!host) return host.error() == HostError::Port ? ViaError::BadPort : ViaError::BadHost;
   out.host = host->host;
   out.host_is_ipv6 = host->is_ipv6;
   out.port = host->port;
   out.sent_by = rest.substr(0, host->size);
   out.params = lexical::trim(rest.substr(host->size));
-  if (!parse_params(out)) return std::unexpected(ViaError::BadParams);
-  return out;
+  if (!parse_params(out)) return ViaError::BadParams;
+  return std::nullopt;
 }
 
 }  // namespace ringway::sip
