@@ -23,7 +23,7 @@ std::string address_text(const Address& address) {
 std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::open(uv_loop_t* loop,
                                                                            const Endpoint& address,
                                                                            Handler handler) {
-  std::unique_ptr<AdminServer> server(new AdminServer(std::move(handler)));
+  std::unique_ptr<AdminServer> server(new AdminServer(loop, std::move(handler)));
   lws_set_log_level(0, nullptr);
   static const lws_protocols kProtocols[] = {
       {"http",
@@ -42,6 +42,7 @@ std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::open(uv_lo
   info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
                  LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
   info.foreign_loops = loops;
+  info.pcontext = &server->context_;  // libwebsockets clears it when the context is gone
   info.fd_limit_per_thread = 64;
   server->context_ = lws_create_context(&info);
   if (!server->context_) {
@@ -53,6 +54,12 @@ std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::open(uv_lo
 }
 
 AdminServer::~AdminServer() {
+  if (!context_) return;
+  // On a loop that is not its own libwebsockets ends in two steps: the first call closes its
+  // handles, the loop tells it that they are closed, the second call frees the context.
+  lws_context_destroy(context_);
+  constexpr int kTurnsMax = 100;
+  for (int turn = 0; context_ && turn < kTurnsMax; ++turn) uv_run(loop_, UV_RUN_NOWAIT);
   if (context_) lws_context_destroy(context_);
 }
 

@@ -48,12 +48,13 @@ class AdminServer {
     std::size_t sent = 0;
     bool head_sent = false;
   };
-  explicit AdminServer(Handler handler) : handler_(std::move(handler)) {}
+  AdminServer(uv_loop_t* loop, Handler handler) : loop_(loop), handler_(std::move(handler)) {}
   static int callback(lws* wsi, int reason, void* session, void* in, std::size_t size);
   int serve(lws* wsi, std::uint64_t* session, std::string_view path);
   int write_head(lws* wsi, Exchange& exchange);
   int write_body(lws* wsi, std::uint64_t* session);
 
+  uv_loop_t* loop_;  // runs a few turns in the destructor, so that libwebsockets can let go
   Handler handler_;
   lws_context* context_ = nullptr;
   std::uint64_t next_request_ = 1;
