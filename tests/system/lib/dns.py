@@ -4,6 +4,8 @@ import socket
 import struct
 import threading
 
+from . import flows
+
 TYPES = {"A": 1, "AAAA": 28, "SRV": 33, "NAPTR": 35}
 NAMES = {value: key for key, value in TYPES.items()}
 
@@ -36,7 +38,8 @@ class NameServer:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((ip, 0))
         self.address = "{}:{}".format(*self.socket.getsockname())
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.server = threading.Thread(target=self._serve, daemon=True)
+        self.server.start()
 
     def _serve(self):
         while True:
@@ -67,8 +70,4 @@ class NameServer:
             self.socket.sendto(head + body, source)
 
     def close(self):
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.socket.close()
+        flows.end(self.socket, self.server)

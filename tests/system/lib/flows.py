@@ -4,6 +4,7 @@ A flow has send(bytes or Message), an inbox of whole SIP messages, and a second 
 happened on it (keepalives, frames, the end of the connection).
 """
 
+import select
 import socket
 import ssl
 import threading
@@ -29,6 +30,23 @@ class Ended:
 
 def family_of(ip):
     return socket.AF_INET6 if ":" in ip else socket.AF_INET
+
+
+def end(connection, reader, how=socket.SHUT_RDWR):
+    """Closes a socket once its reader has left it.
+
+    A descriptor's number is given out again as soon as it is free, so a reader that still holds the old
+    number would take the bytes of somebody else's new connection.
+    """
+    try:
+        connection.shutdown(how)
+    except OSError:
+        pass
+    if reader and reader is not threading.current_thread():
+        reader.join(10)
+        if reader.is_alive():
+            raise AssertionError(f"the reader of {connection} does not end")
+    connection.close()
 
 
 class Framer:
@@ -122,7 +140,8 @@ class UdpPort:
         self.socket.bind((ip, port))
         self.local = self.socket.getsockname()[:2]
         self.running = True
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def to(self, remote):
         return UdpFlow(self, remote)
@@ -141,11 +160,7 @@ class UdpPort:
 
     def close(self):
         self.running = False
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.socket.close()
+        end(self.socket, self.reader)
 
 
 class StreamFlow(Flow):
@@ -157,25 +172,35 @@ class StreamFlow(Flow):
         self.transport = transport or ("TLS" if isinstance(connection, ssl.SSLSocket) else "TCP")
         self.local = connection.getsockname()[:2]
         self.remote = connection.getpeername()[:2]
-        connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setblocking(False)
         self.framer = Framer()
-        self.lock = threading.Lock()
+        self.closing = False
+        self.lock = threading.Lock()     # a TLS connection is one thread's at a time
+        self.writing = threading.Lock()  # one write after the other
+        self.thread = None
 
     def start(self, early=b""):
-        threading.Thread(target=self._read, args=(early,), daemon=True).start()
+        self.thread = threading.Thread(target=self._read, args=(early,), daemon=True)
+        self.thread.start()
         return self
 
     def _read(self, early):
         how = "FIN"
+        readable = select.poll()
+        readable.register(self.socket, select.POLLIN | select.POLLRDHUP)
         try:
             if early:
                 self.receive(early)
             while True:
-                data = self.socket.recv(READ_SIZE)
-                if not data:
+                with self.lock:
+                    data = None if self.closing else self._take()
+                if data:
+                    self.receive(data)
+                elif self.closing or data == b"":
                     break
-                self.receive(data)
+                else:
+                    readable.poll()
         except sip.BadMessage as error:
             self.other.put(error)
             how = "bad message"
@@ -183,6 +208,13 @@ class StreamFlow(Flow):
             how = repr(error)
         self.closed.set()
         self.other.put(Ended(how))
+
+    def _take(self):
+        """What has arrived; None is nothing yet, b"" the end."""
+        try:
+            return self.socket.recv(READ_SIZE)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
 
     def receive(self, data):
         for piece in self.framer.receive(data):
@@ -192,25 +224,35 @@ class StreamFlow(Flow):
                 self.deliver(piece)
 
     def write(self, data):
-        with self.lock:
-            self.socket.sendall(data)
+        rest = memoryview(data)
+        with self.writing:
+            while rest:
+                with self.lock:
+                    if self.closing:
+                        raise BrokenPipeError("the flow was closed here")
+                    try:
+                        rest = rest[self.socket.send(rest):]
+                        continue
+                    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                        pass
+                select.select([], [self.socket], [], 0.1)
 
     def close(self):
         """An orderly end."""
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.socket.close()
+        self._end(socket.SHUT_RDWR)
 
     def abort(self):
         """Ends with RST: the other side learns it at once, without an orderly end."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-        try:
-            self.socket.shutdown(socket.SHUT_RD)
-        except OSError:
-            pass
-        self.socket.close()
+        if not self.closing:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        self._end(socket.SHUT_RD)
+
+    def _end(self, how):
+        with self.writing, self.lock:
+            if self.closing:
+                return
+            self.closing = True
+        end(self.socket, self.thread, how)
 
 
 class WebSocketFlow(StreamFlow):
@@ -343,7 +385,8 @@ class StreamListener:
         self.socket.bind((ip, port))
         self.socket.listen(128)
         self.local = self.socket.getsockname()[:2]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        self.acceptor.start()
 
     def _accept(self):
         while True:
@@ -367,10 +410,6 @@ class StreamListener:
         flow.start()
 
     def close(self):
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.socket.close()
+        end(self.socket, self.acceptor)
         for flow in self.flows:
             flow.close()

@@ -1,6 +1,26 @@
-"""Free ports from the kernel, held until the program that gets them is about to start."""
+"""Free ports, held until the program that gets them is about to start.
 
+They lie outside the range from which the kernel picks the near ends of connections, and none is given out
+twice before all others: a gateway that restarts finds its ports as it left them.
+"""
+
+import itertools
+import random
 import socket
+import threading
+
+
+def _outside_the_kernels_range():
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        low, high = map(int, file.read().split())
+    ports = [port for port in range(30000, 65500) if not low <= port <= high]
+    if len(ports) < 2000:
+        ports = list(range(10000, 65500))  # the kernel was told to use nearly all
+    random.shuffle(ports)
+    return itertools.cycle(ports)
+
+
+_ports, _ports_lock = _outside_the_kernels_range(), threading.Lock()
 
 
 def _try(ip, port, kinds):
@@ -28,8 +48,10 @@ class Reservation:
         self.held = []
 
     def port(self, ip="127.0.0.1"):
-        for _ in range(100):
-            held, port = _try(ip, 0, (socket.SOCK_STREAM, socket.SOCK_DGRAM))
+        for _ in range(500):
+            with _ports_lock:
+                port = next(_ports)
+            held, port = _try(ip, port, (socket.SOCK_STREAM, socket.SOCK_DGRAM))
             if held:
                 self.held += held
                 return port

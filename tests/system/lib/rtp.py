@@ -7,6 +7,8 @@ import struct
 import threading
 import time
 
+from . import flows
+
 RATE, FRAME = 8000, 160
 
 
@@ -62,8 +64,10 @@ class RtpPhone:
         self.packets = []  # (time, payload type, payload)
         self.changed = threading.Condition()
         self.stopped = threading.Event()
-        for work in (self._receive, self._send):
-            threading.Thread(target=work, daemon=True).start()
+        self.receiver = threading.Thread(target=self._receive, daemon=True)
+        self.sender = threading.Thread(target=self._send, daemon=True)
+        self.receiver.start()
+        self.sender.start()
 
     def sdp(self, direction="sendrecv", version=1):
         from . import sip
@@ -153,8 +157,5 @@ class RtpPhone:
 
     def close(self):
         self.stopped.set()
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.socket.close()
+        self.sender.join()
+        flows.end(self.socket, self.receiver)
