@@ -71,7 +71,10 @@ struct Counters {
   // Reactor.
   Counter ring_enters, ring_completions, ring_submissions, ring_overflows;
   Counter receive_rearms, receive_no_buffers, sends_failed;
-  Counter turns, missed_deadlines;              // a deadline served more than 100 ms late
+  Counter turns;
+  // Deadlines served more than 100 ms late: because the shard was busy, or because the machine let
+  // it sleep on.
+  Counter missed_deadlines, late_wakes;
   Counter handed_over, handed_over_full;        // to other shards by mailbox
   Counter buffers_in_use, buffer_bytes_in_use;  // gauges
   Counter log_dropped;

@@ -25,7 +25,7 @@ TimerWheel::Handle TimerWheel::arm(Instant deadline, std::uint64_t payload) {
   if (deadline > Instant{} + std::chrono::hours(24 * 365 * 100)) {
     deadline = Instant{} + std::chrono::hours(24 * 365 * 100);
   }
-  node.tick = tick_after(deadline);
+  node.tick = std::max(tick_after(deadline), tick_);  // nothing is late before it was armed
   node.payload = payload;
   link(id.slot);
   return id.slot + 1;

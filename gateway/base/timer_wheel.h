@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -33,17 +34,21 @@ class TimerWheel {
 
   // Reports each deadline that has passed, by calling report(payload), in about their order.
   // report may arm and cancel; what it arms for the past comes with the next call.
+  // How late the latest of them is; zero if none has passed.
   template <typename Report>
-  void expire(Instant now, Report&& report) {
+  Duration expire(Instant now, Report&& report) {
     advance(now);
+    std::uint64_t late = 0;
     while (due_ != kNone) {
       const std::uint32_t slot = due_;
       Node& node = *nodes_.at(slot);
+      late = std::max(late, tick_ - node.tick);
       const std::uint64_t payload = node.payload;
       unlink(slot);
       nodes_.release(nodes_.id_at(slot));
       report(payload);
     }
+    return static_cast<std::int64_t>(late) * kTick;
   }
 
   std::uint32_t size() const { return nodes_.size(); }
@@ -55,7 +60,7 @@ class TimerWheel {
   static constexpr std::uint16_t kDue = kPlaces * kLevels;  // the list of what has passed
 
   struct Node {
-    std::uint64_t tick = 0;
+    std::uint64_t tick = 0;  // tick <= tick_ only in the due list
     std::uint64_t payload = 0;
     std::uint32_t next = kNone, previous = kNone;
     std::uint16_t place = 0;

@@ -256,8 +256,12 @@ void write_reactor(Page& page) {
            &Counters::receive_no_buffers);
   page.one("sends_failed_total", "counter", "Sends that failed.", &Counters::sends_failed);
   page.one("turns_total", "counter", "Turns of the shards.", &Counters::turns);
-  page.one("missed_deadlines_total", "counter", "Deadlines served more than 100 ms late.",
+  page.one("missed_deadlines_total", "counter",
+           "Deadlines served more than 100 ms late because the shard was busy.",
            &Counters::missed_deadlines);
+  page.one("late_wakes_total", "counter",
+           "Deadlines served more than 100 ms late because the machine woke the shard late.",
+           &Counters::late_wakes);
   page.one("handed_over_total", "counter", "Messages handed to another shard.",
            &Counters::handed_over);
   page.one("handed_over_full_total", "counter", "Hand-overs lost to a full mailbox.",

@@ -301,9 +301,9 @@ Instant ProxyCore::next_deadline() const {
   return parts_->wheel.next_deadline();
 }
 
-void ProxyCore::expire(Instant now, Outbox& outbox) {
+Duration ProxyCore::expire(Instant now, Outbox& outbox) {
   Parts& core = *parts_;
-  core.wheel.expire(now, [&](std::uint64_t payload) {
+  return core.wheel.expire(now, [&](std::uint64_t payload) {
     const SlotId id = SlotId::unpack(payload);
     switch (subject_of(payload)) {
       case Subject::ServerRetransmit:

@@ -83,7 +83,8 @@ class ProxyCore {
 
   // When expire() wants to be called again; kNever if nothing is pending.
   Instant next_deadline() const;
-  void expire(Instant now, Outbox& outbox);
+  // How late the latest of the deadlines was that were served; zero if none was due.
+  Duration expire(Instant now, Outbox& outbox);
 
   // For /calls: calls receive(CallInfo) for at most max calls.
   std::vector<CallInfo> calls(std::size_t max, Instant now) const;

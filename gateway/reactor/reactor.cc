@@ -1,5 +1,7 @@
 #include "gateway/reactor/reactor.h"
 
+#include <algorithm>
+
 namespace ringway {
 
 std::expected<void, std::string> Reactor::open() {
@@ -22,6 +24,8 @@ std::span<Completion> Reactor::wait(Instant deadline) {
   if (!ring_.wait(timeout, failure_)) return {};
   waker_.announce_awake();
   now_ = read_clock();
+  const bool waited = timeout > Duration::zero() && deadline != kNever;
+  overslept_ = waited ? std::max(now_ - deadline, Duration::zero()) : Duration::zero();
   counters_.turns.add();
   const std::span<Completion> batch = ring_.reap(batch_);
   drained_ = batch.size() < batch_.size();

@@ -43,6 +43,8 @@ class Reactor {
     }
     return wait(deadline);
   }
+  // How long after its deadline the last turn() returned, having waited for it; zero if not late.
+  Duration overslept() const { return overslept_; }
   // True if turn() returned all that had completed.
   bool drained() const { return drained_; }
 
@@ -62,6 +64,7 @@ class Reactor {
   int wake_fd_;
   Ring ring_;
   Instant now_{};
+  Duration overslept_{};
   bool drained_ = true;
   std::uint64_t wake_value_ = 0;  // where the eventfd is read to
   std::string failure_;

@@ -19,6 +19,7 @@ namespace {
 
 constexpr int kHandshakeStepsATurn = 2;
 constexpr int kFlushesATurn = 8;
+constexpr Duration kDeadlineMissed = 100ms;  // later than that is worth a word
 
 template <typename T>
 T random_value() {
@@ -184,16 +185,21 @@ Instant ShardThread::next_deadline() const {
 }
 
 void ShardThread::expire() {
-  const Instant deadline = parts_->core.next_deadline();
-  if (deadline <= now()) {
-    if (deadline != Instant{} && now() - deadline > 100ms) counters_.missed_deadlines.add();
-    parts_->core.expire(now(), parts_->outbox);
+  Duration late{};
+  if (parts_->core.next_deadline() <= now()) {
+    late = parts_->core.expire(now(), parts_->outbox);
     deliver();
   }
   if (parts_->streams.next_deadline() <= now()) {
-    parts_->streams.expire(now());
+    late = std::max(late, parts_->streams.expire(now()));
     pump();
   }
+  if (late <= kDeadlineMissed) return;
+  // Who is to blame decides what helps: another core, or a look at what the shard does.
+  const bool woken_late = parts_->reactor->overslept() > kDeadlineMissed / 2;
+  (woken_late ? counters_.late_wakes : counters_.missed_deadlines).add();
+  parts_->log.warning(woken_late ? "woken_late" : "deadline_missed",
+                      {{"late_ms", late / 1ms}, {"shard", int{setup_.index}}});
 }
 
 void ShardThread::advance_drain() {

@@ -623,11 +623,10 @@ Instant Streams::next_deadline() const {
   return deadline;
 }
 
-void Streams::expire(Instant now) {
-  timers_.expire(now, [&](std::uint64_t payload) {
+Duration Streams::expire(Instant now) {
+  const Duration late = timers_.expire(now, [&](std::uint64_t payload) {
     Stream* stream = streams_.find(SlotId::unpack(payload));
     if (!stream) return;
-    if (now - stream->timer_at > 100ms) counters_.missed_deadlines.add();
     stream->timer = 0;
     stream->timer_at = kNever;
     if (deadline_of(*stream) > now) return schedule(*stream, now);
@@ -642,6 +641,7 @@ void Streams::expire(Instant now) {
       connect_relay(static_cast<std::uint8_t>(i), now);
     }
   }
+  return late;
 }
 
 void Streams::flush(Instant now) {

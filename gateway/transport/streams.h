@@ -94,7 +94,8 @@ class Streams {
   bool has_handshakes() const { return !handshakes_.empty(); }
 
   Instant next_deadline() const;
-  void expire(Instant now);
+  // How late the latest of the deadlines was that were served; zero if none was due.
+  Duration expire(Instant now);
   // End of the turn: encrypts and sends what was queued, gives buffers back, arms receives.
   void flush(Instant now);
 
