@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "gateway/transport/port_owner.h"
 #include "gateway/transport/sockaddr.h"
@@ -19,6 +21,10 @@ constexpr int kDatagramBufferBytes = 8 << 20;
 constexpr int kBacklog = 4'096;
 constexpr int kUserTimeoutMilliseconds = 20'000;
 constexpr int kPortAttempts = 16;  // to find a number that is free for UDP and TCP alike
+// A process that was killed is gone before the kernel has taken its ring, and with it the sockets,
+// apart. Whoever starts it again at once must not be told that the port is in use.
+constexpr auto kPortPatience = std::chrono::milliseconds(1'500);
+constexpr auto kPortPause = std::chrono::milliseconds(20);
 
 enum class Sharing { Alone, Shared };
 
@@ -146,7 +152,14 @@ class Opener {
 
   // Alone first: with SO_REUSEPORT a second process of the same user would get in unnoticed.
   bool is_free(const ListenConfig& listen, Endpoint& endpoint, int& error) {
-    const Socket probe = bind_socket(listen, endpoint, Sharing::Alone, error);
+    Socket probe = bind_socket(listen, endpoint, Sharing::Alone, error);
+    // Once for all listeners: what is held after that is somebody's.
+    while (!probe && error == EADDRINUSE && listen.address.port != 0 &&
+           patience_left_ > kPortPause) {
+      std::this_thread::sleep_for(kPortPause);
+      patience_left_ -= kPortPause;
+      probe = bind_socket(listen, endpoint, Sharing::Alone, error);
+    }
     if (probe && endpoint.port == 0) endpoint.port = local_of(probe.fd()).port;
     return static_cast<bool>(probe);
   }
@@ -199,6 +212,7 @@ class Opener {
   }
 
   const Config& config_;
+  std::chrono::milliseconds patience_left_ = kPortPatience;
   std::vector<ShardListeners> shards_;
   std::vector<ShardListeners> twins_ = std::vector<ShardListeners>(shards_.size());
   std::string error_;

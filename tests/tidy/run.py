@@ -54,6 +54,8 @@ CONTAINED = [
 ]
 # libcrypto's one-shot digests are allowed where a protocol asks for one.
 DIGEST_HEADERS = {"protocol/websocket/handshake.cc": {"openssl/sha.h", "openssl/evp.h"}}
+# Waits before any shard runs, while the kernel takes a killed predecessor's sockets apart.
+MAY_WAIT = {"gateway/transport/listener.cc"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 
@@ -147,7 +149,7 @@ def check_nothing_sleeps():
         files += [path for path in (ROOT / top).rglob("*") if path.suffix in (".h", ".cc", ".py")
                   and "node_modules" not in path.parts]
     for path in files:
-        if path == Path(__file__).resolve():
+        if path == Path(__file__).resolve() or str(path.relative_to(ROOT)) in MAY_WAIT:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if pattern.search(line.split("//")[0]):
