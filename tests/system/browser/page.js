@@ -192,11 +192,17 @@ const sipjs = {
     else if (session instanceof Inviter) await session.cancel();
     else await session.reject();
   },
+  // False while another re-INVITE is under way, as JsSIP says it.
   async hold() {
-    await session.invite({
-      sessionDescriptionHandlerOptions: { hold: true }, sessionDescriptionHandlerModifiers: [Web.holdModifier],
-      requestDelegate: { onAccept: () => emit('held') },
-    });
+    try {
+      await session.invite({
+        sessionDescriptionHandlerOptions: { hold: true }, sessionDescriptionHandlerModifiers: [Web.holdModifier],
+        requestDelegate: { onAccept: () => emit('held') },
+      });
+    } catch (error) {
+      if (/ongoing re-INVITE/.test(error.message)) return false;
+      throw error;
+    }
     return true;
   },
   async resume() {

@@ -36,7 +36,7 @@ class Row:
 
 
 def hold_when_ready(page):
-    """JsSIP refuses a re-INVITE while another one is under way."""
+    """A user agent starts no re-INVITE while another one is under way (RFC 3261 14.1)."""
     until(lambda: page.do("hold"), 5, "the page may hold", every=0.2)
 
 
