@@ -79,7 +79,9 @@ void ProxyCore::Parts::route(SlotId id, const Incoming& in, Instant now, Outbox&
   if (route.towards_access && route.access) {
     return route_to_access(id, in, route, now, outbox);
   }
-  const bool trusted = route.from_token || context.own || is_from_network(context.source);
+  // An ACK is nobody's to answer but everybody's to send: it is not our own for that.
+  const bool made_here = context.own && context.method != Method::Ack;
+  const bool trusted = route.from_token || made_here || is_from_network(context.source);
   if (!route.next_route.empty()) {
     const auto uri = sip::parse_uri(route.next_route);
     if (!uri) return fail_locally(id, 400, {}, now, outbox);
@@ -90,7 +92,7 @@ void ProxyCore::Parts::route(SlotId id, const Incoming& in, Instant now, Outbox&
     return route_to_uri(id, in, route.next_route, now, outbox);
   }
   const auto uri = sip::parse_uri(route.request_uri);
-  if (route.from_token || (context.own && context.method != Method::Ack)) {
+  if (route.from_token || made_here) {
     // A far end whose Contact is our own address means the next hop that it came from.
     if (uri && own.is_own(*uri)) return route_by_next_hop(id, in, {}, false, now, outbox);
     return route_to_uri(id, in, route.request_uri, now, outbox);

@@ -136,6 +136,25 @@ def row_4(t):
         f"the foreign Route is gone: {carried} {reply}"
 
 
+@case("a stranger's Route or Request-URI sends nothing to whom it names, an ACK neither")
+def no_open_relay(t):
+    b, victim = t.backend(), t.backend(name="victim")
+    g = t.gateway("udp", "wss", next_hop=b.uri())
+    for transport in ("udp", "wss"):
+        a = t.client(g, transport)
+        for method in ("ACK", "MESSAGE", "BYE", "OPTIONS", "INVITE"):
+            for tag in (None, "of-no-dialog"):
+                sent = a.request(method, f"sip:x@{victim.ip}:{victim.port}", to_tag=tag,
+                                 routes=[f"<sip:{victim.ip}:{victim.port};lr>"])
+                if method != "ACK":
+                    assert a.final(sent).status == 403
+        a.request("ACK", f"sip:x@{victim.ip}:{victim.port}", to_tag="of-no-dialog")
+        ip, port = g.listeners[f"access-{transport}"]
+        last = a.request("OPTIONS", f"sip:{ip}:{port}")
+        assert a.final(last).status == 200  # all before it was dealt with
+    victim.silence(0.1)
+
+
 @case("row 5: an altered Record-Route token is refused", sanitize=True)
 def row_5(t):
     b = t.backend()
