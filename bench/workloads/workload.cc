@@ -15,6 +15,7 @@ Workloads make_workloads() {
   add_bencode(workloads);
   add_tls(workloads);
   add_filter(workloads);
+  add_core(workloads);
   return workloads;
 }
 

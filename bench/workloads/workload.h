@@ -37,6 +37,7 @@ void add_timers(Workloads& workloads);
 void add_bencode(Workloads& workloads);
 void add_tls(Workloads& workloads);
 void add_filter(Workloads& workloads);
+void add_core(Workloads& workloads);
 
 // Keeps value alive in the eyes of the optimiser.
 template <typename T>
