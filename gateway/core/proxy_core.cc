@@ -297,6 +297,20 @@ bool ProxyCore::is_quiet() const {
   return parts_->contexts.size() == 0;
 }
 
+ProxyCore::Occupancy ProxyCore::occupancy() const {
+  const Parts& core = *parts_;
+  Occupancy held;
+  held.contexts = core.contexts.size();
+  held.target_lists = core.target_lists.size();
+  held.server_transactions = core.transactions.servers();
+  held.client_transactions = core.transactions.live_clients();
+  held.relay_requests = core.relays.pending();
+  held.calls = core.calls.size();
+  held.user_agents = core.agents.size();
+  held.deadlines = core.wheel.size();
+  return held;
+}
+
 Instant ProxyCore::next_deadline() const {
   return parts_->wheel.next_deadline();
 }

@@ -86,6 +86,15 @@ class ProxyCore {
   // How late the latest of the deadlines was that were served; zero if none was due.
   Duration expire(Instant now, Outbox& outbox);
 
+  // What is held right now. Once nothing is under way and every binding has expired, all of it is
+  // zero but the deadlines of probes: what is not has been forgotten.
+  struct Occupancy {
+    std::uint32_t contexts = 0, target_lists = 0;
+    std::uint32_t server_transactions = 0, client_transactions = 0;
+    std::uint32_t relay_requests = 0, calls = 0, user_agents = 0, deadlines = 0;
+  };
+  Occupancy occupancy() const;
+
   // For /calls: calls receive(CallInfo) for at most max calls.
   std::vector<CallInfo> calls(std::size_t max, Instant now) const;
 

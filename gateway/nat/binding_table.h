@@ -51,6 +51,7 @@ class BindingTable {
 
   std::uint64_t hash_text(std::string_view text) const { return keyed_hash(key_, text); }
   SlotId id_at(std::uint32_t slot) const { return table_.id_at(slot); }
+  std::uint32_t size() const { return table_.size(); }
 
  private:
   void unlink_contact(SlotId id, UserAgent& agent);

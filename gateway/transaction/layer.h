@@ -132,6 +132,8 @@ class TransactionLayer {
   // transaction it was about.
   Outcome expire(std::uint64_t payload, Instant now, Outbox& outbox, SlotId& id);
 
+  // With those that are finished and only absorb repetitions.
+  std::uint32_t servers() const { return servers_.size(); }
   std::uint32_t live_servers() const { return servers_.size() - finished_count_; }
   std::uint32_t live_clients() const { return clients_.size(); }
 

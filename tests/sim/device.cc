@@ -1,0 +1,174 @@
+#include "tests/sim/device.h"
+
+#include <utility>
+
+namespace ringway::sim {
+
+Device::Device(Gateway::Tools tools, int number, Kind kind, bool media_relayed)
+    : tools_(tools),
+      kind_(kind),
+      name_("u" + std::to_string(number)),
+      local_(endpoint("192.168.0." + std::to_string(number + 1) + ":5060")),
+      outside_(*parse_address("203.0.113." + std::to_string(number + 1))) {
+  const bool browser = is_websocket(kind.transport);
+  Profile profile;
+  profile.user = name_;
+  profile.reliable = is_reliable(kind.transport);
+  profile.browser = browser;
+  profile.media_relayed = media_relayed;
+  const std::string host = browser ? "b" + std::to_string(number) + ".invalid" : to_string(local_);
+  profile.via = "SIP/2.0/" + std::string(via_token(kind.transport)) + " " + host;
+  profile.contact = "sip:" + name_ + "@" + host;
+  if (kind.transport != Transport::Udp) {
+    profile.contact += ";transport=" + std::string(browser ? "ws" : to_text(kind.transport));
+  }
+  if (kind.instance) {
+    profile.contact_params = ";+sip.instance=\"<urn:uuid:00000000-0000-0000-0000-0000000000" +
+                             std::to_string(10 + number) + ">\";reg-id=1";
+  }
+  if (kind.transport == Transport::Udp) {
+    tools_.network.put_behind_nat(local_, outside_);
+    tools_.network.bind(
+        local_, [this](const Endpoint&, std::string_view bytes) { receive_message(bytes); });
+  }
+  agent_ = std::make_unique<UserAgent>(
+      UserAgent::Tools{tools_.clock, tools_.dice, tools_.trace, tools_.checks}, profile,
+      [this](const Message& message) {
+        tools_.trace.line(name_, "sends " + message.summary());
+        send_raw(message.text());
+      });
+}
+
+Endpoint Device::server() const {
+  switch (kind_.transport) {
+    case Transport::Wss:
+      return endpoint(kWss);
+    case Transport::Ws:
+      return endpoint(kWs);
+    case Transport::Tls:
+      return endpoint(kTls);
+    case Transport::Tcp:
+    case Transport::Udp:
+      return endpoint(kAccess);
+  }
+  return {};
+}
+
+websocket::Mask Device::mask() {
+  const std::uint64_t value = tools_.dice.next();
+  return {static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(value >> 8),
+          static_cast<std::uint8_t>(value >> 16), static_cast<std::uint8_t>(value >> 24)};
+}
+
+bool Device::is_connected() const {
+  return kind_.transport == Transport::Udp || wire_ != nullptr;
+}
+
+void Device::connect(std::function<void(bool)> done) {
+  if (is_connected() || connecting_) {
+    if (done) done(is_connected());
+    return;
+  }
+  connecting_ = true;
+  const Endpoint from{outside_, static_cast<std::uint16_t>(tools_.dice.between(1'025, 65'000))};
+  // The handlers know which connection they belong to: an old one's end is no news.
+  auto token = std::make_shared<std::shared_ptr<Wire>>();
+  Wire::End end{[this, token](std::string_view bytes) {
+                  if (wire_ && wire_ == *token) receive_bytes(bytes);
+                },
+                [this, token](Wire::Ending) {
+                  if (wire_ && wire_ == *token) lost();
+                }};
+  tools_.network.connect(
+      from, server(), std::move(end), [this, token, done](std::shared_ptr<Wire> wire) {
+        connecting_ = false;
+        *token = wire;
+        wire_ = wire;
+        if (wire) {
+          framing_ = std::make_unique<Framing>(kind_.transport, websocket::Role::Client);
+          watch(std::move(wire));
+        }
+        if (done) done(wire_ != nullptr);
+      });
+}
+
+// What a browser's or phone's own keepalive finds out.
+void Device::watch(std::shared_ptr<Wire> wire) {
+  tools_.clock.after(10s, [this, wire = std::move(wire)] {
+    if (wire_ != wire) return;
+    if (wire->is_silent()) return lost();
+    watch(wire);
+  });
+}
+
+void Device::lost() {
+  tools_.trace.line(name_, "lost its connection");
+  wire_.reset();
+  on_lost();
+}
+
+void Device::disconnect(Leave how) {
+  if (!wire_) return;
+  tools_.trace.line(name_, "leaves");
+  const auto wire = std::exchange(wire_, {});
+  switch (how) {
+    case Leave::Close:
+      wire->send(Wire::Side::Client, framing_->close(1000, mask()));
+      wire->close(Wire::Side::Client);
+      break;
+    case Leave::Reset:
+      wire->close(Wire::Side::Client, Wire::Ending::Reset);
+      break;
+    case Leave::Silent:
+      wire->cut(true);
+      break;
+  }
+}
+
+void Device::rebind_nat() {
+  tools_.network.rebind(local_);
+}
+
+void Device::cut_after(std::uint64_t bytes, bool silently) {
+  if (wire_) wire_->cut_after(bytes, silently);
+}
+
+void Device::send_raw(std::string_view bytes) {
+  if (kind_.transport == Transport::Udp) return tools_.network.send(local_, server(), bytes);
+  if (wire_) wire_->send(Wire::Side::Client, framing_->wrap(bytes, mask()));
+}
+
+void Device::receive_bytes(std::string_view bytes) {
+  framing_->feed(bytes);
+  while (wire_) {
+    using Got = Framing::Result::Kind;
+    const Framing::Result result = framing_->next();
+    switch (result.kind) {
+      case Got::None:
+        return;
+      case Got::Message:
+        receive_message(result.bytes);
+        break;
+      case Got::Answer:
+        wire_->send(Wire::Side::Client, result.bytes);
+        break;
+      case Got::Close: {
+        const auto wire = wire_;
+        lost();
+        wire->close(Wire::Side::Client);
+        return;
+      }
+      case Got::Broken:
+        return tools_.checks.fail(name_ + " cannot read what it gets", result.bytes);
+    }
+  }
+}
+
+void Device::receive_message(std::string_view text) {
+  const auto message = Message::parse(text);
+  if (!message) return tools_.checks.fail(name_ + " gets what is no message", text);
+  tools_.trace.line(name_, "gets " + message->summary());
+  agent_->receive(*message);
+}
+
+}  // namespace ringway::sim

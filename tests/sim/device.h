@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "gateway/base/transport.h"
+#include "tests/sim/flow.h"
+#include "tests/sim/gateway.h"
+#include "tests/sim/user_agent.h"
+
+namespace ringway::sim {
+
+// A browser or a phone of the access side: a user agent and its connection, which may die and be
+// made anew; or its socket behind a NAT.
+class Device {
+ public:
+  struct Kind {
+    Transport transport = Transport::Wss;
+    bool instance = true;  // says +sip.instance and reg-id; else its Contact is its name
+  };
+  Device(Gateway::Tools tools, int number, Kind kind, bool media_relayed);
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  // done(false): refused. A UDP device is always connected.
+  void connect(std::function<void(bool)> done = {});
+  bool is_connected() const;
+  // The end of its connection: in order, by a reset, or so that nobody hears of it.
+  enum class Leave : std::uint8_t { Close, Reset, Silent };
+  void disconnect(Leave how);
+  void rebind_nat();
+  // Bytes that are no message of its user agent's.
+  void send_raw(std::string_view bytes);
+  // Its connection breaks within so many bytes.
+  void cut_after(std::uint64_t bytes, bool silently);
+
+  UserAgent& agent() { return *agent_; }
+  Transport transport() const { return kind_.transport; }
+  const std::string& name() const { return name_; }
+  // Called when its connection ended without its doing.
+  std::function<void()> on_lost = [] {};
+
+ private:
+  void receive_bytes(std::string_view bytes);
+  void receive_message(std::string_view text);
+  void lost();
+  void watch(std::shared_ptr<Wire> wire);
+  Endpoint server() const;
+  websocket::Mask mask();
+
+  Gateway::Tools tools_;
+  Kind kind_;
+  std::string name_;
+  Endpoint local_;   // its socket's, behind the NAT
+  Address outside_;  // the NAT's
+  std::shared_ptr<Wire> wire_;
+  std::unique_ptr<Framing> framing_;
+  bool connecting_ = false;
+  std::unique_ptr<UserAgent> agent_;
+};
+
+}  // namespace ringway::sim

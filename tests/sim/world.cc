@@ -1,0 +1,117 @@
+#include "tests/sim/world.h"
+
+#include <string>
+#include <utility>
+
+#include "tests/sim/message.h"
+
+namespace ringway::sim {
+namespace {
+
+std::string next_hop_host(std::size_t index) {
+  return "10.0.0." + std::to_string(9 + index);
+}
+
+}  // namespace
+
+World::World(std::uint64_t seed, Settings settings)
+    : trace(clock, settings.printing),
+      dice(seed),
+      checks(clock, trace),
+      network(clock, dice, trace),
+      settings_(std::move(settings)) {
+  const NextHopConfig first = settings_.config.next_hops.front();
+  settings_.config.next_hops.clear();
+  for (std::size_t i = 0; i < settings_.next_hops; ++i) {
+    NextHopConfig next_hop = first;
+    next_hop.name = "pbx-" + std::to_string(i);
+    next_hop.host = next_hop_host(i);
+    next_hop.priority = static_cast<std::uint16_t>(i);
+    settings_.config.next_hops.push_back(next_hop);
+    Resolution resolution;
+    resolution.outcome = Resolution::Outcome::Found;
+    resolution.targets.push_back(
+        {first.transport.value_or(Transport::Udp), endpoint(next_hop.host + ":5060")});
+    snapshot_->next_hops.push_back(resolution);
+    pbxs_.push_back(std::make_unique<Pbx>(tools(), next_hop.host + ":5060", location_));
+    pbxs_.back()->media_relayed = !settings_.config.media.relays.empty();
+  }
+  if (!settings_.config.media.relays.empty()) relay = std::make_unique<MediaRelay>(tools());
+  start_gateway();
+}
+
+void World::start_gateway() {
+  std::shared_ptr<const FilterRules> filter;
+  if (settings_.filter) {
+    FilterRules::Rule rule;
+    rule.name = "scanner";
+    rule.match = FilterRules::Match::Prefix;
+    rule.text = "friendly-scanner";
+    filter = std::make_shared<const FilterRules>(std::vector{rule});
+  }
+  gateway_ = std::make_unique<Gateway>(tools(), settings_.config, settings_.shards,
+                                       static_cast<std::uint32_t>(dice.next()), snapshot_,
+                                       std::move(filter));
+}
+
+void World::restart_gateway() {
+  gateway_->kill();
+  gone_.push_back(std::move(gateway_));
+  start_gateway();
+}
+
+Device& World::add_device(Device::Kind kind) {
+  devices.push_back(
+      std::make_unique<Device>(tools(), static_cast<int>(devices.size()), kind, relay != nullptr));
+  return *devices.back();
+}
+
+bool World::step(Instant end) {
+  return clock.step(end) && !checks.failed();
+}
+
+bool World::run(Duration time) {
+  const Instant end = clock.now() + time;
+  clock.at(end, [] {});
+  while (step(end)) {
+  }
+  return !checks.failed();
+}
+
+bool World::run_until(const std::function<bool()>& condition, Duration limit) {
+  const Instant end = clock.now() + limit;
+  clock.at(end, [] {});
+  while (!condition()) {
+    if (!step(end)) return false;
+  }
+  return true;
+}
+
+void World::settle() {
+  trace.line("world", "settles");
+  network.weather = {};
+  if (relay) {
+    relay->late = relay->error = 0;
+    relay->serve(true);
+  }
+  for (auto& pbx : pbxs_) pbx->mode = Pbx::Mode::Serves;
+  for (auto& device : devices) {
+    device->on_lost = [] {};
+    device->disconnect(Device::Leave::Close);
+  }
+  // Longer than timer C, the last binding and the patience of every agent.
+  if (!run(500s)) return;
+  checks.each_request_was_answered(gateway_->counters());
+  for (std::size_t i = 0; i < gateway_->shards(); ++i) {
+    Shell& shard = gateway_->shard(i);
+    auto occupancy = shard.core().occupancy();
+    occupancy.deadlines -= std::min(occupancy.deadlines, shard.probes());
+    checks.is_empty(static_cast<ShardIndex>(i), occupancy, shard.counters(),
+                    shard.buffers().in_use());
+  }
+  if (relay && !relay->forgot && !was_restarted() && !relay->sessions.empty()) {
+    checks.fail("the media relay still has a session", relay->sessions.begin()->first);
+  }
+}
+
+}  // namespace ringway::sim
