@@ -197,7 +197,7 @@ BufferRef ProxyCore::Parts::write_request(ResponseContext& context, const Incomi
           continue;  // RFC 5627: a GRUU is never touched
         }
         at = text.size();
-        write_contact_alias(contact->uri, token, target.listener, own, mac, text);
+        if (!write_contact_alias(contact->uri, token, target.listener, own, mac, text)) continue;
         edits.replace(request.slice(contact->uri.text), text.written_text().substr(at));
       }
     }

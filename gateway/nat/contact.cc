@@ -24,20 +24,26 @@ std::string_view behind_user(const sip::Uri& uri) {
 
 }  // namespace
 
-void write_contact_alias(const sip::Uri& contact, const FlowToken& token, ListenerIndex listener,
+bool write_contact_alias(const sip::Uri& contact, const FlowToken& token, ListenerIndex listener,
                          const OwnUris& own, const tls::Mac& mac, Writer& out) {
   const std::string_view original = behind_user(contact);
-  std::array<std::uint8_t, kOriginalMax + sip::kUriBytesMax> memory;
-  Writer scope(memory);
+  if (original.size() > kOriginalMax) return false;
+  std::array<std::uint8_t, kOriginalMax + sip::kUriBytesMax> scope_memory;
+  Writer scope(scope_memory);
   write_scope(contact.user, original, scope);
-  out.text(contact.scheme_text).character(':');
+  std::array<std::uint8_t, sip::kUriBytesMax> memory;
+  Writer alias(memory);
+  alias.text(contact.scheme_text).character(':');
   // A password, if any, stays with the user.
   const std::string_view text = contact.text.substr(contact.scheme_text.size() + 1);
-  out.text(text.substr(0, text.size() - original.size()));
-  out.text(own.host_port_transport(listener)).text(";rwc=");
-  write_flow_token(token, mac, scope.written_text(), out);
-  out.text(";rwo=");
-  write_base64url(as_bytes(original), out);
+  alias.text(text.substr(0, text.size() - original.size()));
+  alias.text(own.host_port_transport(listener)).text(";rwc=");
+  write_flow_token(token, mac, scope.written_text(), alias);
+  alias.text(";rwo=");
+  write_base64url(as_bytes(original), alias);
+  if (alias.overflowed()) return false;
+  out.text(alias.written_text());
+  return true;
 }
 
 std::optional<ContactAlias> undo_contact_alias(const sip::Uri& uri, const OwnUris& own,

@@ -19,9 +19,11 @@ namespace ringway {
 //
 // The signature covers user and original, so an alias cannot be pointed at another one.
 
-// Writes the alias of contact (a sip or sips URI without headers).
-void write_contact_alias(const sip::Uri& contact, const FlowToken& token, ListenerIndex listener,
-                         const OwnUris& own, const tls::Mac& mac, Writer& out);
+// Writes the alias of contact (a sip or sips URI without headers). False, and nothing written, if
+// it would be longer than a URI may be: such a Contact stays as it is.
+[[nodiscard]] bool write_contact_alias(const sip::Uri& contact, const FlowToken& token,
+                                       ListenerIndex listener, const OwnUris& own,
+                                       const tls::Mac& mac, Writer& out);
 
 struct ContactAlias {
   bool refused = false;  // looks like ours and is not: forged or changed
