@@ -54,7 +54,8 @@ Phone::Phone(su_root_t* root, Options options) : root_(root), options_(std::move
   const std::string proxy = "sip:" + options_.proxy + ";transport=udp";
   nua_ = nua_create(root, on_event, this, NUTAG_URL(url.c_str()), NUTAG_PROXY(proxy.c_str()),
                     NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOANSWER(0), NUTAG_AUTOALERT(0),
-                    NUTAG_AUTOACK(1), NUTAG_SESSION_TIMER(0), NTATAG_UDP_MTU(65535),
+                    NUTAG_AUTOACK(1), NUTAG_SESSION_TIMER(0), NUTAG_MIN_SE(90),
+                    NTATAG_UDP_MTU(65535),
                     SIPTAG_ALLOW_STR("INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, MESSAGE"),
                     SIPTAG_SUPPORTED_STR("timer"),
                     SIPTAG_USER_AGENT_STR("ringway-lab/" RINGWAY_VERSION), TAG_END());

@@ -77,7 +77,7 @@ const jssip = {
     const socket = new JsSIP.WebSocketInterface(server);
     agent = new JsSIP.UA({
       sockets: [socket], uri, password, register, registrar_server: registrarServer, instance_id: instance,
-      session_timers: false, connection_recovery_min_interval: 1, connection_recovery_max_interval: 2,
+      connection_recovery_min_interval: 1, connection_recovery_max_interval: 2,
     });
     agent.on('connected', () => emit('connected'));
     agent.on('disconnected', ({ code, reason }) => emit('disconnected', { code, reason }));
