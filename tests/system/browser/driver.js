@@ -41,7 +41,7 @@ const pages = new Map();
 
 const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
-async function open(name) {
+async function open(name, url) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   const page = await context.newPage();
   pages.set(name, page);
@@ -57,16 +57,38 @@ async function open(name) {
   page.on('console', (message) => {
     if (message.type() === 'error') say({ page: name, event: { type: 'console', text: message.text() } });
   });
-  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  await page.goto(url ?? `http://127.0.0.1:${server.address().port}/`);
+}
+
+// In a page that is not ours: the strongest frequency of what an <audio> element plays.
+async function strongest(id) {
+  const stream = document.getElementById(id).srcObject;
+  if (!stream) return 0;
+  if (window.ear?.stream !== stream) {
+    const context = new AudioContext();
+    const analyser = context.createAnalyser();
+    analyser.fftSize = 4096;
+    context.createMediaStreamSource(stream).connect(analyser);
+    window.ear = { stream, context, analyser };
+  }
+  const { context, analyser } = window.ear;
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  analyser.getFloatFrequencyData(bins);
+  const best = bins.reduce((index, level, at) => (level > bins[index] ? at : index), 0);
+  return bins[best] > -60 ? (best * context.sampleRate) / analyser.fftSize : 0;
 }
 
 async function carryOut({ page, command, options }) {
-  if (command === 'open') return open(page);
+  if (command === 'open') return open(page, options?.url);
   if (command === 'close') {
     // As a closed tab: nothing is said to anyone.
     await pages.get(page).context().close();
     return null;
   }
+  if (command === 'text') return pages.get(page).innerText('body');
+  if (command === 'click') return pages.get(page).getByRole('button', options).click({ timeout: 5000 });
+  if (command === 'fill') return pages.get(page).getByRole('textbox').first().fill(options.text);
+  if (command === 'strongest') return pages.get(page).evaluate(strongest, options.element);
   return pages.get(page).evaluate(
     ([name, details]) => window.phone(name, details), [command, options ?? {}]);
 }

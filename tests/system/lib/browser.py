@@ -97,10 +97,11 @@ class Browser:
             raise AssertionError(f"page {page}, {command}: {answer['error']}")
         return answer["result"]
 
-    def page(self, name):
+    def page(self, name, url=None):
+        """A tab with the tests' own softphone, or with the page at url."""
         made = Page(self, name)
         self.pages[name] = made
-        made.do("open", timeout=30)
+        made.do("open", timeout=30, url=url)
         return made
 
     def end(self):
