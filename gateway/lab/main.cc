@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -177,8 +178,13 @@ class Control {
     su_wait_t wait;
     su_wait_create(&wait, signalfd(-1, &signals, SFD_CLOEXEC), SU_WAIT_IN);
     su_root_register(root, &wait, on_signal, this, 0);
-    su_wait_create(&wait, STDIN_FILENO, SU_WAIT_IN);
-    input_ = su_root_register(root, &wait, on_input, this, 0);
+    // Files, /dev/null among them, cannot be waited for, and hold no commands for us.
+    struct stat input {};
+    if (fstat(STDIN_FILENO, &input) == 0 &&
+        (S_ISFIFO(input.st_mode) || S_ISSOCK(input.st_mode) || isatty(STDIN_FILENO) != 0)) {
+      su_wait_create(&wait, STDIN_FILENO, SU_WAIT_IN);
+      input_ = su_root_register(root, &wait, on_input, this, 0);
+    }
     root_ = root;
   }
   bool is_ending() const { return ending_; }
