@@ -138,6 +138,14 @@ void TimerWheel::advance(Instant now) {
   }
 }
 
+// Whether the place of the second level that spreads at this boundary holds anything; true where
+// the third level may.
+bool TimerWheel::spreads_at(std::uint64_t boundary) const {
+  const std::uint64_t coarse = boundary >> 8;
+  const auto place = static_cast<std::uint32_t>(kPlaces + coarse % kPlaces);
+  return coarse % kPlaces == 0 || (occupied_[place / 64] >> (place % 64) & 1) != 0;
+}
+
 Instant TimerWheel::next_deadline() const {
   if (nodes_.size() == 0) return kNever;
   if (due_ != kNone) return Instant{};
@@ -148,18 +156,17 @@ Instant TimerWheel::next_deadline() const {
       i += 63 - place % 64;
       continue;
     }
-    const std::uint64_t tick = tick_ + i + static_cast<std::uint64_t>(std::countr_zero(word));
+    std::uint64_t tick = tick_ + i + static_cast<std::uint64_t>(std::countr_zero(word));
     if (tick >= tick_ + kPlaces) break;
+    // Beyond the next boundary: what spreads from the coarser levels there may come before it.
+    const std::uint64_t boundary = (tick_ | 0xff) + 1;
+    if (tick > boundary && spreads_at(boundary)) tick = boundary;
     return Instant{} + static_cast<std::int64_t>(tick) * kTick;
   }
   // Something waits on a coarser level: wake at the next place of it that holds anything.
   for (std::uint64_t i = 1; i <= kPlaces; ++i) {
-    const std::uint64_t coarse = (tick_ >> 8) + i;
-    const auto place = static_cast<std::uint32_t>(kPlaces + coarse % kPlaces);
-    const bool boundary = coarse % kPlaces == 0;  // the third level spreads here
-    if (boundary || (occupied_[place / 64] >> (place % 64) & 1) != 0) {
-      return Instant{} + static_cast<std::int64_t>(coarse << 8) * kTick;
-    }
+    const std::uint64_t boundary = ((tick_ >> 8) + i) << 8;
+    if (spreads_at(boundary)) return Instant{} + static_cast<std::int64_t>(boundary) * kTick;
   }
   return Instant{} + static_cast<std::int64_t>(((tick_ >> 16) + 1) << 16) * kTick;
 }

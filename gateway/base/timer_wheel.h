@@ -71,6 +71,7 @@ class TimerWheel {
   void link_into(std::uint32_t slot, std::uint16_t place);
   void unlink(std::uint32_t slot);
   void cascade(std::uint16_t place);
+  bool spreads_at(std::uint64_t boundary) const;
   std::uint32_t& head(std::uint16_t place) { return place == kDue ? due_ : places_[place]; }
 
   SlotTable<Node> nodes_;
