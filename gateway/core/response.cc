@@ -75,6 +75,8 @@ void ProxyCore::Parts::receive_response(const Source& source, Bytes bytes, const
       own_response(client, in, now, outbox);
     } else if (contexts.find(context)) {
       take_response(context, index, in, now, outbox);
+    } else if (sip::is_provisional(status)) {
+      cancel_client(client, now, outbox);  // nobody waits for it any more
     }
   }
   if (outcome.terminated) client_outcome(client, outcome, status, now, outbox);
@@ -96,7 +98,7 @@ void ProxyCore::Parts::client_outcome(SlotId client, const TransactionLayer::Out
   const SlotId context_id = transaction->context;
   const std::uint8_t index = transaction->branch_index;
   const bool failed = outcome.timeout || outcome.transport_error;
-  if (failed) next_hops.failed(transaction->target, now);
+  if (failed && !outcome.given_up) next_hops.failed(transaction->target, now);
   if (failed && transaction->own == Subject::Probe) {
     probe_answered(transaction->own_value, transaction->target, 0, now);
   }
@@ -285,6 +287,7 @@ void ProxyCore::Parts::cancel_branches(SlotId id, Instant now, Outbox& outbox) {
 void ProxyCore::Parts::cancel_client(SlotId client_id, Instant now, Outbox& outbox) {
   ClientTransaction* client = transactions.client(client_id);
   if (!client || !client->is_invite || !client->provisional || client->cancel) return;
+  transactions.give_up_on(client_id, now);
   const SlotId cancel = transactions.reserve_client(Method::Cancel, client->target, 0);
   if (!cancel) return;
   client = transactions.client(client_id);
@@ -302,15 +305,28 @@ void ProxyCore::Parts::cancel_client(SlotId client_id, Instant now, Outbox& outb
   if (outcome.terminated) transactions.release_client(cancel);
 }
 
-void ProxyCore::Parts::end_context(SlotId id, Instant, Outbox&) {
+void ProxyCore::Parts::end_context(SlotId id, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts.find(id);
   disarm(context);
   if (target_lists.find(context.more_targets)) target_lists.release(context.more_targets);
   unlink_context_from_flow(id);
+  if (context.state == ResponseContext::State::AwaitUserAgent) {
+    // Whatever ended the wait, those behind it in the line still wait.
+    UserAgent* agent = agents.get(agents.find(context.user_agent));
+    SlotId* link = agent ? &agent->first_waiting : nullptr;
+    while (link && *link && !(*link == id)) {
+      ResponseContext* other = contexts.find(*link);
+      link = other ? &other->next_waiting : nullptr;
+    }
+    if (link && *link) *link = context.next_waiting;
+  }
   if (ServerTransaction* server = transactions.server(context.server)) server->context = {};
   for (std::uint8_t i = 0; i < context.branch_count; ++i) {
     if (ClientTransaction* client = transactions.client(context.branches[i].client)) {
       client->context = {};
+      if (context.branches[i].final_status == 0) {
+        cancel_client(context.branches[i].client, now, outbox);
+      }
     }
   }
   contexts.release(id);

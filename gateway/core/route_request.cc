@@ -341,11 +341,6 @@ void ProxyCore::Parts::context_deadline(SlotId id, Instant now, Outbox& outbox) 
       return fail_locally(id, 503, {}, now, outbox);
     case ContextTimer::Return: {
       counters.waits_expired.add();
-      if (UserAgent* agent = agents.get(agents.find(context->user_agent))) {
-        SlotId* link = &agent->first_waiting;
-        while (*link && !(*link == id)) link = &contexts.find(*link)->next_waiting;
-        if (*link) *link = context->next_waiting;
-      }
       return fail_locally(id, 480, {}, now, outbox);
     }
     case ContextTimer::FirstAnswer: {

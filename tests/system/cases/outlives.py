@@ -90,6 +90,43 @@ def waits(t):
     b.response(200, 3, to=bye)
 
 
+def cancel_it(dialog, agent, invite):
+    """CANCEL, its 200, the 487 and its ACK, all with the INVITE's branch."""
+    for method, status in (("CANCEL", 200), ("ACK", None)):
+        message = dialog.build(method, cseq=invite.cseq[0])
+        message.set("Via", invite.get("Via"))
+        agent.flow_to(dialog.next_uri).send(message)
+        if status:
+            agent.response(status, to=message)
+            agent.response(487, to=invite)
+
+
+@case("of two requests in the gap one is cancelled: the other is still delivered", sanitize=True)
+def waits_in_line(t):
+    b = t.backend()
+    g = t.gateway("wss", next_hop=b.uri(), timers={"grace": "4s", "drain": "1s"})
+    a = first(t, g, b)
+    ours, theirs, _ = call(a, b)
+    a.flow.abort()
+    gone(g)
+    info = theirs.request("INFO")
+    invite = theirs.request("INVITE", body=sip.sdp(version=2))
+    until(lambda: g.metric("ringway_waits_started_total") == 2, 5, "both wait")
+    cancel_it(theirs, b, invite)
+    new = again(t, g, b, a)
+    new.reply(new.expect("INFO", 3), 200)
+    b.response(200, 3, to=info)
+    # And where nobody returns, the end of the grace finds the line as it is.
+    new.flow.abort()
+    gone(g)
+    info = theirs.request("INFO")
+    invite = theirs.request("INVITE", body=sip.sdp(version=3))
+    until(lambda: g.metric("ringway_waits_started_total") == 4, 5, "both wait")
+    cancel_it(theirs, b, invite)
+    b.response(480, 6, to=info)
+    assert g.program.running
+
+
 @case("a browser that does not return: BYE to the far end at the end of the grace")
 def grace(t):
     b = t.backend()
