@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 
 from lib import sip, sipp
-from lib.case import case
+from lib.case import case, plain_tls
 from lib.office import Office
+from lib.tunnel import TlsTunnel
 from lib.waiting import until
 
 COLUMNS = ("register", "call", "requests from both ends", "hold", "transfer", "hang up")
@@ -219,3 +220,20 @@ def sipp_row(t):
         sipp.calls(t, g.listeners[f"access-{transport}"], count=200, rate=50, transport=transport,
                    name=f"uac-{transport}")
         row("call", "requests from both ends", "hang up")
+
+
+@case("sipp over TLS, before Kamailio as a proxy over TLS", seconds=120)
+def sipp_tls_row(t):
+    row = Row("sipp 3.6 over TLS (through a tunnel: Debian's is built without)", "Kamailio 5.6 as a proxy, TLS")
+    called = sipp.called(t, "tcp", name="uas")
+    kamailio = t.kamailio(forwards={"sipp": called.uri}, authenticate_calls=False, transports=("udp", "tcp", "tls"),
+                          certificate=t.certificate("kamailio.test")[:2])
+    g = t.gateway(network=("tls",), start=False)
+    pair = t.certificate("gateway.test")
+    g.listen("tls", certificate=str(pair[0]), key=str(pair[1]), **plain_tls(g))
+    g.next_hop(kamailio.uri("tls"), tls_ca=str(t.authority.certificate), tls_name_check="off")
+    g.start()
+    tunnel = TlsTunnel(g.listeners["access-tls"], t.authority.certificate, "gateway.test")
+    t.at_end(tunnel.close)
+    sipp.calls(t, tunnel.endpoint, count=200, rate=50, transport="tcp", name="uac")
+    row("call", "requests from both ends", "hang up")
