@@ -35,8 +35,8 @@ WebSocketsClient::WebSocketsClient(Loop& loop, const Options& options) : options
   info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
   void* loops[] = {loop.get()};
   info.foreign_loops = loops;
-  info.gid = static_cast<gid_t>(-1);
-  info.uid = static_cast<uid_t>(-1);
+  info.gid = -1;
+  info.uid = -1;
   info.pt_serv_buf_size = 65536;
   context_ = lws_create_context(&info);
   if (context_ == nullptr) {

@@ -65,7 +65,7 @@ std::uint8_t encode_pcmu(std::int16_t sample) {
   constexpr int kClip = 32635;
   const int sign = sample < 0 ? 0x80 : 0;
   const int magnitude = std::min(sample < 0 ? -int{sample} : int{sample}, kClip) + kBias;
-  const int segment = std::bit_width(static_cast<unsigned>(magnitude)) - 8;
+  const int segment = static_cast<int>(std::bit_width(static_cast<unsigned>(magnitude))) - 8;
   const int mantissa = (magnitude >> (segment + 3)) & 0x0f;
   return static_cast<std::uint8_t>(~(sign | (segment << 4) | mantissa));
 }
@@ -80,7 +80,7 @@ std::int16_t decode_pcmu(std::uint8_t code) {
 std::uint8_t encode_pcma(std::int16_t sample) {
   const int sign = sample >= 0 ? 0x80 : 0;
   const int magnitude = (sample >= 0 ? int{sample} : -int{sample} - 1) >> 4;  // 0..2047
-  const int width = std::bit_width(static_cast<unsigned>(magnitude));
+  const int width = static_cast<int>(std::bit_width(static_cast<unsigned>(magnitude)));
   const int segment = std::max(width - 4, 0);
   const int mantissa = segment <= 1 ? magnitude & 0x0f : (magnitude >> (segment - 1)) & 0x0f;
   return static_cast<std::uint8_t>((sign | (segment << 4) | mantissa) ^ 0x55);
