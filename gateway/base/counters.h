@@ -25,6 +25,19 @@ class Counter {
 template <std::size_t N>
 using CounterArray = std::array<Counter, N>;
 
+// Why a request or response was dropped without an answer: index of Counters::drops.
+enum class DropReason : std::uint8_t {
+  Unparsable,
+  Unanswerable,
+  Filter,
+  BadResponse,
+  StrayResponse,
+  NoBuffer,
+  AckWithoutTarget,
+  TableFull,
+  DeadRequester,
+};
+
 // Everything that one shard counts. Gauges say so; the rest only grows. The control thread sums
 // the shards when /metrics is read.
 struct Counters {

@@ -73,7 +73,13 @@ struct Output {
   bool transport_given = false;
   bool secure = false;  // Resolve: sips
   struct Announcement {
-    enum class Kind : std::uint8_t { UserAgentHere, UserAgentAway, UserAgentGone, NextHopHealth };
+    enum class Kind : std::uint8_t {
+      UserAgentHere,
+      UserAgentAway,
+      UserAgentGone,
+      FlowGone,
+      NextHopHealth
+    };
     Kind kind = Kind::UserAgentHere;
     std::uint64_t user_agent = 0;  // keyed hash of AOR and instance, or of AOR and Contact
     FlowId flow;                   // newest flow, or the one that ended

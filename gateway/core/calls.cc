@@ -28,7 +28,7 @@ std::string_view first_contact_uri(const sip::MessageView& message) {
 
 }  // namespace
 
-void ProxyCore::Parts::open_call(SlotId id, const Incoming& in) {
+bool ProxyCore::Parts::open_call(SlotId id, const Incoming& in) {
   ResponseContext& context = *contexts.find(id);
   const std::string_view call_id = in.essentials.call_id, tag = in.essentials.from_tag;
   const std::string_view from = uri_of(in.view.value(HeaderName::From)).substr(0, 256);
@@ -48,16 +48,15 @@ void ProxyCore::Parts::open_call(SlotId id, const Incoming& in) {
       call.access_cseq = call.access_is_caller ? in.essentials.cseq.number : 0;
       context.call = known;
       context.call_new = true;
-      return;
+      return true;
     }
     context.leg = static_cast<std::uint32_t>(random.next()) | 1;
   }
   BufferRef names = buffers.take(call_id.size() + tag.size() + from.size() + to.size());
   const SlotId call_id_slot = names ? calls.take(call_id, context.leg) : SlotId{};
   if (!call_id_slot) {
-    context.media = false;
     log.warning("call_table_full", {{"call_id", call_id}});
-    return;
+    return false;
   }
   Writer out(names.space());
   out.text(call_id).text(tag).text(from).text(to);
@@ -83,6 +82,7 @@ void ProxyCore::Parts::open_call(SlotId id, const Incoming& in) {
   context.call = call_id_slot;
   context.call_new = true;
   own_call(call_id_slot);
+  return true;
 }
 
 void ProxyCore::Parts::call_progress(ResponseContext& context, const sip::MessageView& response,
@@ -232,11 +232,23 @@ SlotId* ProxyCore::Parts::owner_head(Call& call) {
     UserAgent* agent = agents.get(agents.find(call.user_agent));
     return agent ? &agent->first_call : nullptr;
   }
-  if (call.owned_by_flow && call.flow.shard() == shard && call.flow.slot() < flows.size()) {
-    FlowState& flow = flows[call.flow.slot()];
-    return flow.generation == call.flow.generation() ? &flow.first_call : nullptr;
+  if (!call.owned_by_flow) return &unowned_calls;
+  if (call.flow.shard() != shard || call.flow.slot() >= flows.size()) return nullptr;
+  FlowState& flow = flows[call.flow.slot()];
+  return flow.generation == call.flow.generation() ? &flow.first_call : nullptr;
+}
+
+// A flow of another shard's: calls here that only it can end.
+void ProxyCore::Parts::flow_gone(FlowId flow, Instant now) {
+  for (SlotId id = unowned_calls; Call* call = calls.get(id); id = call->next_of_owner) {
+    if (call->flow == flow) start_grace(id, now);
   }
-  return nullptr;
+}
+
+void ProxyCore::Parts::start_grace(SlotId id, Instant now) {
+  Call& call = *calls.get(id);
+  wheel.cancel(call.timer);
+  call.timer = wheel.arm(now + config.timers.grace, subject_value(Subject::Call, id));
 }
 
 void ProxyCore::Parts::own_call(SlotId id) {
@@ -248,7 +260,6 @@ void ProxyCore::Parts::own_call(SlotId id) {
     call.owned_by_flow = true;
   }
   SlotId* head = owner_head(call);
-  if (!head) return;
   call.next_of_owner = *head;
   call.previous_of_owner = {};
   if (Call* next = calls.get(*head)) next->previous_of_owner = id;

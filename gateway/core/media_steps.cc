@@ -53,7 +53,10 @@ void ProxyCore::Parts::prepare_media(SlotId id, const Incoming& in, Instant now,
                     "no rtpengine in the config: SDP passes untouched, a browser and a "
                     "phone will not hear each other"}});
     }
-    open_call(id, in);
+    // Without a place for the call nobody would end its media session.
+    if (!open_call(id, in) && context.media) {
+      return fail_locally(id, 503, "Retry-After: 5\r\n", now, outbox);
+    }
   }
   if (!context.media || !context.has_sdp || !relays.configured()) {
     return forward(id, in, now, outbox);

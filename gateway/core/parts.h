@@ -22,19 +22,6 @@
 
 namespace ringway {
 
-// Why a request or response was dropped without an answer: index of Counters::drops.
-enum class DropReason : std::uint8_t {
-  Unparsable,
-  Unanswerable,
-  Filter,
-  BadResponse,
-  StrayResponse,
-  NoBuffer,
-  AckWithoutTarget,
-  TableFull,
-  DeadRequester,
-};
-
 // The signalling half of a connection.
 struct FlowState {
   std::uint32_t generation;
@@ -170,7 +157,8 @@ struct ProxyCore::Parts {
   std::uint64_t aor_hash_of(std::string_view uri_text) const;
 
   // calls.cc
-  void open_call(SlotId id, const Incoming& in);
+  // False if there is no room for it.
+  bool open_call(SlotId id, const Incoming& in);
   void call_progress(ResponseContext& context, const sip::MessageView& response,
                      const sip::Essentials& essentials, Instant now);
   void end_call(SlotId call, bool delete_relay, Instant now, Outbox& outbox);
@@ -179,6 +167,8 @@ struct ProxyCore::Parts {
   void own_call(SlotId call);
   void disown_call(SlotId call);
   SlotId* owner_head(Call& call);
+  void flow_gone(FlowId flow, Instant now);
+  void start_grace(SlotId call, Instant now);
   BufferRef write_bye_template(const Call& call, const ResponseContext& context,
                                const sip::MessageView& response);
 
@@ -222,6 +212,7 @@ struct ProxyCore::Parts {
   SlotTable<TargetList> target_lists;
   BindingTable agents;
   CallTable calls;
+  SlotId unowned_calls;  // whose flow is another shard's, and whose user agent is not registered
   RelaySet relays;
   ReservedArray<FlowState> flows;
   std::shared_ptr<const FilterRules> filter;

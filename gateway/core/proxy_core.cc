@@ -197,10 +197,12 @@ void ProxyCore::flow_closed(FlowId id, FlowEnd, Instant now, Outbox& outbox) {
   // the grace all the same, so that both kinds end alike.
   for (SlotId call = flow->first_call; Call* entry = core.calls.get(call);
        call = entry->next_of_owner) {
-    core.wheel.cancel(entry->timer);
-    entry->timer =
-        core.wheel.arm(now + core.config.timers.grace, subject_value(Subject::Call, call));
+    core.start_grace(call, now);
   }
+  Output::Announcement gone;
+  gone.kind = Output::Announcement::Kind::FlowGone;
+  gone.flow = id;
+  core.announce(gone, outbox);
 }
 
 void ProxyCore::send_failed(Ticket ticket, TransportFailure failure, Instant now, Outbox& outbox) {
@@ -274,6 +276,8 @@ void ProxyCore::receive_announcement(const Output::Announcement& announcement, I
       if (agent) core.agent_gone(agent, now, outbox);
       return;
     }
+    case Output::Announcement::Kind::FlowGone:
+      return core.flow_gone(announcement.flow, now);
     case Output::Announcement::Kind::NextHopHealth:
       return;
   }

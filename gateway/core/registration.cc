@@ -156,6 +156,8 @@ void ProxyCore::Parts::learn_binding(SlotId id, const sip::MessageView& response
     if (const SlotId agent = agents.find(hash)) agent_gone(agent, now, outbox);
     return;
   }
+  // Its connection ended meanwhile: there is nowhere to reach it.
+  if (is_reliable(context.source.transport) && !context.source.flow) return;
   news.kind = Announcement::Kind::UserAgentHere;
   news.flow = context.source.flow;
   news.source = context.source;
@@ -231,6 +233,7 @@ void ProxyCore::Parts::agent_gone(SlotId id, Instant now, Outbox& outbox) {
       const SlotId call = agent.first_call;
       disown_call(call);
       calls.get(call)->user_agent = 0;
+      calls.get(call)->flow = agent.source.flow;
       own_call(call);
     }
   }

@@ -134,10 +134,12 @@ void ProxyCore::Parts::respond_to(SlotId server, const sip::MessageView& request
   options.top_via = top_via_with_source(request, source, text);
   BufferRef buffer =
       buffers.take(request.headers_end() + options.top_via.size() + extra.size() + 256);
-  if (!buffer) return drop(DropReason::NoBuffer);
-  Writer out(buffer.space());
+  Writer out(buffer ? buffer.space() : MutableBytes{});
   sip::write_response(request, status, options, out);
-  if (out.overflowed()) return drop(DropReason::NoBuffer);
+  if (!buffer || out.overflowed()) {
+    transactions.forget(server);
+    return drop(DropReason::NoBuffer);
+  }
   buffer.set_size(out.size());
   transactions.respond(server, status, std::move(buffer), now, outbox);
 }

@@ -139,7 +139,12 @@ void ProxyCore::Parts::take_response(SlotId id, std::uint8_t index, const Incomi
   ClientBranch& branch = context.branches[index];
   const sip::Status status = in.view.status();
   if (status == 100) {
-    if (context.timer_for == ContextTimer::FirstAnswer) disarm(context);
+    if (context.timer_for == ContextTimer::FirstAnswer) {
+      disarm(context);
+      if (context.method == Method::Invite) {
+        arm(id, ContextTimer::TimerC, now + config.timers.timer_c);
+      }
+    }
     if (branch.cancelled) cancel_client(branch.client, now, outbox);
     return;
   }

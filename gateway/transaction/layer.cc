@@ -150,6 +150,10 @@ void TransactionLayer::send_100(SlotId id, BufferRef response, Outbox& outbox) {
   send_back(transaction.source, std::move(response), 0, outbox);
 }
 
+void TransactionLayer::forget(SlotId id) {
+  if (ServerTransaction* transaction = servers_.find(id)) release_server(id, *transaction);
+}
+
 void TransactionLayer::abandon(SlotId id, Instant now, Outbox& outbox) {
   ServerTransaction& transaction = *servers_.find(id);
   if (transaction.is_invite) return;
@@ -352,6 +356,15 @@ TransactionLayer::Outcome TransactionLayer::client_failed(SlotId id, Instant now
   return perform(id, transaction, actions, now, outbox);
 }
 
+void TransactionLayer::give_up_on(SlotId id, Instant now) {
+  ClientTransaction& transaction = *clients_.find(id);
+  const bool waits =
+      transaction.is_invite && transaction.invite.state() == InviteClient::State::Proceeding;
+  if (!waits || transaction.lifetime != 0) return;
+  transaction.lifetime =
+      wheel_.arm(now + 64 * timers_.t1, subject_value(Subject::ClientLifetime, id));
+}
+
 TransactionLayer::Outcome TransactionLayer::perform(SlotId id, ClientTransaction& transaction,
                                                     const Actions& actions, Instant now,
                                                     Outbox& outbox) {
@@ -430,6 +443,17 @@ TransactionLayer::Outcome TransactionLayer::expire(std::uint64_t payload, Instan
   const bool retransmit = subject == Subject::ClientRetransmit;
   (retransmit ? transaction->retransmit : transaction->lifetime) = 0;
   const Reliability reliability = reliability_of(transaction->target.transport);
+  if (!retransmit && transaction->is_invite &&
+      transaction->invite.state() == InviteClient::State::Proceeding) {
+    // Only give_up_on() arms that one: no response can come any more that anybody waits for.
+    Outcome outcome = perform(id, *transaction,
+                              step(transaction->invite, InviteClient::Event::TransportError,
+                                   reliability, counters_.invite_client_states),
+                              now, outbox);
+    outcome.transport_error = false;
+    outcome.timeout = outcome.given_up = true;
+    return outcome;
+  }
   const Actions actions = transaction->is_invite
                               ? step(transaction->invite,
                                      retransmit ? InviteClient::Event::RetransmitTimer

@@ -88,6 +88,7 @@ class TransactionLayer {
     bool to_user = false;  // the message of the event is for the transaction user
     bool timeout = false;  // timers B, F or H
     bool transport_error = false;
+    bool given_up = false;    // a timeout after give_up_on(): says nothing of the target
     bool send_100 = false;    // build a 100 from the request and call send_100()
     bool send_ack = false;    // build an ACK for the final response and call send_ack()
     bool sent = false;        // the message of the event went out
@@ -111,6 +112,8 @@ class TransactionLayer {
   // response is kept for repetition. sent is false where the machine discards it.
   Outcome respond(SlotId id, sip::Status status, BufferRef response, Instant now, Outbox& outbox);
   void send_100(SlotId id, BufferRef response, Outbox& outbox);
+  // The user cannot answer, for want of memory: a repetition of the request is a new one.
+  void forget(SlotId id);
   // The user will never answer (RFC 4320: no 408 for non-INVITE).
   void abandon(SlotId id, Instant now, Outbox& outbox);
 
@@ -127,6 +130,10 @@ class TransactionLayer {
   Outcome response_received(SlotId id, sip::Status status, Instant now, Outbox& outbox);
   void send_ack(SlotId id, BufferRef ack, Outbox& outbox);
   Outcome client_failed(SlotId id, Instant now, Outbox& outbox);  // its send failed for good
+
+  // An INVITE that was called off: what has answered provisionally and stays silent to its CANCEL
+  // is forgotten 64*T1 later (RFC 3261 9.1).
+  void give_up_on(SlotId id, Instant now);
 
   // A deadline whose payload has one of the four transaction subjects. id is set to the
   // transaction it was about.
