@@ -52,15 +52,16 @@ def check_mistakes(t):
     assert done.returncode not in (0, 99) and "absent.toml" in done.stdout + done.stderr
 
 
-@case("check accepts a good file, and the files in configs/")
+@case("check accepts a good file, the files in configs/, and the README's")
 def check_good(t):
     g = t.gateway("udp", "wss", next_hop="sip:127.0.0.1:5060", start=False)
     g.enable_admin()
     done = run("check", "--config", g.write())
     assert done.returncode == 0, done
     pair = t.certificate("gateway.test")
-    for name in ("minimal.toml", "ringway.toml"):
-        text = (ROOT / "configs" / name).read_text()
+    readme = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    for name, text in (("README", readme), *((file, (ROOT / "configs" / file).read_text())
+                                             for file in ("minimal.toml", "ringway.toml"))):
         # Certificates in the examples are names of files that only a real machine has.
         text = re.sub(r'^(#?\s*\w*certificate) = "[^"]*"', rf'\1 = "{pair[0]}"', text, flags=re.M)
         text = re.sub(r'^(#?\s*(?:\w*_)?key) = "[^"]*"', rf'\1 = "{pair[1]}"', text, flags=re.M)
