@@ -187,28 +187,31 @@ void ProxyCore::Parts::answer_done(SlotId id, const RelaySet::Completion& comple
   const ParkedResponse parked = std::exchange(context.parked[0], {});
   const bool ok = completion.answered && completion.reply.result == RelayReply::Result::Ok &&
                   !completion.reply.sdp.empty();
-  if (ok) {
-    const BufferRef body = body_for(context.source_leg, completion.reply.sdp);
-    if (body) forward_stored(id, parked.message, as_text(body.bytes()), true, now, outbox);
+  const BufferRef body = ok ? body_for(context.source_leg, completion.reply.sdp) : BufferRef{};
+  if (body) {
+    forward_stored(id, parked.message, as_text(body.bytes()), true, now, outbox);
   } else {
     log.warning("media_answer_failed",
                 {{"relay", context.relay},
                  {"reason", completion.answered ? completion.reply.reason : "no answer in time"}});
     if (sip::is_success(parked.status) && !context.answered) {
-      // The far end has answered a call that cannot have media: end it there, refuse it here.
-      const SlotId call = context.call;
-      context.call = {};
-      context.call_new = false;
-      const bool initial = context.initial;
-      fail_locally(id, 503, {}, now, outbox);
-      if (initial && calls.get(call)) release_call(call, now, outbox);
-      return;
+      return answer_without_media(id, now, outbox);
     }
   }
   ResponseContext* still = contexts.find(id);
   if (!still || !still->parked[1].message) return;
   still->parked[0] = std::exchange(still->parked[1], {});
   send_response_to_relay(id, now, outbox);
+}
+
+// The far end has answered a call that cannot have media: end it there, refuse it here.
+void ProxyCore::Parts::answer_without_media(SlotId id, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts.find(id);
+  const SlotId call = std::exchange(context.call, {});
+  context.call_new = false;
+  const bool initial = context.initial;
+  fail_locally(id, 503, {}, now, outbox);
+  if (initial && calls.get(call)) release_call(call, now, outbox);
 }
 
 void ProxyCore::Parts::delete_media(Call& call, Instant now, Outbox& outbox) {

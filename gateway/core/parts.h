@@ -100,6 +100,7 @@ struct ProxyCore::Parts {
   void answer_done(SlotId id, const RelaySet::Completion& completion, Instant now, Outbox& outbox);
   bool response_needs_relay(const ResponseContext& context, const sip::MessageView& response) const;
   void send_response_to_relay(SlotId id, Instant now, Outbox& outbox);
+  void answer_without_media(SlotId id, Instant now, Outbox& outbox);
   void delete_media(Call& call, Instant now, Outbox& outbox);
   BufferRef body_for(MediaLeg leg, std::string_view sdp);
 

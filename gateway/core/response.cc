@@ -179,7 +179,11 @@ void ProxyCore::Parts::take_response(SlotId id, std::uint8_t index, const Incomi
       return;
     }
     ParkedResponse parked{buffers.copy(as_bytes(in.view.text())), status, index};
-    if (!parked.message) return drop(DropReason::NoBuffer);
+    if (!parked.message) {
+      drop(DropReason::NoBuffer);
+      if (sip::is_success(status)) answer_without_media(id, now, outbox);
+      return;
+    }
     if (context.parked[0].message) {
       context.parked[1] = std::move(parked);
       return;
