@@ -27,6 +27,10 @@ class Checks {
   const std::string& failure() const { return failure_; }
   void fail(std::string_view what, std::string_view text = {});
 
+  // Limits are so low that finished transactions make room for others (and a repetition of what
+  // they absorbed is a new request), and 503 is said without remembering it.
+  bool may_forget = false;
+
   // A new process: it knows nothing of what the one before was asked.
   void gateway_started();
   // That address may be sent to from now on: the configuration or a lookup names it.

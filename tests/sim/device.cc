@@ -104,7 +104,6 @@ void Device::watch(std::shared_ptr<Wire> wire) {
 void Device::lost() {
   tools_.trace.line(name_, "lost its connection");
   wire_.reset();
-  on_lost();
 }
 
 void Device::disconnect(Leave how) {

@@ -40,8 +40,6 @@ class Device {
   UserAgent& agent() { return *agent_; }
   Transport transport() const { return kind_.transport; }
   const std::string& name() const { return name_; }
-  // Called when its connection ended without its doing.
-  std::function<void()> on_lost = [] {};
 
  private:
   void receive_bytes(std::string_view bytes);

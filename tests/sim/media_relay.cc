@@ -85,16 +85,17 @@ std::string MediaRelay::reply_to(std::string_view text) {
   if (id.empty()) tools_.checks.fail("a media session without a name", text);
   if (*command == "delete") {
     ++deletes;
+    ended.insert(id);
     const bool known = sessions.erase(id) != 0;
     return known ? encode({{"result", "ok"}})
                  : encode({{"error-reason", "Unknown call-id"}, {"result", "error"}});
   }
   const bool answer = *command == "answer";
-  if ((answer && !sessions.contains(id)) || tools_.dice.chance(error)) {
+  if ((answer && !sessions.contains(id) && !ended.contains(id)) || tools_.dice.chance(error)) {
     return encode({{"error-reason", "Unknown call-id"}, {"result", "error"}});
   }
   ++(answer ? answers : offers);
-  ++sessions[id];
+  if (!ended.contains(id)) ++sessions[id];
   const bool webrtc = request->find_string("ICE").value_or("") == "force";
   return encode({{"result", "ok"}, {"sdp", description(id, webrtc)}});
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,9 @@ class MediaRelay {
   double late = 0;      // chance that a reply takes more than the gateway's patience
   bool forgot = false;  // it was gone or did not answer: sessions may be left over
   std::map<std::string, int> sessions;  // by id: offers and answers
+  // Offered again after their end, by a re-INVITE that crossed the BYE: the relay itself finds out
+  // that nothing flows there.
+  std::set<std::string> ended;
   int offers = 0, answers = 0, deletes = 0;
 
  private:

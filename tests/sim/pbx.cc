@@ -49,6 +49,7 @@ UserAgent& Pbx::extension(std::string_view user) {
     profile.contact = "sip:" + profile.user + "@" + to_string(at_);
     profile.via = "SIP/2.0/UDP " + to_string(at_);
     profile.media_relayed = media_relayed;
+    profile.reliable = sends_by_tcp;
     agent = std::make_unique<UserAgent>(
         UserAgent::Tools{tools_.clock, tools_.dice, tools_.trace, tools_.checks}, profile,
         [this](const Message& message) {
@@ -82,6 +83,7 @@ void Pbx::receive(const Endpoint& from, std::string_view text, const LineRef& li
   const std::string branch = message->branch();
   if (branch.starts_with(kOwnBranch)) {
     message->remove_first_value("Via");
+    if (sends_by_tcp) proxied_[message->branch() + " " + message->cseq_method()] = *message;
     return send_response(*message);
   }
   // For which of its extensions: by the From of the request.
@@ -183,6 +185,13 @@ void Pbx::proxy(Message request) {
   if (forwards == 0) {
     if (request.method != "ACK") send_response(Message::response(request, 483));
     return;
+  }
+  if (sends_by_tcp && request.method != "ACK") {
+    const auto [known, fresh] = proxied_.try_emplace(branch + " " + request.method);
+    if (!fresh) {
+      if (known->second) send_response(*known->second);
+      return;
+    }
   }
   request.set("Max-Forwards", std::to_string(forwards - 1));
   request.add_front("Via", "SIP/2.0/UDP " + to_string(at_) + ";branch=" + std::string(kOwnBranch) +

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,8 +72,11 @@ class Pbx {
   std::map<std::string, std::unique_ptr<UserAgent>> extensions_;
   std::map<std::string, Endpoint> came_from_;  // by branch: where responses go
   std::map<std::string, LineRef> came_by_;     // by branch: on which connection
-  LineRef own_line_;                           // to the gateway
-  std::vector<std::string> waiting_;           // until it is open
+  // What was proxied onto a connection, by branch and method, with the last response: there a
+  // repetition would be a new request (RFC 3261 17.2.2, timer J).
+  std::map<std::string, std::optional<Message>> proxied_;
+  LineRef own_line_;                  // to the gateway
+  std::vector<std::string> waiting_;  // until it is open
   bool opening_ = false;
 };
 

@@ -115,6 +115,7 @@ void UserAgent::take_response(const Message& response) {
   const std::string key = response.branch() + " " + response.cseq_method();
   const auto found = clients_.find(key);
   if (found == clients_.end()) {
+    if (key.starts_with("z9hG4bKraw")) return;  // a stranger's, sent over its line
     return tools_.checks.fail(profile_.user + " gets a response without a request",
                               response.text());
   }

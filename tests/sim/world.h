@@ -26,6 +26,7 @@ class World {
     Config config = make_config();
     std::size_t next_hops = 1;  // 10.0.0.9 and the ones after it, by priority
     bool filter = false;        // drops scanners by their User-Agent
+    bool tight = false;         // its limits are so low that it must refuse and forget
     bool printing = false;
   };
   explicit World(std::uint64_t seed) : World(seed, Settings{}) {}
@@ -60,6 +61,7 @@ class World {
  private:
   Gateway::Tools tools() { return {clock, dice, trace, network, checks}; }
   void start_gateway();
+  bool is_probing();
 
   Settings settings_;
   std::shared_ptr<NextHopSnapshot> snapshot_ = std::make_shared<NextHopSnapshot>();
