@@ -31,8 +31,8 @@ NextHopSet::NextHopSet(const Config& config, const std::vector<ListenerInfo>& li
 
 ListenerIndex NextHopSet::listener_for(Transport transport, Family family,
                                        std::uint16_t next_hop) const {
-  const std::string_view wanted =
-      next_hop < config_.next_hops.size() ? config_.next_hops[next_hop].send_from : "";
+  std::string_view wanted;
+  if (next_hop < config_.next_hops.size()) wanted = config_.next_hops[next_hop].send_from;
   ListenerIndex fallback = kNoListener;
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     const ListenerInfo& listener = listeners_[i];
@@ -208,6 +208,7 @@ NextHopSet::Health& NextHopSet::take_health(const Endpoint& endpoint, Transport 
   if (Health* entry = health(endpoint, transport)) return *entry;
   Health& entry = health_[next_health_ % health_.size()];
   ++next_health_;
+  if (entry.counted_down) counters_.next_hop_down.subtract();
   entry = {};
   entry.endpoint = endpoint;
   entry.transport = transport;
@@ -225,7 +226,7 @@ void NextHopSet::failed(const Target& target, Instant now) {
   Health& entry = take_health(target.remote, target.transport);
   if (entry.failures < 255) ++entry.failures;
   if (entry.failures < kFailuresUntilDown) return;
-  if (entry.down_until <= now) {
+  if (!entry.counted_down) {
     std::uint8_t memory[kEndpointTextMax];
     Writer text(memory);
     write_endpoint(target.remote, text);
@@ -233,8 +234,9 @@ void NextHopSet::failed(const Target& target, Instant now) {
                                    {"address", text.written_text()},
                                    {"transport", to_text(target.transport)}});
     counters_.next_hop_down.add();
+    entry.counted_down = true;
   }
-  entry.down_until = now + kDownFor;
+  entry.down_until = std::max(entry.down_until, now + kDownFor);
 }
 
 void NextHopSet::probe_sent(const Target& target, Instant now) {
@@ -248,7 +250,7 @@ void NextHopSet::succeeded(const Target& target) {
   if (!entry) return;
   entry->probe_waits = false;
   if (entry->failures == 0) return;
-  if (entry->failures >= kFailuresUntilDown) {
+  if (entry->counted_down) {
     std::uint8_t memory[kEndpointTextMax];
     Writer text(memory);
     write_endpoint(target.remote, text);
@@ -256,6 +258,7 @@ void NextHopSet::succeeded(const Target& target) {
                               {"address", text.written_text()},
                               {"transport", to_text(target.transport)}});
     counters_.next_hop_down.subtract();
+    entry->counted_down = false;
   }
   entry->failures = 0;
   entry->down_until = {};

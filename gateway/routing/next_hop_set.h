@@ -83,6 +83,7 @@ class NextHopSet {
     Instant down_until{};
     Instant no_tcp_until{};
     bool probe_waits = false;
+    bool counted_down = false;  // in the gauge, and logged
   };
   std::size_t draw_order(const std::vector<ResolvedTarget>& targets,
                          std::array<std::uint8_t, 32>& order);
