@@ -93,6 +93,44 @@ void take_token(RoutePreprocess& route, const FlowToken& token, bool first, cons
   }
 }
 
+// 16.4: the last Route value is the real Request-URI, and comes off.
+void undo_strict_routing(const MessageView& request, RoutePreprocess& route) {
+  std::optional<RouteWalk::Value> last;
+  RouteWalk again(request);
+  std::string_view last_uri;
+  while (const auto value = again.next()) last = value;
+  if (last) {
+    const auto parsed = sip::parse_name_addr(last->text);
+    if (parsed) last_uri = parsed->uri.text;
+  }
+  if (last_uri.empty()) {
+    route.refused = true;
+    return;
+  }
+  route.request_uri = last_uri;
+  route.request_uri_changed = true;
+  if (route.next_route.data() == last_uri.data()) route.next_route = {};
+  if (route.removal_count < route.removals.size()) {
+    const Header& in = *last->header;
+    if (last->first_in_header) {
+      route.removals[route.removal_count++] = {in.begin, in.end};
+    } else {
+      // From the end of the value before it to its own end.
+      const std::string_view text = request.text();
+      auto begin = static_cast<std::size_t>(last->text.data() - text.data());
+      while (begin > in.value.offset && text[begin - 1] != ',') --begin;
+      const auto comma = static_cast<std::uint16_t>(begin - 1);
+      const auto end = static_cast<std::uint16_t>(in.value.offset + in.value.size);
+      if (route.removal_count != 0 && route.removals[route.removal_count - 1].end > comma) {
+        // Only ours stand before it: nothing is left of this header.
+        route.removals[route.removal_count - 1] = {in.begin, in.end};
+      } else {
+        route.removals[route.removal_count++] = {comma, end};
+      }
+    }
+  }
+}
+
 }  // namespace
 
 RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentials& essentials,
@@ -158,7 +196,10 @@ RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentia
       removed_from = header->value.offset;
     }
     if (route.removal_count == 0 || route.removals[route.removal_count - 1].begin < header->begin) {
-      if (route.removal_count == route.removals.size()) break;
+      if (route.removal_count == route.removals.size()) {
+        route.refused = true;  // more headers of ours than anybody has a reason to write
+        return route;
+      }
       route.removals[route.removal_count++] = {};
     }
     auto& range = route.removals[route.removal_count - 1];
@@ -175,35 +216,7 @@ RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentia
   }
 
   if (strict) {
-    // The last Route value is the real Request-URI.
-    std::optional<RouteWalk::Value> last;
-    RouteWalk again(request);
-    std::string_view last_uri;
-    while (const auto value = again.next()) last = value;
-    if (last) {
-      const auto parsed = sip::parse_name_addr(last->text);
-      if (parsed) last_uri = parsed->uri.text;
-    }
-    if (last_uri.empty()) {
-      route.refused = true;
-      return route;
-    }
-    route.request_uri = last_uri;
-    route.request_uri_changed = true;
-    if (route.next_route.data() == last_uri.data()) route.next_route = {};
-    if (route.removal_count < route.removals.size()) {
-      const Header& in = *last->header;
-      if (last->first_in_header) {
-        route.removals[route.removal_count++] = {in.begin, in.end};
-      } else {
-        // From the end of the value before it to its own end.
-        const std::string_view text = request.text();
-        auto begin = static_cast<std::size_t>(last->text.data() - text.data());
-        while (begin > in.value.offset && text[begin - 1] != ',') --begin;
-        const auto end = static_cast<std::uint16_t>(in.value.offset + in.value.size);
-        route.removals[route.removal_count++] = {static_cast<std::uint16_t>(begin - 1), end};
-      }
-    }
+    undo_strict_routing(request, route);
     return route;
   }
 
