@@ -352,8 +352,10 @@ std::optional<StreamEvent> Streams::step(Stream& stream, Instant now) {
     return std::nullopt;
   }
   if (refill(stream, now) || stream.is_closing()) return std::nullopt;
-  // All is used up: is a message waiting for its rest?
-  const bool incomplete = (stream.partial || stream.websocket.in_message() ||
+  // All is used up: is a message waiting for its rest? A line end that may become a ping is none.
+  const bool begun = stream.partial.size() > stream.partial_used &&
+                     stream.partial.bytes()[stream.partial_used] != '\r';
+  const bool incomplete = (begun || stream.websocket.in_message() ||
                            (stream.tls.valid() && stream.tls.holds_partial_record())) &&
                           stream.protocol != Protocol::Relay && stream.stage == Stage::Open;
   if (!incomplete) {
