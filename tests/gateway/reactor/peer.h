@@ -38,6 +38,10 @@ inline Endpoint local_of(int fd) {
 inline Socket bound_socket(int type, const char* ip = "127.0.0.1") {
   const Endpoint endpoint{*parse_address(ip), 0};
   Socket socket(::socket(socket_family(endpoint.family()), type | SOCK_CLOEXEC, 0));
+  if (type == SOCK_STREAM) {  // whoever binds the port after it is not kept waiting
+    const int on = 1;
+    setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  }
   SocketAddress address{};
   const socklen_t size = write_socket_address(endpoint, address);
   if (bind(socket.fd(), &address.any, size) != 0) return {};

@@ -1,0 +1,231 @@
+#include "tests/gateway/transport/tls_fixture.h"
+#include "tests/tls/pair.h"
+
+// TLS in and out, and how expensive handshakes stand back behind established traffic.
+
+namespace ringway::test {
+namespace {
+
+using Kind = StreamEvent::Kind;
+
+class StreamTls : public testing::Test {
+ protected:
+  static Config config() {
+    Config config = config_with({listen_on(Transport::Tls), listen_on(Transport::Tcp)});
+    config.limits.handshakes = 8;
+    return config;
+  }
+  StreamTls() : host_(config(), certificates_.settings({true, false})) {}
+  SecureClient client(int version = TLS1_3_VERSION) {
+    return {host_, connected_socket(host_.endpoint()), version};
+  }
+
+  Certificates certificates_;
+  Host host_;
+};
+
+TEST_F(StreamTls, MessagesBothWaysInBothVersions) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    SecureClient one = client(version);
+    ASSERT_TRUE(one.handshake());
+    const auto before = host_.count(Kind::Message);
+    one.send(options("encrypted", 3'000));
+    ASSERT_TRUE(host_.until([&] { return host_.count(Kind::Message) == before + 1; }));
+    EXPECT_EQ(host_.messages().back(), options("encrypted", 3'000));
+    EXPECT_EQ(host_.last(Kind::Message).source.transport, Transport::Tls);
+    std::string expected;
+    for (int i = 0; i < 100; ++i) {
+      host_.send(host_.opened_flow(), std::string(700, static_cast<char>('a' + i % 26)));
+      expected += std::string(700, static_cast<char>('a' + i % 26));
+    }
+    EXPECT_EQ(one.read(expected.size()), expected);
+    EXPECT_EQ(host_.buffers().in_use(), 0u);
+  }
+  EXPECT_EQ(host_.counters().handshakes_done.value(), 2u);
+}
+
+TEST_F(StreamTls, CloseSaysGoodbyeInsideAndOutside) {
+  SecureClient one = client();
+  ASSERT_TRUE(one.handshake());
+  const FlowId flow = host_.opened_flow();
+  host_.send(flow, "last");
+  host_.streams().close(flow, 0, host_.now());
+  EXPECT_EQ(one.read(4), "last");
+  EXPECT_TRUE(one.ends());
+  EXPECT_FALSE(one.tls().failed()) << "close_notify came before the end";
+}
+
+TEST_F(StreamTls, ThePeersGoodbyeEndsTheFlow) {
+  SecureClient one = client();
+  ASSERT_TRUE(one.handshake());
+  one.tls().close();
+  EXPECT_TRUE(one.ends());
+  EXPECT_EQ(host_.last(Kind::FlowClosed).end, FlowEnd::Closed);
+}
+
+TEST_F(StreamTls, PlainTextOnATlsPortFailsTheHandshake) {
+  const Socket plain = connected_socket(host_.endpoint());
+  write_all(plain, options("plain"));
+  host_.read_to_end(plain.fd());
+  EXPECT_EQ(host_.counters().handshakes_failed.value(), 1u);
+  EXPECT_EQ(host_.count(Kind::FlowOpened) + host_.count(Kind::Message), 0u);
+}
+
+TEST_F(StreamTls, AHandshakeMustEndInTime) {
+  const Socket silent = connected_socket(host_.endpoint());
+  host_.settle();
+  host_.advance(4s);
+  EXPECT_EQ(host_.streams().open_streams(), 1u);
+  host_.advance(2s);
+  host_.read_to_end(silent.fd());
+  EXPECT_EQ(host_.counters().handshakes_failed.value(), 1u);
+  ASSERT_TRUE(host_.until([&] { return host_.streams().open_streams() == 0; }));
+}
+
+TEST_F(StreamTls, OneStepOfOneHandshakeAtATimeAndEstablishedTrafficFirst) {
+  SecureClient established = client();
+  ASSERT_TRUE(established.handshake());
+  host_.handshake_steps = 0;  // the test takes them
+  std::vector<SecureClient> clients;
+  for (int i = 0; i < 5; ++i) {
+    clients.push_back(client());
+    clients.back().pump();
+  }
+  ASSERT_TRUE(host_.until([&] { return host_.streams().has_handshakes(); }));
+  for (int i = 0; i < 20; ++i) host_.turn();
+  established.send(options("first"));
+  ASSERT_TRUE(host_.until([&] { return host_.count(Kind::Message) == 1; }));
+  EXPECT_EQ(host_.counters().handshakes_done.value(), 1u);
+  int steps = 0;
+  while (host_.streams().step_handshake(host_.now())) ++steps;
+  EXPECT_EQ(steps, 5);
+  EXPECT_FALSE(host_.streams().has_handshakes());
+  host_.handshake_steps = 2;
+  for (SecureClient& one : clients) EXPECT_TRUE(one.handshake());
+}
+
+TEST_F(StreamTls, TooManyHandshakesPauseTheAcceptAndTheBacklogWaits) {
+  std::vector<Socket> silent;
+  for (int i = 0; i < 20; ++i) silent.push_back(connected_socket(host_.endpoint()));
+  host_.settle();
+  const auto waiting = host_.counters().handshakes_waiting.value();
+  EXPECT_GE(waiting, 8u);
+  EXPECT_LE(waiting, 20u);
+  const auto before = host_.streams().open_streams();
+  std::vector<Socket> more;
+  for (int i = 0; i < 5; ++i) more.push_back(connected_socket(host_.endpoint()));
+  host_.settle();
+  EXPECT_EQ(host_.streams().open_streams(), before) << "they wait in the backlog";
+  const Socket plain = connected_socket(host_.endpoint(1));
+  ASSERT_TRUE(host_.until([&] { return host_.count(Kind::FlowOpened) == 1; }))
+      << "where no handshake comes first, everybody gets in";
+  silent.clear();
+  ASSERT_TRUE(host_.until([&] { return host_.counters().handshakes_waiting.value() == 5; }));
+  SecureClient late(host_, std::move(more[0]));
+  EXPECT_TRUE(late.handshake());
+}
+
+TEST_F(StreamTls, ARecordThatIsNotFinishedInTimeClosesTheFlow) {
+  SecureClient one = client();
+  ASSERT_TRUE(one.handshake());
+  host_.opened_flow();
+  one.tls().send(options("cut"));
+  const auto record = one.tls().take_output();
+  write_all(one.socket(), as_text(Bytes(record).first(record.size() / 2)));
+  host_.settle();
+  host_.advance(11s);
+  EXPECT_EQ(host_.last(Kind::FlowClosed).end, FlowEnd::TimedOut);
+}
+
+TEST_F(StreamTls, ACiphertextCutAtEachByteIsPutTogether) {
+  SecureClient one = client();
+  ASSERT_TRUE(one.handshake());
+  for (std::size_t cut = 1; cut < 40; cut += 3) {
+    one.tls().send(options("cut"));
+    const auto record = one.tls().take_output();
+    const auto bytes = host_.counters().bytes_in[2].value();
+    write_all(one.socket(), as_text(Bytes(record).first(cut)));
+    ASSERT_TRUE(host_.until([&] { return host_.counters().bytes_in[2].value() == bytes + cut; }));
+    write_all(one.socket(), as_text(Bytes(record).subspan(cut)));
+    ASSERT_TRUE(host_.until([&] { return host_.messages().size() == (cut + 2) / 3; }));
+  }
+}
+
+TEST_F(StreamTls, WithoutCertificatesTheConnectionIsClosedAndLogged) {
+  host_.streams().publish_tls({});
+  const Socket one = connected_socket(host_.endpoint());
+  host_.read_to_end(one.fd());
+  EXPECT_EQ(host_.count(Kind::FlowOpened), 0u);
+}
+
+// Our side as the client.
+class OutboundTls : public StreamTls {
+ protected:
+  OutboundTls() : peer_(listening_socket()) {}
+  void call(std::string_view name, Ticket ticket) {
+    host_.send_connect({Transport::Tls, 1, local_of(peer_.fd()), 0, name}, "INVITE", ticket);
+  }
+  // Serves one connection with this certificate until the message came or our side gave up.
+  std::string serve(const tls::KeyPair& pair) {
+    tls::ServerProfile profile;
+    profile.certificates = {{.names = {}, .primary = pair}};
+    const auto context =
+        tls::TlsContext::build({{profile}, {}}, {tls::TicketKey::random(), std::nullopt});
+    EXPECT_TRUE(host_.until([&] { return readable(peer_.fd(), 0); }));
+    accepted_ = Socket(accept4(peer_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    tls::test::Endpoint server(tls::TlsSession::accept(*context, 0));
+    EXPECT_TRUE(host_.until([&] {
+      std::string input;
+      const auto peek = Host::read_some(accepted_.fd(), input);
+      if (!input.empty()) server.receive(as_bytes(input));
+      const auto output = server.take_output();
+      if (!output.empty()) write_all(accepted_, as_text(output));
+      return !server.received().empty() || peek == Host::Peek::End;
+    }));
+    return server.received();
+  }
+
+  Socket peer_, accepted_;
+};
+
+TEST_F(OutboundTls, SendsOnceThePeersNameIsVerified) {
+  call("gw.test", 1);
+  EXPECT_EQ(serve(certificates_.server), "INVITE");
+  EXPECT_TRUE(host_.last(Kind::FlowOpened).flow.opened_by_us);
+  EXPECT_EQ(host_.count(Kind::SendFailed), 0u);
+}
+
+TEST_F(OutboundTls, Rfc5922_7_AnotherNameFailsTheMessage) {
+  call("other.test", 2);
+  EXPECT_EQ(serve(certificates_.server), "");
+  const auto failed = host_.last(Kind::SendFailed);
+  EXPECT_EQ(failed.ticket, 2u);
+  EXPECT_EQ(failed.failure, TransportFailure::NameMismatch);
+  EXPECT_EQ(host_.count(Kind::FlowOpened), 0u);
+}
+
+TEST_F(OutboundTls, AnUnknownAuthorityFailsTheMessage) {
+  const tls::test::Authority stranger("Stranger");
+  call("gw.test", 3);
+  EXPECT_EQ(serve(stranger.issue_for("gw.test")), "");
+  EXPECT_EQ(host_.last(Kind::SendFailed).failure, TransportFailure::TlsFailed);
+}
+
+TEST_F(OutboundTls, AnotherNameIsAnotherConnection) {
+  call("gw.test", 1);
+  call("other.test", 2);
+  call("gw.test", 3);
+  ASSERT_TRUE(host_.until([&] { return host_.counters().handshakes_started.value() == 2; }));
+  EXPECT_EQ(host_.streams().open_streams(), 2u);
+}
+
+TEST_F(OutboundTls, APeerThatNeverAnswersTheHandshakeTimesOut) {
+  call("gw.test", 4);
+  ASSERT_TRUE(host_.until([&] { return host_.counters().handshakes_started.value() == 1; }));
+  host_.settle();
+  host_.advance(6s);
+  EXPECT_EQ(host_.last(Kind::SendFailed).failure, TransportFailure::TimedOut);
+}
+
+}  // namespace
+}  // namespace ringway::test
