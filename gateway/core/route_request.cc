@@ -277,22 +277,27 @@ void ProxyCore::Parts::route_to_uri(SlotId id, const Incoming& in, std::string_v
 
 bool ProxyCore::Parts::targets_from_resolution(const Resolution& resolution, std::string_view host,
                                                Instant now, TargetList& list) {
-  for (const ResolvedTarget& resolved : resolution.targets) {
-    if (!is_sendable(resolved.endpoint)) continue;
-    Target target;
-    target.transport = resolved.transport;
-    target.remote = resolved.endpoint;
-    const std::uint16_t next_hop = next_hops.next_hop_of(resolved.endpoint);
-    target.listener =
-        next_hops.listener_for(resolved.transport, resolved.endpoint.family(), next_hop);
-    if (target.listener == kNoListener) continue;
-    if (!next_hops.is_up(resolved.endpoint, resolved.transport, now)) continue;
-    if (resolved.transport == Transport::Tls) {
-      target.next_hop = next_hop;  // whose client profile
-      target.name = buffers.copy(as_bytes(host));
+  const auto add = [&](bool healthy) {
+    for (const ResolvedTarget& resolved : resolution.targets) {
+      if (!is_sendable(resolved.endpoint)) continue;
+      if (next_hops.is_up(resolved.endpoint, resolved.transport, now) != healthy) continue;
+      Target target;
+      target.transport = resolved.transport;
+      target.remote = resolved.endpoint;
+      const std::uint16_t next_hop = next_hops.next_hop_of(resolved.endpoint);
+      target.listener =
+          next_hops.listener_for(resolved.transport, resolved.endpoint.family(), next_hop);
+      if (target.listener == kNoListener) continue;
+      if (resolved.transport == Transport::Tls) {
+        target.next_hop = next_hop;  // whose client profile
+        target.name = buffers.copy(as_bytes(host));
+      }
+      list.add(std::move(target));
     }
-    list.add(std::move(target));
-  }
+  };
+  add(true);
+  // The URI names nobody else: a BYE had better be sent where the last request failed than not.
+  if (list.count == 0) add(false);
   return list.count != 0;
 }
 

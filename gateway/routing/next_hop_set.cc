@@ -51,6 +51,13 @@ ListenerIndex NextHopSet::listener_for(Transport transport, Family family,
 
 NextHopSet::Outcome NextHopSet::select_next_hop(std::uint16_t next_hop, Instant now,
                                                 TargetList& out) {
+  const Outcome outcome = select_targets(next_hop, Wanted::Healthy, now, out);
+  if (outcome != Outcome::AllDown) return outcome;
+  return select_targets(next_hop, Wanted::NotHeldOff, now, out);
+}
+
+NextHopSet::Outcome NextHopSet::select_targets(std::uint16_t next_hop, Wanted wanted, Instant now,
+                                               TargetList& out) {
   if (next_hop >= snapshot_->next_hops.size()) return Outcome::NotResolved;
   const Resolution& resolution = snapshot_->next_hops[next_hop];
   if (resolution.targets.empty()) return Outcome::NotResolved;
@@ -63,7 +70,8 @@ NextHopSet::Outcome NextHopSet::select_next_hop(std::uint16_t next_hop, Instant 
         listener_for(resolved.transport, resolved.endpoint.family(), next_hop);
     if (listener == kNoListener) continue;
     any_listener = true;
-    if (!is_up(resolved.endpoint, resolved.transport, now)) continue;
+    if (is_held_off(resolved.endpoint, resolved.transport, now)) continue;
+    if (wanted == Wanted::Healthy && !is_up(resolved.endpoint, resolved.transport, now)) continue;
     any_up = true;
     Target target;
     target.transport = resolved.transport;
@@ -137,10 +145,15 @@ NextHopSet::Outcome NextHopSet::select(std::string_view domain, bool explicit_on
   }
   if (count == 0) return Outcome::NoRoute;
   if (count > 1) {
-    // RFC 2782 in short: draw within a priority, each in proportion to its weight.
+    // RFC 2782 in short: draw within a priority, each in proportion to its weight. Few, in the
+    // configuration's order where nothing else decides, and no memory: inserted one by one.
     const auto begin = candidates.begin(), end = begin + static_cast<std::ptrdiff_t>(count);
-    std::stable_sort(
-        begin, end, [](const Candidate& a, const Candidate& b) { return a.priority < b.priority; });
+    for (auto it = begin; it != end; ++it) {
+      const auto place = std::upper_bound(
+          begin, it, *it,
+          [](const Candidate& a, const Candidate& b) { return a.priority < b.priority; });
+      std::rotate(place, it, it + 1);
+    }
     for (auto first = begin; first != end; ++first) {
       const auto last = std::find_if(first, end, [&](const Candidate& candidate) {
         return candidate.priority != first->priority;
@@ -158,12 +171,15 @@ NextHopSet::Outcome NextHopSet::select(std::string_view domain, bool explicit_on
       }
     }
   }
-  Outcome worst = Outcome::NotResolved;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Outcome outcome = select_next_hop(candidates[i].next_hop, now, out);
-    if (outcome != Outcome::Found && i == 0) worst = outcome;
+  Outcome first = Outcome::NotResolved;
+  for (const Wanted wanted : {Wanted::Healthy, Wanted::NotHeldOff}) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const Outcome outcome = select_targets(candidates[i].next_hop, wanted, now, out);
+      if (i == 0) first = outcome;
+    }
+    if (out.count != 0) return Outcome::Found;
   }
-  return out.count != 0 ? Outcome::Found : worst;
+  return first;
 }
 
 std::uint16_t NextHopSet::find_by_uri(const sip::Uri& uri) const {
@@ -218,7 +234,12 @@ NextHopSet::Health& NextHopSet::take_health(const Endpoint& endpoint, Transport 
 bool NextHopSet::is_up(const Endpoint& endpoint, Transport transport, Instant now) const {
   if (next_health_ == 0) return true;
   const Health* entry = health(endpoint, transport);
-  return !entry || entry->down_until <= now;
+  return !entry || (entry->down_until <= now && entry->held_until <= now);
+}
+
+bool NextHopSet::is_held_off(const Endpoint& endpoint, Transport transport, Instant now) const {
+  const Health* entry = next_health_ == 0 ? nullptr : health(endpoint, transport);
+  return entry && entry->held_until > now;
 }
 
 void NextHopSet::failed(const Target& target, Instant now) {
@@ -262,12 +283,13 @@ void NextHopSet::succeeded(const Target& target) {
   }
   entry->failures = 0;
   entry->down_until = {};
+  entry->held_until = {};
 }
 
 void NextHopSet::hold_off(const Target& target, Instant until) {
   if (target.next_hop == kNone) return;
   Health& entry = take_health(target.remote, target.transport);
-  entry.down_until = std::max(entry.down_until, until);
+  entry.held_until = std::max(entry.held_until, until);
 }
 
 void NextHopSet::tcp_refused(const Endpoint& endpoint, Instant now) {

@@ -43,7 +43,7 @@ class NextHopSet {
     Found,
     NoRoute,      // no next hop for that domain
     NotResolved,  // its name has no address now
-    AllDown,      // every address fails
+    AllDown,      // every address asked to be left alone (Retry-After)
     NoListener,   // nothing of ours can send there
   };
   // Targets for a request to that domain from the access side: next hops that name the domain,
@@ -51,6 +51,8 @@ class NextHopSet {
   Outcome select(std::string_view domain, bool explicit_only, Instant now, TargetList& out);
   // The next hop whose own host and port a URI names, or kNone.
   std::uint16_t find_by_uri(const sip::Uri& uri) const;
+  // Targets of one next hop. Here and above: where none is healthy, those that failed, since
+  // refusing everybody helps nobody and only a request finds out that one is back.
   Outcome select_next_hop(std::uint16_t next_hop, Instant now, TargetList& out);
   // Every address of it, healthy or not.
   void select_for_probe(std::uint16_t next_hop, TargetList& out) const;
@@ -70,6 +72,7 @@ class NextHopSet {
   void probe_sent(const Target& target, Instant now);
   void hold_off(const Target& target, Instant until);  // Retry-After
   bool is_up(const Endpoint& endpoint, Transport transport, Instant now) const;
+  bool is_held_off(const Endpoint& endpoint, Transport transport, Instant now) const;
 
   // TCP was refused there for a request that was only large: UDP for a while (RFC 3261 18.1.1).
   void tcp_refused(const Endpoint& endpoint, Instant now);
@@ -80,11 +83,14 @@ class NextHopSet {
     Endpoint endpoint;
     Transport transport = Transport::Udp;
     std::uint8_t failures = 0;
-    Instant down_until{};
+    Instant down_until{};  // after failures
+    Instant held_until{};  // by Retry-After
     Instant no_tcp_until{};
     bool probe_waits = false;
     bool counted_down = false;  // in the gauge, and logged
   };
+  enum class Wanted : std::uint8_t { Healthy, NotHeldOff };
+  Outcome select_targets(std::uint16_t next_hop, Wanted wanted, Instant now, TargetList& out);
   std::size_t draw_order(const std::vector<ResolvedTarget>& targets,
                          std::array<std::uint8_t, 32>& order);
   Health* health(const Endpoint& endpoint, Transport transport);

@@ -191,6 +191,21 @@ TEST_F(NextHopSetTest, FailoverPassesToTheNextPriority) {
   EXPECT_EQ(ports("x"), Ports{3});
 }
 
+TEST_F(NextHopSetTest, WhereNoneIsHealthyThoseThatFailedAreTried) {
+  configure(
+      {next_hop("a", {}, 1), next_hop("b", {}, 2)},
+      {{resolved("198.51.100.1:1"), resolved("198.51.100.1:2", 5)}, {resolved("198.51.100.1:3")}});
+  for (const char* place : {"198.51.100.1:1", "198.51.100.1:2", "198.51.100.1:3"}) {
+    for (int i = 0; i < 2; ++i) set_.failed(target(place), kStart);
+  }
+  EXPECT_EQ(ports("x"), (Ports{1, 2, 3}));
+  set_.hold_off(target("198.51.100.1:1"), kStart + 10s);
+  EXPECT_EQ(ports("x"), (Ports{2, 3})) << "Retry-After is honoured all the same";
+  TargetList list;
+  EXPECT_EQ(set_.select_next_hop(0, kStart, list), Outcome::Found);
+  EXPECT_EQ(list.count, 1u);
+}
+
 TEST_F(NextHopSetTest, TwoFailuresInARowPutAnAddressAsideForAWhile) {
   configure({next_hop("a")}, {{resolved("198.51.100.1:1")}});
   set_.failed(target("198.51.100.1:1"), kStart);

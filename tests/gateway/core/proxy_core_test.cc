@@ -1,0 +1,247 @@
+#include "gateway/core/proxy_core.h"
+
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+// The core through its public header: bytes and the time in, an outbox out. What takes more than a
+// few messages is in tests/sim.
+
+namespace ringway {
+namespace {
+
+Endpoint endpoint(std::string_view text) {
+  return *parse_endpoint(text);
+}
+
+ListenConfig listen(Side side, std::string_view address) {
+  ListenConfig config;
+  config.name = side == Side::Access ? "access" : "network";
+  config.side = side;
+  config.address = endpoint(address);
+  return config;
+}
+
+Config make_config() {
+  Config config;
+  config.listen = {listen(Side::Access, "192.0.2.1:5060"), listen(Side::Network, "10.0.0.1:5060")};
+  NextHopConfig next_hop;
+  next_hop.name = "pbx";
+  next_hop.host = "10.0.0.9";
+  next_hop.port = 5060;
+  next_hop.transport = Transport::Udp;
+  config.next_hops = {next_hop};
+  config.limits.transactions = config.limits.client_transactions = config.limits.contexts = 64;
+  config.limits.buffer_bytes = 4u << 20;
+  return config;
+}
+
+struct Part {
+  std::string_view what, with;
+};
+
+class ProxyCoreTest : public ::testing::Test {
+ protected:
+  ProxyCoreTest() {
+    auto next_hops = std::make_shared<NextHopSnapshot>();
+    Resolution found;
+    found.outcome = Resolution::Outcome::Found;
+    found.targets.push_back({Transport::Udp, pbx_.remote, 0, 0});
+    next_hops->next_hops.push_back(found);
+    core_.publish_next_hops(next_hops, now_, outbox_);
+    outbox_.clear();
+  }
+
+  std::vector<ListenerInfo> listeners() const {
+    std::vector<ListenerInfo> all;
+    for (const ListenConfig& entry : config_.listen) all.push_back({entry, entry.address});
+    return all;
+  }
+
+  // What the core sends on receiving text, each with the address that it goes to in front.
+  std::vector<std::string> receive(const Source& source, std::string_view text) {
+    core_.receive_message(source, as_bytes(text), now_, outbox_);
+    return taken();
+  }
+  std::vector<std::string> advance(Duration time) {
+    now_ += time;
+    core_.expire(now_, outbox_);
+    return taken();
+  }
+  std::vector<std::string> taken() {
+    std::vector<std::string> all;
+    for (const Output& output : outbox_.items()) {
+      if (output.kind != Output::Kind::SendDatagram) continue;
+      const bool to_phone = output.remote == phone_.remote;
+      EXPECT_TRUE(to_phone || output.remote == pbx_.remote) << "to an address that nobody named";
+      EXPECT_EQ(output.listener, to_phone ? phone_.listener : pbx_.listener);
+      all.push_back((to_phone ? "phone " : "pbx ") + std::string(as_text(output.buffer.bytes())));
+    }
+    outbox_.clear();
+    return all;
+  }
+
+  static std::string request(std::initializer_list<Part> changes = {}) {
+    std::string text =
+        "OPTIONS sip:bob@example.test SIP/2.0\r\n"
+        "Via: SIP/2.0/UDP 198.51.100.7:40000;branch=z9hG4bKone;rport\r\n"
+        "Max-Forwards: 70\r\nFrom: <sip:alice@example.test>;tag=a\r\nTo: <sip:bob@example.test>\r\n"
+        "Call-ID: one@test\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+    for (const auto& [what, with] : changes) {
+      for (std::size_t at = 0; (at = text.find(what, at)) != text.npos; at += with.size()) {
+        text.replace(at, what.size(), with);
+      }
+    }
+    return text;
+  }
+  // A response of the next hop to what the core sent it.
+  static std::string response(std::string_view sent, std::string_view status) {
+    std::string text(sent.substr(sent.find(' ') + 1));
+    text.replace(0, text.find("\r\n"), "SIP/2.0 " + std::string(status));
+    return text;
+  }
+
+  Config config_ = make_config();
+  tls::Mac mac_{tls::MacKey{1, 2, 3}};
+  BufferPool buffers_{config_.limits.buffer_bytes};
+  std::unique_ptr<Counters> counters_ = std::make_unique<Counters>();
+  Log::Queue queue_{256};
+  Log log_{0, LogLevel::Debug, queue_, *counters_};
+  ProxyCore core_{{config_, 0, listeners(), mac_, 4711, 1, buffers_, *counters_, log_}};
+  Outbox outbox_;
+  Instant now_ = Instant{} + std::chrono::hours(1);
+  Source phone_{Transport::Udp, 0, endpoint("198.51.100.7:40000"), {}};
+  Source pbx_{Transport::Udp, 1, endpoint("10.0.0.9:5060"), {}};
+};
+
+TEST_F(ProxyCoreTest, Rfc3261_16_6_ForwardsWithItsOwnViaOnTop) {
+  const auto sent = receive(phone_, request());
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].find("pbx OPTIONS sip:bob@example.test SIP/2.0\r\n"
+                         "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK"),
+            0u)
+      << sent[0];
+  EXPECT_NE(sent[0].find("received=198.51.100.7;rport=40000"), std::string::npos) << sent[0];
+  EXPECT_NE(sent[0].find("Max-Forwards: 69\r\n"), std::string::npos) << sent[0];
+  EXPECT_NE(sent[0].find("Max-Breadth: 60\r\n"), std::string::npos) << sent[0];
+}
+
+TEST_F(ProxyCoreTest, Rfc3261_16_7_TheResponseGoesBackWithoutOurVia) {
+  const auto sent = receive(phone_, request());
+  ASSERT_EQ(sent.size(), 1u);
+  const auto back = receive(pbx_, response(sent[0], "200 OK"));
+  ASSERT_EQ(back.size(), 1u);
+  EXPECT_EQ(back[0].find("phone SIP/2.0 200 OK\r\n"), 0u) << back[0];
+  EXPECT_NE(back[0].find("Via: SIP/2.0/UDP 198.51.100.7:40000;"), std::string::npos) << back[0];
+  EXPECT_EQ(back[0].find("10.0.0.1"), std::string::npos) << back[0];
+}
+
+TEST_F(ProxyCoreTest, Rfc3261_17_2_2_ARepetitionGetsTheSameAnswerAndGoesNoFurther) {
+  const auto sent = receive(phone_, request());
+  EXPECT_TRUE(receive(phone_, request()).empty()) << "nothing to say yet";
+  const auto back = receive(pbx_, response(sent.at(0), "200 OK"));
+  EXPECT_EQ(receive(phone_, request()), back);
+  EXPECT_EQ(counters_->retransmissions_absorbed.value(), 2u);
+}
+
+TEST_F(ProxyCoreTest, Rfc6026_7_3_AStrayResponseGoesNowhere) {
+  const auto sent = receive(phone_, request());
+  std::string stray = response(sent.at(0), "200 OK");
+  std::string forged = stray;
+  forged.replace(forged.find("z9hG4bK") + 12, 1, "7");
+  EXPECT_TRUE(receive(pbx_, forged).empty());
+  EXPECT_EQ(receive(pbx_, stray).size(), 1u);
+  advance(40s);
+  EXPECT_TRUE(receive(pbx_, stray).empty()) << "its slot has another generation now, or none";
+  EXPECT_EQ(counters_->stray_responses.value(), 2u);
+}
+
+TEST_F(ProxyCoreTest, Rfc4320_ASilentNextHopIsNo408) {
+  ASSERT_EQ(receive(phone_, request()).size(), 1u);
+  std::size_t provisional = 0;
+  for (int i = 0; i < 80; ++i) {
+    for (const std::string& text : advance(500ms)) {
+      if (text.starts_with("pbx ")) continue;
+      EXPECT_EQ(text.find("phone SIP/2.0 100 "), 0u) << text;
+      ++provisional;
+    }
+  }
+  EXPECT_EQ(provisional, 1u);
+  EXPECT_EQ(counters_->server_transactions.value(), 0u);
+  EXPECT_EQ(counters_->client_transactions.value(), 0u);
+  EXPECT_TRUE(core_.is_quiet());
+  EXPECT_EQ(buffers_.in_use(), 0u);
+}
+
+TEST_F(ProxyCoreTest, Refusals) {
+  const struct {
+    std::string_view name;
+    Part change;
+    std::string_view answer;
+  } kCases[] = {
+      {"16.3 item 3", {"Max-Forwards: 70", "Max-Forwards: 0"}, "phone SIP/2.0 483 "},
+      {"16.3 item 5", {"Max-Forwards", "Proxy-Require: foo\r\nMax-Forwards"}, "phone SIP/2.0 420 "},
+      {"16.3 item 2", {"OPTIONS sip:bob@", "OPTIONS nosuch:bob@"}, "phone SIP/2.0 416 "},
+      {"5393 5.3.3", {"Max-Forwards", "Max-Breadth: 0\r\nMax-Forwards"}, "phone SIP/2.0 440 "},
+      {"8.1.1", {"CSeq: 1 OPTIONS", "CSeq: 1 INFO"}, "phone SIP/2.0 400 "},
+      {"a foreign Route",
+       {"Max-Forwards", "Route: <sip:203.0.113.9;lr>\r\nMax-Forwards"},
+       "phone SIP/2.0 403 "},
+  };
+  for (const auto& one : kCases) {
+    const std::string call = "call" + std::to_string(&one - kCases);
+    const auto sent = receive(phone_, request({one.change, {"one", call}}));
+    ASSERT_EQ(sent.size(), 1u) << one.name;
+    EXPECT_EQ(sent[0].find(one.answer), 0u) << one.name << "\n" << sent[0];
+  }
+}
+
+TEST_F(ProxyCoreTest, WhatCannotBeAnsweredIsDroppedAndCounted) {
+  for (const std::string_view text :
+       {"", "\r\n", "hello", "OPTIONS sip:a SIP/2.0\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n"}) {
+    EXPECT_TRUE(receive(phone_, text).empty()) << text;
+  }
+  std::uint64_t drops = 0;
+  for (const Counter& counter : counters_->drops) drops += counter.value();
+  EXPECT_EQ(drops, 5u);
+  EXPECT_EQ(buffers_.in_use(), 0u);
+}
+
+TEST_F(ProxyCoreTest, AnyCutOfARequestIsSafe) {
+  const std::string whole = request();
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    const std::string part = whole.substr(0, size);
+    receive(phone_, part);
+    receive(pbx_, part);
+  }
+}
+
+TEST_F(ProxyCoreTest, AFullTableRefusesWith503AndHealsByItself) {
+  for (int i = 0; i < 64; ++i) {
+    const std::string name = "call" + std::to_string(1000 + i);
+    EXPECT_EQ(receive(phone_, request({{"one", name}})).size(), 1u);
+  }
+  const auto refused = receive(phone_, request({{"one", "last"}}));
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].find("phone SIP/2.0 503 "), 0u) << refused[0];
+  for (int i = 0; i < 80; ++i) advance(500ms);
+  const auto sent = receive(phone_, request({{"one", "next"}}));
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].find("phone SIP/2.0 503 "), std::string::npos) << "the next hop is tried again";
+}
+
+TEST_F(ProxyCoreTest, DrainingRefusesNewDialogsOnly) {
+  core_.drain(now_, outbox_);
+  const auto refused = receive(phone_, request({{"OPTIONS", "INVITE"}}));
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].find("phone SIP/2.0 503 "), 0u) << refused[0];
+  EXPECT_EQ(
+      receive(phone_, request({{"OPTIONS", "MESSAGE"}, {"one", "two"}})).at(0).find("pbx MESSAGE"),
+      0u);
+}
+
+}  // namespace
+}  // namespace ringway
