@@ -179,6 +179,9 @@ void ShardThread::flush() {
 
 Instant ShardThread::next_deadline() const {
   if (parts_->streams.has_handshakes() || parts_->streams.has_unflushed()) return now();
+  // The last flow is gone since the end of the turn: it is told in the next, which nothing else
+  // would begin.
+  if (drainage_ == Drainage::Closing && parts_->streams.open_streams() == 0) return now();
   Instant deadline = std::min(parts_->core.next_deadline(), parts_->streams.next_deadline());
   if (drainage_ == Drainage::Waiting) deadline = std::min(deadline, drain_until_);
   return deadline;
