@@ -62,6 +62,8 @@ bool parse_v6(std::string_view text, std::uint8_t* out) {
     const auto count = parse_groups(text, out, 8);
     return count && *count == 8;
   }
+  // RFC 4291 2.2: an embedded IPv4 address stands at the end only.
+  if (text.substr(0, gap).find('.') != text.npos) return false;
   std::string_view after = text.substr(gap + 2);
   // RFC 5118 4.10: the grammar of RFC 3261 produced ":::" in front of an embedded IPv4 address.
   if (after.starts_with(':') && after.find('.') != after.npos) after.remove_prefix(1);
