@@ -1,0 +1,146 @@
+#include "gateway/media/relay_protocol.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "protocol/bencode/bencode.h"
+
+namespace ringway {
+namespace {
+
+RelayRequest request(RelayCommand command, MediaLeg towards = MediaLeg::Plain) {
+  RelayRequest request;
+  request.command = command;
+  request.call_id = "call@host";
+  request.leg = 0x2a;
+  request.from_tag = "ft";
+  request.to_tag = "tt";
+  request.sdp = "v=0\r\n";
+  request.towards = towards;
+  return request;
+}
+
+std::string written(const RelayRequest& request) {
+  std::array<std::uint8_t, 4096> memory;
+  Writer out(memory);
+  write_relay_request("COOKIE", request, out);
+  EXPECT_FALSE(out.overflowed());
+  return std::string(out.written_text());
+}
+
+TEST(RelayProtocol, AnOfferTowardsAPlainPhone) {
+  EXPECT_EQ(written(request(RelayCommand::Offer)),
+            "COOKIE d7:command5:offer7:call-id20:call@host-rw0000002a8:from-tag2:ft3:sdp5:v=0\r\n"
+            "3:ICE6:remove18:transport-protocol7:RTP/AVP8:rtcp-muxl5:demuxe"
+            "7:replacel6:origin18:session-connectione5:flagslee");
+}
+
+TEST(RelayProtocol, AnOfferTowardsABrowser) {
+  EXPECT_EQ(written(request(RelayCommand::Offer, MediaLeg::Browser)),
+            "COOKIE d7:command5:offer7:call-id20:call@host-rw0000002a8:from-tag2:ft3:sdp5:v=0\r\n"
+            "3:ICE5:force18:transport-protocol17:UDP/TLS/RTP/SAVPF8:rtcp-muxl5:offer7:requiree"
+            "4:SDESl3:offe7:replacel6:origin18:session-connectione5:flagsl12:generate-midee");
+}
+
+TEST(RelayProtocol, AnAnswerTowardsAPlainPhone) {
+  EXPECT_EQ(written(request(RelayCommand::Answer)),
+            "COOKIE d7:command6:answer7:call-id20:call@host-rw0000002a8:from-tag2:ft6:to-tag2:tt"
+            "3:sdp5:v=0\r\n3:ICE6:remove8:rtcp-muxl5:demuxe"
+            "7:replacel6:origin18:session-connectione5:flagslee");
+}
+
+TEST(RelayProtocol, AnAnswerTowardsABrowser) {
+  EXPECT_EQ(written(request(RelayCommand::Answer, MediaLeg::Browser)),
+            "COOKIE d7:command6:answer7:call-id20:call@host-rw0000002a8:from-tag2:ft6:to-tag2:tt"
+            "3:sdp5:v=0\r\n3:ICE5:force8:rtcp-muxl6:accepte4:SDESl3:offe"
+            "7:replacel6:origin18:session-connectione5:flagslee");
+}
+
+TEST(RelayProtocol, DeleteAndPing) {
+  EXPECT_EQ(written(request(RelayCommand::Delete)),
+            "COOKIE d7:command6:delete7:call-id20:call@host-rw0000002a8:from-tag2:ft"
+            "12:delete-delayi0e5:flagsl4:fastee");
+  EXPECT_EQ(written(request(RelayCommand::Ping)), "COOKIE d7:command4:pinge");
+}
+
+// A browser without a candidate yet writes c=0.0.0.0, which elsewhere means hold.
+TEST(RelayProtocol, AZeroAddressOfABrowserIsNoHold) {
+  RelayRequest offer = request(RelayCommand::Offer);
+  offer.zero_address_is_no_hold = true;
+  const std::string text = written(offer);
+  EXPECT_NE(text.find("7:replacel6:origin18:session-connection12:zero-addresse"), text.npos)
+      << text;
+  EXPECT_NE(text.find("5:flagsl17:original-sendrecve"), text.npos) << text;
+}
+
+TEST(RelayProtocol, InterfacesAreNamedOnlyTogether) {
+  RelayRequest offer = request(RelayCommand::Offer);
+  offer.interface_from = "outside";
+  EXPECT_EQ(written(offer).find("direction"), std::string::npos);
+  offer.interface_to = "in";
+  const std::string text = written(offer);
+  EXPECT_NE(text.find("9:directionl7:outside2:ine"), text.npos) << text;
+}
+
+TEST(RelayProtocol, TextsOfStrangersStayStrings) {
+  RelayRequest offer = request(RelayCommand::Offer);
+  offer.call_id = "e7:command6:deletee";
+  offer.from_tag = std::string_view("\0:d", 3);
+  const std::string text = written(offer);
+  const auto read = bencode::Dictionary::parse(std::string_view(text).substr(7));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->find_string("command"), "offer");
+  EXPECT_EQ(read->find_string("from-tag"), offer.from_tag);
+  EXPECT_EQ(read->find_string("call-id"), "e7:command6:deletee-rw0000002a");
+}
+
+TEST(RelayProtocol, RepliesAreRead) {
+  using Result = RelayReply::Result;
+  const struct {
+    std::string_view text;
+    Result result;
+    std::string_view sdp, reason;
+  } kCases[] = {
+      {"d3:sdp5:v=0\r\n6:result2:oke", Result::Ok, "v=0\r\n", ""},
+      {"d6:result2:oke", Result::Ok, "", ""},
+      {"d6:result4:ponge", Result::Pong, "", ""},
+      {"d6:result5:error12:error-reason12:Unknown calle", Result::Error, "", "Unknown call"},
+      {"d6:result5:errore", Result::Error, "", ""},
+      {"d6:result10:load limit7:message4:fulle", Result::LoadLimit, "", "full"},
+      {"d6:result7:unheard3:sdp1:xe", Result::Error, "", ""},
+      {"d6:result2:ok3:sdpi5ee", Result::Ok, "", ""},
+  };
+  for (const auto& test : kCases) {
+    const auto reply = parse_relay_reply(test.text);
+    ASSERT_TRUE(reply) << test.text;
+    EXPECT_EQ(reply->result, test.result) << test.text;
+    EXPECT_EQ(reply->sdp, test.sdp) << test.text;
+    EXPECT_EQ(reply->reason, test.reason) << test.text;
+  }
+}
+
+TEST(RelayProtocol, WhatIsNoReplyIsNone) {
+  for (const std::string_view text :
+       {"", "d", "de", "i5e", "le", "6:result", "d5:event5:DTMFe", "d6:resulti1ee",
+        "d6:resultl2:okee", "d6:result99:oke", "d6:result2:okee", "d6:result2:ok",
+        "d6:result18446744073709551616:oke"}) {
+    EXPECT_FALSE(parse_relay_reply(text)) << text;
+  }
+}
+
+TEST(RelayProtocol, CutAtEachByteIsNoReply) {
+  const std::string whole =
+      "d3:sdp9:v=0\r\no=x\n6:result2:ok7:createdi1700000000e4:tagsd1:adee1:llee";
+  ASSERT_TRUE(parse_relay_reply(whole));
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    // A copy of that size exactly, so that a sanitizer sees one byte too many.
+    const std::vector<char> cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+    EXPECT_FALSE(parse_relay_reply({cut.data(), cut.size()})) << "at " << size;
+  }
+}
+
+}  // namespace
+}  // namespace ringway
