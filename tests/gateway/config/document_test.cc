@@ -1,0 +1,45 @@
+#include "gateway/config/document.h"
+
+#include <gtest/gtest.h>
+
+namespace ringway {
+namespace {
+
+TEST(Document, ValuesKnowTheirKindAndPlace) {
+  std::vector<Mistake> mistakes;
+  const TomlNode root =
+      parse_document("a = 1\n\n[t]\n  b = \"x\"\nc = [true, 1.5]\nd = 1979-05-27\n", mistakes);
+  ASSERT_TRUE(mistakes.empty());
+  EXPECT_EQ(root.find("a")->kind, TomlNode::Kind::Integer);
+  EXPECT_EQ(root.find("a")->integer, 1);
+  const TomlNode* table = root.find("t");
+  ASSERT_NE(table, nullptr);
+  const TomlNode* text = table->find("b");
+  ASSERT_NE(text, nullptr);
+  EXPECT_EQ(text->text, "x");
+  EXPECT_EQ(text->key_position.line, 4u);
+  EXPECT_EQ(text->key_position.column, 3u);
+  EXPECT_EQ(text->position.column, 7u);
+  ASSERT_EQ(table->find("c")->children.size(), 2u);
+  EXPECT_TRUE(table->find("c")->children[0].boolean);
+  EXPECT_EQ(table->find("c")->children[1].real, 1.5);
+  EXPECT_EQ(table->find("d")->kind, TomlNode::Kind::Time);
+  EXPECT_EQ(table->find("e"), nullptr);
+}
+
+TEST(Document, ASyntaxErrorIsOneMistakeAtItsPlace) {
+  std::vector<Mistake> mistakes;
+  EXPECT_TRUE(parse_document("a = 1\nb = \nc = 3\n", mistakes).children.empty());
+  ASSERT_EQ(mistakes.size(), 1u);
+  EXPECT_EQ(mistakes[0].position.line, 2u);
+}
+
+TEST(Document, PathsAreRelativeToTheFileThatNamesThem) {
+  EXPECT_EQ(resolve_path("key.pem", "/etc/ringway/ringway.toml"), "/etc/ringway/key.pem");
+  EXPECT_EQ(resolve_path("/key.pem", "/etc/ringway/ringway.toml"), "/key.pem");
+  EXPECT_EQ(resolve_path("key.pem", "ringway.toml"), "key.pem");
+  EXPECT_EQ(resolve_path("", "/etc/ringway.toml"), "");
+}
+
+}  // namespace
+}  // namespace ringway
