@@ -1,10 +1,17 @@
 #include "gateway/control/admin_server.h"
 
+#include <errno.h>
 #include <libwebsockets.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <vector>
+
+#include "gateway/transport/port_owner.h"
+#include "gateway/transport/sockaddr.h"
+#include "gateway/transport/socket.h"
 
 namespace ringway {
 namespace {
@@ -18,11 +25,30 @@ std::string address_text(const Address& address) {
   return std::string(out.written_text());
 }
 
+// libwebsockets would run without a port that it cannot have. Empty if it can.
+std::string complaint(const Endpoint& address) {
+  const Socket probe(::socket(socket_family(address.family()), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;  // as libwebsockets does
+  setsockopt(probe.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  SocketAddress name;
+  const socklen_t size = write_socket_address(address, name);
+  if (bind(probe.fd(), &name.any, size) == 0) return {};
+  const int error = errno;
+  std::uint8_t memory[kEndpointTextMax];
+  Writer out(memory);
+  write_endpoint(address, out);
+  const std::string owner = error == EADDRINUSE ? find_port_owner(address.port, false) : "";
+  return "admin address " + std::string(out.written_text()) + " cannot be listened on: " +
+         (owner.empty() ? std::strerror(error) : "the port is in use by " + owner) +
+         "; choose another with admin.address";
+}
+
 }  // namespace
 
 std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::open(uv_loop_t* loop,
                                                                            const Endpoint& address,
                                                                            Handler handler) {
+  if (std::string text = complaint(address); !text.empty()) return std::unexpected(std::move(text));
   std::unique_ptr<AdminServer> server(new AdminServer(loop, std::move(handler)));
   lws_set_log_level(0, nullptr);
   static const lws_protocols kProtocols[] = {
@@ -41,14 +67,15 @@ std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::open(uv_lo
   info.user = server.get();
   info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
                  LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
+  // With IPv6 on, it takes an IPv4 address for the IPv6 one that stands for all of them.
+  if (address.family() == Family::V4) info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
   info.foreign_loops = loops;
   info.pcontext = &server->context_;  // libwebsockets clears it when the context is gone
   info.fd_limit_per_thread = 64;
   server->context_ = lws_create_context(&info);
   if (!server->context_) {
     return std::unexpected("admin address " + interface + ":" + std::to_string(address.port) +
-                           " cannot be listened on: is the port in use? Choose another with "
-                           "admin.address");
+                           " cannot be listened on; choose another with admin.address");
   }
   return server;
 }
