@@ -38,10 +38,11 @@ std::string_view word_of(LogLevel level) {
   return "";
 }
 
-// Control characters and bytes that are no UTF-8 never reach a terminal as they are.
+// Control characters (delete and those above ASCII too, some of which terminals obey) and bytes
+// that are no UTF-8 never reach a terminal as they are.
 std::string readable(std::string_view value) {
   std::string text =
-      nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      nlohmann::json(value).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   const bool plain = value.find_first_of(" \"\\=") == value.npos && !value.empty() &&
                      text.size() == value.size() + 2;
   return plain ? text.substr(1, text.size() - 2) : text;
