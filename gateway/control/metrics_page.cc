@@ -218,6 +218,7 @@ void write_transport(Page& page) {
   page.by_transport("bytes_in_total", "counter", "Bytes received.", &Counters::bytes_in);
   page.by_transport("bytes_out_total", "counter", "Bytes sent.", &Counters::bytes_out);
   page.head("handshakes_total", "counter", "TLS handshakes.");
+  page.line("handshakes_total", "result=\"started\"", page.sum(&Counters::handshakes_started));
   page.line("handshakes_total", "result=\"done\"", page.sum(&Counters::handshakes_done));
   page.line("handshakes_total", "result=\"resumed\"", page.sum(&Counters::handshakes_resumed));
   page.line("handshakes_total", "result=\"failed\"", page.sum(&Counters::handshakes_failed));
@@ -241,6 +242,9 @@ void write_transport(Page& page) {
            &Counters::framing_lost);
   page.one("datagrams_truncated_total", "counter", "Datagrams too large.",
            &Counters::datagrams_truncated);
+  page.one("datagrams_empty_total", "counter", "Datagrams without content.",
+           &Counters::datagrams_empty);
+  page.one("proxy_headers_total", "counter", "PROXY headers accepted.", &Counters::proxy_headers);
 }
 
 void write_reactor(Page& page) {
@@ -316,7 +320,7 @@ std::string metrics_page(std::span<const Counters* const> shards, const FilterRu
       std::string name;
       for (const char c : rule.name) {
         if (c == '"' || c == '\\' || c == '\n') name += '\\';
-        name += c;
+        name += c == '\n' ? 'n' : c;
       }
       page.line("filter_drops_total",
                 Page::label("rule", name) + "," + Page::label("action", text_of(rule.action)),
