@@ -57,10 +57,7 @@ struct Resolver::Poll {
   int socket;
 };
 
-Resolver::Resolver(uv_loop_t* loop) : loop_(loop), random_(read_u64(tls::random_bytes<8>())) {
-  uv_timer_init(loop_, &timer_);
-  timer_.data = this;
-}
+Resolver::Resolver(uv_loop_t* loop) : loop_(loop), random_(read_u64(tls::random_bytes<8>())) {}
 
 std::expected<std::unique_ptr<Resolver>, std::string> Resolver::open(
     uv_loop_t* loop, const std::vector<std::string>& nameservers) {
@@ -84,6 +81,9 @@ std::expected<std::unique_ptr<Resolver>, std::string> Resolver::open(
       return std::unexpected("nameservers: " + list + " are not addresses");
     }
   }
+  // Last, since the loop knows it from here until close().
+  uv_timer_init(loop, &resolver->timer_);
+  resolver->timer_.data = resolver.get();
   return resolver;
 }
 
