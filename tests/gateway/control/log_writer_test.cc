@@ -1,0 +1,117 @@
+#include "gateway/control/log_writer.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "gateway/reactor/clock.h"
+
+namespace ringway {
+namespace {
+
+using Format = LogWriter::Format;
+
+class LogWriterTest : public testing::TestWithParam<Format> {
+ protected:
+  // What an event leaves on standard error.
+  template <typename Write>
+  static std::string written(Format format, Write&& write, LogLevel level = LogLevel::Debug) {
+    testing::internal::CaptureStderr();
+    {
+      LogWriter writer(format, level);
+      write(writer);
+    }
+    return testing::internal::GetCapturedStderr();
+  }
+  // The record of a shard, as it comes out of the queue.
+  static LogRecord record(LogLevel level, std::string_view event,
+                          std::initializer_list<LogField> fields) {
+    Log::Queue queue(4);
+    Counters counters;
+    Log log(5, LogLevel::Debug, queue, counters);
+    log.set_time(read_clock());
+    log.write(level, event, fields);
+    return *queue.front();
+  }
+};
+
+using namespace std::string_view_literals;
+
+constexpr std::string_view kHostile =
+    "\"},{\"level\":\"x\"\n\r\t\0\x1b[31m\x7f\xc2\x9b\xff\xfe\xc3\xe4 =\\"sv;
+
+TEST_F(LogWriterTest, AJsonLineIsOneObjectWhateverTheValuesHold) {
+  const auto fields = {LogField{"remote", kHostile}, LogField{"count", -7}, LogField{"empty", ""}};
+  const std::string text = written(Format::Json, [&](LogWriter& writer) {
+    writer.write(record(LogLevel::Warning, "shard_event", fields));
+    writer.event(LogLevel::Error, "control_event", fields);
+  });
+  std::istringstream lines(text);
+  std::vector<nlohmann::json> objects;
+  for (std::string line; std::getline(lines, line);) {
+    objects.push_back(nlohmann::json::parse(line, nullptr, false));
+    ASSERT_TRUE(objects.back().is_object()) << line;
+  }
+  ASSERT_EQ(objects.size(), 2u);
+  EXPECT_EQ(objects[0]["event"], "shard_event");
+  EXPECT_EQ(objects[0]["level"], "warning");
+  EXPECT_EQ(objects[0]["shard"], 5);
+  EXPECT_EQ(objects[1]["event"], "control_event");
+  EXPECT_EQ(objects[1]["level"], "error");
+  for (const auto& object : objects) {
+    EXPECT_EQ(object["count"], -7);
+    EXPECT_EQ(object["empty"], "");
+    EXPECT_TRUE(object["remote"].get<std::string>().starts_with("\"},{\"level\":\"x\"\n\r\t"));
+    std::string time = object["time"];
+    for (char& c : time) c = c >= '0' && c <= '9' ? '0' : c;
+    EXPECT_EQ(time, "0000-00-00T00:00:00.000Z");
+  }
+}
+
+TEST_F(LogWriterTest, ATextLineNeverLetsTheWireReachTheTerminal) {
+  const std::string text = written(Format::Text, [&](LogWriter& writer) {
+    writer.write(record(LogLevel::Info, "event", {{"remote", kHostile}, {"plain", "a.test:5060"}}));
+    writer.event(LogLevel::Info, "event", {{"remote", kHostile}, {"empty", ""}});
+  });
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2) << text;
+  for (const char c : text) {
+    EXPECT_TRUE(c == '\n' || static_cast<unsigned char>(c) >= 0x20) << int{c};
+    EXPECT_NE(c, '\x7f') << "delete is a control character too";
+  }
+  EXPECT_EQ(text.find("\xc2\x9b"), std::string::npos) << "terminals obey it like ESC [";
+  EXPECT_NE(text.find(" plain=a.test:5060"), std::string::npos) << text;
+  EXPECT_NE(text.find(" empty=\"\""), std::string::npos) << text;
+}
+
+TEST_F(LogWriterTest, WhatIsBelowTheLevelIsNotWritten) {
+  const std::string text = written(
+      Format::Json,
+      [](LogWriter& writer) {
+        writer.write(record(LogLevel::Info, "too_low", {}));
+        writer.event(LogLevel::Info, "too_low", {});
+        writer.event_with_json(LogLevel::Info, "too_low", "list", "[]", "");
+        writer.set_level(LogLevel::Debug);
+        writer.event(LogLevel::Debug, "now", {});
+      },
+      LogLevel::Warning);
+  EXPECT_EQ(text.find("too_low"), std::string::npos) << text;
+  EXPECT_NE(text.find("\"now\""), std::string::npos) << text;
+}
+
+TEST_F(LogWriterTest, AListStandsInJsonAsItIsAndInTextReadable) {
+  const auto write = [](LogWriter& writer) {
+    writer.event_with_json(LogLevel::Info, "ready", "listeners", R"([{"name":"a"}])", "udp:a");
+  };
+  const auto line = nlohmann::json::parse(written(Format::Json, write));
+  EXPECT_EQ(line["listeners"][0]["name"], "a");
+  EXPECT_NE(written(Format::Text, write).find("listeners=udp:a"), std::string::npos);
+}
+
+TEST_F(LogWriterTest, TheWordOfTheConfigurationChoosesTheForm) {
+  EXPECT_EQ(LogWriter::format_of("json"), Format::Json);
+  EXPECT_EQ(LogWriter::format_of("text"), Format::Text);
+}
+
+}  // namespace
+}  // namespace ringway
