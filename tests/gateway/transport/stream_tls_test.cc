@@ -85,6 +85,7 @@ TEST_F(StreamTls, AHandshakeMustEndInTime) {
 TEST_F(StreamTls, OneStepOfOneHandshakeAtATimeAndEstablishedTrafficFirst) {
   SecureClient established = client();
   ASSERT_TRUE(established.handshake());
+  host_.opened_flow();
   host_.handshake_steps = 0;  // the test takes them
   std::vector<SecureClient> clients;
   for (int i = 0; i < 5; ++i) {
@@ -140,6 +141,7 @@ TEST_F(StreamTls, ARecordThatIsNotFinishedInTimeClosesTheFlow) {
 TEST_F(StreamTls, ACiphertextCutAtEachByteIsPutTogether) {
   SecureClient one = client();
   ASSERT_TRUE(one.handshake());
+  host_.opened_flow();
   for (std::size_t cut = 1; cut < 40; cut += 3) {
     one.tls().send(options("cut"));
     const auto record = one.tls().take_output();
