@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <bitset>
 #include <cstring>
 #include <optional>
@@ -27,11 +28,36 @@ constexpr std::size_t pair_of(char first, char second) {
   return (static_cast<std::size_t>(first) & 31) << 5 | (static_cast<std::size_t>(second) & 31);
 }
 
+// The first eight bytes of text, bit 5 of each set so that case does not matter; zero behind it.
+constexpr std::uint64_t kCaseBits = 0x2020'2020'2020'2020;
+std::uint64_t head_of(std::string_view text) {
+  static_assert(std::endian::native == std::endian::little);
+  std::uint64_t head = 0;
+  if (text.size() >= 8) {
+    std::memcpy(&head, text.data(), 8);
+  } else {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      head |= std::uint64_t{static_cast<std::uint8_t>(text[i])} << (8 * i);
+    }
+  }
+  return head | kCaseBits;
+}
+
 // A rule's text, in lower case; where it names addresses, expanded for one packet.
 struct Pattern {
   std::uint8_t rule = 0;
   bool has_marks = false;
   std::string text;  // up to the first mark if there is one
+  std::uint64_t head = 0, mask = 0;
+
+  Pattern(std::size_t index, bool marks, std::string up_to_mark)
+      : rule(static_cast<std::uint8_t>(index)),
+        has_marks(marks),
+        text(std::move(up_to_mark)),
+        head(head_of(text)),
+        mask(text.size() >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * text.size())) - 1) {}
+  // False for nearly everything that does not begin with text.
+  bool may_begin(std::uint64_t head_of_value) const { return ((head ^ head_of_value) & mask) == 0; }
 };
 
 struct FieldRules {
@@ -125,7 +151,9 @@ class Judge {
     const FieldRules& rules = rules_of(field);
     if (value.empty() || rules.empty()) return;
     if (rules.has_start) {
+      const std::uint64_t head = head_of(value);
       for (const Pattern& pattern : rules.at_start[static_cast<std::size_t>(value[0]) & 31]) {
+        if (!pattern.may_begin(head)) continue;
         if (!ascii::starts_with_ignoring_case(value, pattern.text)) continue;
         const Rule& rule = rules_[pattern.rule];
         std::string_view compared = value;
@@ -136,8 +164,10 @@ class Judge {
     if (rules.contained.empty()) return;
     for (std::size_t i = 0; i + 1 < value.size(); ++i) {
       if (!rules.pairs[pair_of(value[i], value[i + 1])]) continue;
+      const std::uint64_t head = head_of(value.substr(i));
       for (const Pattern& pattern : rules.contained) {
-        if (ascii::starts_with_ignoring_case(value.substr(i), pattern.text) &&
+        if (pattern.may_begin(head) &&
+            ascii::starts_with_ignoring_case(value.substr(i), pattern.text) &&
             equals(pattern, value.substr(i), Match::Prefix)) {
           hit(pattern.rule);
         }
@@ -181,33 +211,53 @@ class Judge {
   std::optional<std::size_t> rule_;
 };
 
-// Which of the headers a line is, and its value.
-std::optional<Header> header_of(std::string_view line, std::string_view& value) {
-  struct Known {
-    std::string_view name;
-    Header header;
-  };
-  static constexpr std::array kKnown{Known{"user-agent", Header::UserAgent},
-                                     Known{"from", Header::From},
-                                     Known{"f", Header::From},
-                                     Known{"to", Header::To},
-                                     Known{"t", Header::To},
-                                     Known{"contact", Header::Contact},
-                                     Known{"m", Header::Contact}};
-  for (const Known& known : kKnown) {
-    if (!ascii::starts_with_ignoring_case(line, known.name)) continue;
-    const std::string_view rest = ascii::trim(line.substr(known.name.size()));
-    if (!rest.starts_with(':')) continue;
-    value = ascii::trim(rest.substr(1));
-    return known.header;
-  }
-  return std::nullopt;
+// The value of a line that begins with name, white space and a colon.
+std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
+  if (!ascii::starts_with_ignoring_case(line, name)) return std::nullopt;
+  std::size_t at = name.size();
+  while (at < line.size() && ascii::is_space(line[at])) ++at;
+  if (at == line.size() || line[at] != ':') return std::nullopt;
+  return ascii::trim(line.substr(at + 1));
 }
 
-// Only lines that begin like one of the headers are looked at closer.
-constexpr bool may_be_header(char first) {
-  const char lower = ascii::to_lower(first);
-  return lower == 'u' || lower == 'f' || lower == 't' || lower == 'c' || lower == 'm';
+// A header's name, of which the first bytes tell most lines apart.
+struct Name {
+  std::string_view text;
+  std::string_view compact;
+  Header header;
+  std::uint64_t head, mask;
+
+  constexpr Name(std::string_view name, std::string_view compact_name, Header which)
+      : text(name), compact(compact_name), header(which), head(0), mask(0) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(name.size(), 8); ++i) {
+      head |= std::uint64_t{static_cast<std::uint8_t>(name[i] | 0x20)} << (8 * i);
+      mask |= std::uint64_t{0xff} << (8 * i);
+    }
+  }
+};
+
+// Which of the headers a line is, and its value.
+std::optional<Header> header_of(std::string_view line, std::string_view& value) {
+  static constexpr std::array kNames{Name{"user-agent", {}, Header::UserAgent},
+                                     Name{"from", "f", Header::From}, Name{"to", "t", Header::To},
+                                     Name{"contact", "m", Header::Contact}};
+  const std::uint64_t head = head_of(line);
+  for (const Name& name : kNames) {
+    if (((head ^ name.head) & name.mask) == 0) {
+      if (const auto found = value_of(line, name.text)) {
+        value = *found;
+        return name.header;
+      }
+    }
+    if (name.compact.empty() || (head & 0xff) != static_cast<std::uint8_t>(name.compact[0])) {
+      continue;
+    }
+    if (const auto found = value_of(line, name.compact)) {
+      value = *found;
+      return name.header;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -221,8 +271,7 @@ FilterRules::FilterRules(std::vector<Rule> rules, std::vector<Prefix> exempt)
     CHECK(rule.text.size() >= 2 && rule.text.size() <= kTextMax);
     FieldRules& field = compiled->fields[static_cast<std::size_t>(rule.field)];
     const std::size_t mark = std::min(rule.text.find(kSourceMark), rule.text.find(kLocalMark));
-    Pattern pattern{static_cast<std::uint8_t>(i), mark != rule.text.npos,
-                    rule.text.substr(0, mark)};
+    Pattern pattern(i, mark != rule.text.npos, rule.text.substr(0, mark));
     CHECK(pattern.text.size() >= 2);
     if (rule.match == Match::Contains) {
       field.pairs.set(pair_of(pattern.text[0], pattern.text[1]));
@@ -258,11 +307,10 @@ FilterRules::Verdict FilterRules::judge(Bytes message, const Address& source,
     const std::size_t start = line_end + 1;
     line_end = text.find('\n', start);
     if (start == text.size() || text[start] == '\r' || text[start] == '\n') break;
-    if (!may_be_header(text[start])) continue;
-    const std::string_view line = text.substr(start, line_end - start);
     std::string_view value;
-    const auto header =
-        header_of(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line, value);
+    std::string_view line = text.substr(start, line_end - start);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const auto header = header_of(line, value);
     if (!header) continue;
     bool& is_wanted = wanted[static_cast<std::size_t>(*header)];
     if (!is_wanted) continue;
