@@ -2,8 +2,10 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 // Character classes of RFC 3261 25.1 as one table, and case-insensitive comparison of ASCII.
 
@@ -20,7 +22,9 @@ enum Class : std::uint8_t {
   kParamChar = 128,  // paramchar: param-unreserved, unreserved and %
 };
 
-constexpr bool contains(std::string_view set, char c) { return set.find(c) != set.npos; }
+constexpr bool contains(std::string_view set, char c) {
+  return set.find(c) != set.npos;
+}
 
 inline constexpr std::array<std::uint8_t, 256> kClasses = [] {
   std::array<std::uint8_t, 256> table{};
@@ -46,18 +50,63 @@ inline constexpr std::array<std::uint8_t, 256> kClasses = [] {
 constexpr bool is(char c, std::uint8_t classes) {
   return (kClasses[static_cast<std::uint8_t>(c)] & classes) != 0;
 }
-constexpr bool is_digit(char c) { return is(c, kDigit); }
-constexpr bool is_token(char c) { return is(c, kToken); }
-constexpr bool is_space(char c) { return is(c, kSpace); }
+constexpr bool is_digit(char c) {
+  return is(c, kDigit);
+}
+constexpr bool is_token(char c) {
+  return is(c, kToken);
+}
+constexpr bool is_space(char c) {
+  return is(c, kSpace);
+}
 
-constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+constexpr char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+namespace detail {
+
+constexpr bool equal_bytes_ignoring_case(const char* a, const char* b, std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) {
+    if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) return false;
+  }
+  return true;
+}
+
+// A word of text at a time: bytes may differ by the case bit alone, and only where they are
+// letters.
+template <typename Word>
+bool equal_words_ignoring_case(const char* a, const char* b) {
+  constexpr Word kOnes = static_cast<Word>(0x0101'0101'0101'0101);
+  constexpr Word kCase = kOnes * 0x20, kHigh = kOnes * 0x80;
+  Word left, right;
+  std::memcpy(&left, a, sizeof left);
+  std::memcpy(&right, b, sizeof right);
+  const Word difference = left ^ right;
+  if (difference == 0) return true;
+  const Word lower = (left | kCase) & ~kHigh;
+  // The high bit of each byte: 'a' <= byte <= 'z'.
+  const Word letters = (lower + kOnes * (0x80 - 'a')) & ~(lower + kOnes * (0x7f - 'z')) & ~left;
+  return (difference & ~kCase) == 0 && ((difference << 2) & ~letters & kHigh) == 0;
+}
+
+}  // namespace detail
 
 constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (to_lower(a[i]) != to_lower(b[i])) return false;
+  const std::size_t size = a.size();
+  if (std::is_constant_evaluated() || size < 4) {
+    return detail::equal_bytes_ignoring_case(a.data(), b.data(), size);
   }
-  return true;
+  if (size < 8) {
+    return detail::equal_words_ignoring_case<std::uint32_t>(a.data(), b.data()) &&
+           detail::equal_words_ignoring_case<std::uint32_t>(a.data() + size - 4,
+                                                            b.data() + size - 4);
+  }
+  for (std::size_t i = 0; i + 8 < size; i += 8) {
+    if (!detail::equal_words_ignoring_case<std::uint64_t>(a.data() + i, b.data() + i)) return false;
+  }
+  return detail::equal_words_ignoring_case<std::uint64_t>(a.data() + size - 8, b.data() + size - 8);
 }
 
 constexpr bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {

@@ -59,8 +59,8 @@ constexpr std::array<std::string_view, kNameCount> kNames = {
 
 constexpr std::size_t kLongNameBytesMax = 24;  // rounded up to whole words
 
-// A name as three words of lower-case letters. mask has the case bit of each letter cleared, so
-// that (a ^ word) & mask is zero exactly for the same name in any case.
+// A name as three words of lower-case letters. mask covers the name's bytes and has the case bit of
+// each letter cleared, so that (a ^ word) & mask is zero exactly for the same name in any case.
 struct Words {
   std::array<std::uint64_t, 3> text{};
   std::array<std::uint64_t, 3> mask{};
@@ -71,12 +71,11 @@ constexpr std::array<Words, kNameCount> kWords = [] {
   std::array<Words, kNameCount> table{};
   for (std::size_t i = 1; i < kNameCount; ++i) {
     table[i].size = kNames[i].size();
-    table[i].mask.fill(~std::uint64_t{0});
     for (std::size_t at = 0; at < kNames[i].size(); ++at) {
       const char c = ascii::to_lower(kNames[i][at]);
       const std::size_t shift = 8 * (at % 8);
       table[i].text[at / 8] |= std::uint64_t{static_cast<std::uint8_t>(c)} << shift;
-      if (c != '-') table[i].mask[at / 8] &= ~(std::uint64_t{0x20} << shift);
+      table[i].mask[at / 8] |= std::uint64_t{c == '-' ? 0xffU : 0xdfU} << shift;
     }
   }
   return table;
@@ -181,6 +180,23 @@ HeaderName parse_header_name(std::string_view name) {
   std::uint64_t difference = 0;
   for (std::size_t i = 0; i * 8 < name.size(); ++i) {
     difference |= (word_at(name, i * 8) ^ words.text[i]) & words.mask[i];
+  }
+  return difference == 0 ? static_cast<HeaderName>(index) : HeaderName::Other;
+}
+
+HeaderName parse_header_name(std::string_view text, std::size_t begin, std::size_t size) {
+  if (size < 2 || size > kLongNameBytesMax || text.size() - begin < kLongNameBytesMax) {
+    return parse_header_name(text.substr(begin, size));
+  }
+  const std::uint8_t index =
+      kHash.slots[hash(size, text[begin], text[begin + size - 1], kHash.seed)];
+  const Words& words = kWords[index];
+  if (words.size != size) return HeaderName::Other;
+  std::uint64_t difference = 0;
+  for (std::size_t i = 0; i * 8 < size; ++i) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + begin + i * 8, sizeof word);
+    difference |= (word ^ words.text[i]) & words.mask[i];
   }
   return difference == 0 ? static_cast<HeaderName>(index) : HeaderName::Other;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -53,6 +54,8 @@ enum class HeaderName : std::uint8_t {
 // Long and compact forms, ignoring case (RFC 3261 7.3.1, 7.3.3). Cost: length and a few bytes
 // select one candidate, which is then compared.
 HeaderName parse_header_name(std::string_view name);
+// The same for the name text[begin .. begin + size): cheaper, since what follows it may be read.
+HeaderName parse_header_name(std::string_view text, std::size_t begin, std::size_t size);
 
 // The long form; "" for Other.
 std::string_view to_text(HeaderName name);

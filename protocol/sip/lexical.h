@@ -50,6 +50,13 @@ constexpr bool is(char c, std::uint8_t classes) {
 
 // Offset of the first character at or after from that has none of the classes.
 constexpr std::size_t skip(std::string_view text, std::size_t from, std::uint8_t classes) {
+  while (text.size() - from >= 4) {
+    if (!is(text[from], classes)) return from;
+    if (!is(text[from + 1], classes)) return from + 1;
+    if (!is(text[from + 2], classes)) return from + 2;
+    if (!is(text[from + 3], classes)) return from + 3;
+    from += 4;
+  }
   while (from < text.size() && is(text[from], classes)) ++from;
   return from;
 }

@@ -2,11 +2,6 @@
 
 namespace ringway::sip {
 
-const Header* MessageView::find(HeaderName name) const {
-  const std::uint8_t first = first_[static_cast<std::size_t>(name)];
-  return first == 0 ? nullptr : &headers_[first - 1U];
-}
-
 const Header* MessageView::next(const Header* header) const {
   if (!repeats(header->name)) return nullptr;
   const Header* const end = headers_.data() + header_count_;

@@ -79,7 +79,10 @@ class MessageView {
 
   // The first header of that name; nullptr if there is none. Cost: one lookup for the names in
   // the enum (Other is not looked up).
-  const Header* find(HeaderName name) const;
+  const Header* find(HeaderName name) const {
+    const std::uint8_t first = first_[static_cast<std::size_t>(name)];
+    return first == 0 ? nullptr : &headers_[first - 1U];
+  }
   // The next one of the same name after header; nullptr at the end.
   const Header* next(const Header* header) const;
   bool has(HeaderName name) const { return find(name) != nullptr; }

@@ -167,16 +167,18 @@ class MessageParser {
   }
 
   void read_header(std::size_t begin, std::size_t end) {
-    const std::string_view line = text_.substr(begin, end - begin);
-    const HeaderLine parts = split_header(line);
+    const HeaderParts parts = split_header(text_, begin, end);
+    const std::size_t name_size = parts.name_end - begin;
     Header& header = view_.headers_[view_.header_count_++];
-    header.name = parse_header_name(parts.name);
+    header.name = parse_header_name(text_, begin, name_size);
     header.begin = narrow(begin);
     header.end = narrow(end);
-    header.name_text = {narrow(begin), narrow(parts.name.size())};
-    header.value = parts.value.empty() ? Slice{narrow(end), 0} : view_.slice(parts.value);
+    header.name_text = {narrow(begin), narrow(name_size)};
+    header.value = {narrow(parts.value == parts.value_end ? end : parts.value),
+                    narrow(parts.value_end - parts.value)};
     if (header.name == HeaderName::Other) {
-      if (parts.name.size() > kHeaderNameBytesMax || !ascii::all(parts.name, ascii::kToken)) {
+      if (name_size > kHeaderNameBytesMax ||
+          !ascii::all(text_.substr(begin, name_size), ascii::kToken)) {
         defect(Defect::HeaderSyntax);
       }
     } else {
@@ -187,7 +189,7 @@ class MessageParser {
         view_.repeated_ |= std::uint64_t{1} << static_cast<unsigned>(header.name);
       }
     }
-    if (line.size() > kHeaderLineBytesMax) defect(Defect::HeaderSyntax);
+    if (end - begin > kHeaderLineBytesMax) defect(Defect::HeaderSyntax);
   }
 
   void check_controls() {

@@ -48,6 +48,23 @@ TEST(Ascii, EqualIgnoringCase) {
   EXPECT_FALSE(equal_ignoring_case("[", "{"));
 }
 
+// Texts are compared in words of several sizes: each pair of bytes, at each place of each size.
+TEST(Ascii, EqualIgnoringCaseAgreesWithToLowerForEachPairOfBytes) {
+  for (const std::size_t size : {1, 3, 4, 7, 8, 9, 16, 19}) {
+    for (std::size_t place = 0; place < size; ++place) {
+      std::string a(size, 'x'), b(size, 'X');
+      for (int left = 0; left < 256; ++left) {
+        for (int right = 0; right < 256; ++right) {
+          a[place] = static_cast<char>(left);
+          b[place] = static_cast<char>(right);
+          const bool same = to_lower(a[place]) == to_lower(b[place]);
+          ASSERT_EQ(equal_ignoring_case(a, b), same) << size << " " << left << " " << right;
+        }
+      }
+    }
+  }
+}
+
 TEST(Ascii, StartsWithIgnoringCase) {
   EXPECT_TRUE(starts_with_ignoring_case("SIP/2.0", "sip/"));
   EXPECT_TRUE(starts_with_ignoring_case("x", ""));
