@@ -170,8 +170,8 @@ BufferRef ProxyCore::Parts::write_request(ResponseContext& context, const Incomi
     edits.replace(forwards->value, text.written_text().substr(at));
   }
   if (!context.own || method == Method::Ack) {  // our own requests have no Via yet
-    const std::string_view via = top_via_with_source(request, context.source, text);
-    if (via.data() != request.top_via().data()) {
+    const std::string_view via = top_via_with_source(in.essentials.via, context.source, text);
+    if (via.data() != in.essentials.via.text.data()) {
       edits.replace(request.slice(request.top_via()), via);
     }
   }

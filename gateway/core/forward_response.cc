@@ -15,6 +15,7 @@ using sip::Method;
 void remove_top_via(const sip::MessageView& response, sip::EditList& edits) {
   const sip::Header* header = response.find(HeaderName::Via);
   const std::string_view value = response.text(header->value);
+  if (response.top_via().size() == value.size()) return edits.remove(*header);
   sip::ListCursor values(value);
   values.next();
   if (values.rest().empty()) return edits.remove(*header);
@@ -50,7 +51,9 @@ void ProxyCore::Parts::forward_response(SlotId id, const sip::MessageView& respo
   // The user agent sees its own Contact again, whatever the registrar stored.
   for (const sip::Header* header = response.find(HeaderName::Contact); header;
        header = response.next(header)) {
-    sip::ListCursor values(response.text(header->value));
+    const std::string_view all = response.text(header->value);
+    if (all.find(";rwc=") == all.npos) continue;
+    sip::ListCursor values(all);
     while (const auto value = values.next()) {
       if (value->find(";rwc=") == value->npos) continue;
       const auto contact = sip::parse_name_addr(*value);

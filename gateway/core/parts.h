@@ -74,6 +74,8 @@ struct ProxyCore::Parts {
                    Outbox& outbox);
   std::string_view top_via_with_source(const sip::MessageView& request, const Source& source,
                                        Writer& out) const;
+  std::string_view top_via_with_source(const sip::Via& via, const Source& source,
+                                       Writer& out) const;
 
   // route_request.cc
   void route(SlotId id, const Incoming& in, Instant now, Outbox& outbox);

@@ -61,7 +61,9 @@ std::uint32_t ProxyCore::Parts::loop_hash(const Incoming& in) const {
 bool ProxyCore::Parts::comes_back(const Incoming& in, std::uint32_t hash) const {
   for (const sip::Header* header = in.view.find(HeaderName::Via); header;
        header = in.view.next(header)) {
-    sip::ListCursor values(in.view.text(header->value));
+    const std::string_view text = in.view.text(header->value);
+    if (text.find("z9hG4bK-r") == text.npos) continue;
+    sip::ListCursor values(text);
     while (const auto value = values.next()) {
       if (value->find("z9hG4bK-r") == value->npos) continue;
       const auto via = sip::parse_via(*value);
@@ -78,24 +80,42 @@ bool ProxyCore::Parts::comes_back(const Incoming& in, std::uint32_t hash) const 
 std::string_view ProxyCore::Parts::top_via_with_source(const sip::MessageView& request,
                                                        const Source& source, Writer& out) const {
   const auto via = sip::parse_via(request.top_via());
-  if (!via) return request.top_via();
-  const auto claimed = parse_address(via->host);
-  const bool same = claimed && *claimed == source.remote.address;
-  if (same && !via->rport && via->received.empty()) return request.top_via();
+  return via ? top_via_with_source(*via, source, out) : request.top_via();
+}
+
+// RFC 3261 18.2.1, RFC 3581 4. via.text if it may stay as it is.
+std::string_view ProxyCore::Parts::top_via_with_source(const sip::Via& via, const Source& source,
+                                                       Writer& out) const {
+  std::array<std::uint8_t, kEndpointTextMax> memory;
+  Writer address(memory);
+  write_address(source.remote.address, AddressForm::Bare, address);
+  bool same = via.host == address.written_text();
+  if (!same && via.host_is_ipv6) {  // which may be written in several ways
+    const auto claimed = parse_address(via.host);
+    same = claimed && *claimed == source.remote.address;
+  }
+  if (same && !via.rport && via.received.empty()) return via.text;
   const std::size_t before = out.size();
-  out.text(via->text.substr(0, via->text.size() - via->params.size()));
-  sip::ParamCursor params(via->params);
-  while (const auto param = params.next()) {
-    if (ascii::equal_ignoring_case(param->name, "received")) continue;  // only we know
-    if (ascii::equal_ignoring_case(param->name, "rport")) continue;
-    out.character(';').text(param->text);
+  out.text(via.text.substr(0, via.text.size() - via.params.size()));
+  // Mostly one rport without a value has to go and the rest stays.
+  constexpr std::string_view kAsked = ";rport";
+  const std::size_t asked = via.params.find(kAsked);
+  const std::size_t behind = asked + kAsked.size();
+  if (asked != via.params.npos && via.received.empty() && via.rport && via.rport->empty() &&
+      (behind == via.params.size() || via.params[behind] == ';') &&
+      via.params.find('"') == via.params.npos) {
+    out.text(via.params.substr(0, asked)).text(via.params.substr(behind));
+  } else {
+    sip::ParamCursor params(via.params);
+    while (const auto param = params.next()) {
+      if (ascii::equal_ignoring_case(param->name, "received")) continue;  // only we know
+      if (ascii::equal_ignoring_case(param->name, "rport")) continue;
+      out.character(';').text(param->text);
+    }
   }
-  if (!same || via->rport) {
-    out.text(";received=");
-    write_address(source.remote.address, AddressForm::Bare, out);
-  }
-  if (via->rport) out.text(";rport=").number(source.remote.port);
-  return out.overflowed() ? request.top_via() : out.written_text().substr(before);
+  if (!same || via.rport) out.text(";received=").text(address.written_text());
+  if (via.rport) out.text(";rport=").number(source.remote.port);
+  return out.overflowed() ? via.text : out.written_text().substr(before);
 }
 
 void ProxyCore::Parts::respond_statelessly(const sip::MessageView& request, const Source& source,
