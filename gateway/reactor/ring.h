@@ -54,7 +54,7 @@ class Ring {
   // The same; header and its vector are copied by the kernel, the bytes stay until completion.
   void send_message(int fd, const msghdr* header, Operation operation);
   // A datagram that is sent or refused at once (-EAGAIN): only failures are reported, and the
-  // kernel needs nothing of it after wait() has returned.
+  // kernel needs nothing of it after wait() has returned. header: one piece, no control data.
   void send_datagram_now(int fd, const msghdr* header, Operation operation);
   // A datagram that waits for space; bytes stay until completion, always reported.
   void send_datagram_later(int fd, const msghdr* header, Operation operation);
