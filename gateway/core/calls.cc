@@ -103,7 +103,7 @@ void ProxyCore::Parts::call_progress(ResponseContext& context, const sip::Messag
 }
 
 // What a BYE of the access side towards the far end looks like (RFC 3261 12.2.1.1), without CSeq:
-// Request-URI is the far end's Contact, Route the Record-Route set without our own values.
+// Request-URI is the far end's Contact, Route the Record-Route set without this pass's.
 BufferRef ProxyCore::Parts::write_bye_template(const Call& call, const ResponseContext& context,
                                                const sip::MessageView& response) {
   sip::MessageView& request = &response == &view ? other_view : view;
@@ -120,8 +120,11 @@ BufferRef ProxyCore::Parts::write_bye_template(const Call& call, const ResponseC
     sip::ListCursor values(far.text(header->value));
     while (const auto value = values.next()) {
       const auto parsed = sip::parse_name_addr(*value);
-      const bool ours =
-          parsed && own.is_own(parsed->uri) && looks_like_flow_token(parsed->uri.user);
+      // Another pass of ours stays: the call may come round to another of our user agents.
+      const auto token = parsed && own.is_own(parsed->uri)
+                             ? read_flow_token(parsed->uri.user, mac, call.call_id())
+                             : std::nullopt;
+      const bool ours = token && token->leg == call.leg;
       if (!ours && count < routes.size()) routes[count++] = *value;
     }
   }

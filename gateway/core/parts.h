@@ -83,6 +83,8 @@ struct ProxyCore::Parts {
                        Outbox& outbox);
   void route_to_uri(SlotId id, const Incoming& in, std::string_view uri, Instant now,
                     Outbox& outbox);
+  void route_to_self(SlotId id, const Incoming& in, const sip::Uri& uri, Instant now,
+                     Outbox& outbox);
   void route_by_next_hop(SlotId id, const Incoming& in, std::string_view domain, bool explicit_only,
                          Instant now, Outbox& outbox);
   enum class FlowLookup : std::uint8_t { Found, Wait, Dead };

@@ -89,6 +89,8 @@ void ProxyCore::Parts::route(SlotId id, const Incoming& in, Instant now, Outbox&
     if (!trusted && next_hops.find_by_uri(*uri) == NextHopSet::kNone) {
       return fail_locally(id, 403, {}, now, outbox);
     }
+    // The call passes us twice in a row: the one between has not recorded its route.
+    if (route.from_token && own.is_own(*uri)) return route_to_self(id, in, *uri, now, outbox);
     return route_to_uri(id, in, route.next_route, now, outbox);
   }
   const auto uri = sip::parse_uri(route.request_uri);
@@ -273,6 +275,34 @@ void ProxyCore::Parts::route_to_uri(SlotId id, const Incoming& in, std::string_v
   output.secure = uri->scheme == sip::Scheme::Sips;
   output.ticket = subject_value(Subject::Context, id);
   arm(id, ContextTimer::Name, now + 3s);
+}
+
+// The next pass of ours, which the Route set names by a value of the network side. It verifies that
+// value itself; on the network side it leads down a flow and nowhere else, so that no request goes
+// round more than once.
+void ProxyCore::Parts::route_to_self(SlotId id, const Incoming& in, const sip::Uri& uri,
+                                     Instant now, Outbox& outbox) {
+  const auto transport = transport_of(uri);
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    const ListenerInfo& entry = listeners[i];
+    const auto index = static_cast<ListenerIndex>(i);
+    if (entry.config.side != Side::Network || entry.config.transport != transport ||
+        !own.names(index, uri)) {
+      continue;
+    }
+    Target target;
+    target.transport = *transport;
+    target.listener = index;
+    target.remote = entry.local;
+    if (entry.local.address.is_any()) {
+      target.remote.address =
+          *parse_address(entry.local.family() == Family::V4 ? "127.0.0.1" : "::1");
+    }
+    TargetList list;
+    list.add(std::move(target));
+    return start_targets(id, in, list, now, outbox);
+  }
+  fail_locally(id, 404, {}, now, outbox);
 }
 
 bool ProxyCore::Parts::targets_from_resolution(const Resolution& resolution, std::string_view host,

@@ -74,15 +74,20 @@ void OwnUris::write_route(ListenerIndex listener, std::string_view user, std::st
 }
 
 bool OwnUris::is_own(const sip::Uri& uri) const {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (names(static_cast<ListenerIndex>(i), uri)) return true;
+  }
+  return false;
+}
+
+bool OwnUris::names(ListenerIndex listener, const sip::Uri& uri) const {
   if (uri.scheme != sip::Scheme::Sip && uri.scheme != sip::Scheme::Sips) return false;
-  const auto names = [&uri](std::string_view host, std::uint16_t port) {
+  const auto fits = [&uri](std::string_view host, std::uint16_t port) {
     const bool is_default = uri.port == 0 && (port == 5060 || port == 5061);
     return (uri.port == port || is_default) && ascii::equal_ignoring_case(host, uri.host);
   };
-  for (const Entry& entry : entries_) {
-    if (names(entry.host, entry.port) || names(entry.local_host, entry.local_port)) return true;
-  }
-  return false;
+  const Entry& entry = entries_[listener];
+  return fits(entry.host, entry.port) || fits(entry.local_host, entry.local_port);
 }
 
 }  // namespace ringway

@@ -34,6 +34,8 @@ class OwnUris {
 
   // True if host and port of uri are those of one of our listeners.
   bool is_own(const sip::Uri& uri) const;
+  // Of that one. Its transport is the caller's business.
+  bool names(ListenerIndex listener, const sip::Uri& uri) const;
 
  private:
   struct Entry {
