@@ -67,6 +67,20 @@ TEST_F(Scenario, BrowserCallsBrowserInTwoMediaSessions) {
   EXPECT_TRUE(world->relay->sessions.empty());
 }
 
+// The Route set then names us twice in a row: by the pair of each pass.
+TEST_F(Scenario, BrowserCallsBrowserByANextHopThatDoesNotRecordRoute) {
+  make();
+  world->pbx().record_routes = false;
+  UserAgent& one = arrive(kBrowser).agent();
+  UserAgent& other = arrive(kBrowser).agent();
+  const int number = call(one, "sip:u1@example.org");
+  EXPECT_EQ(status_of([&](auto done) { one.request_within(number, "INVITE", done); }), 200);
+  EXPECT_EQ(status_of([&](auto done) { other.hang_up(0, done); }), 200);
+  world->run(1s);
+  EXPECT_EQ(one.at(number).state, State::Over);
+  EXPECT_TRUE(world->relay->sessions.empty());
+}
+
 TEST_F(Scenario, CancelBeforeAnyAnswerGoesOutWithTheFirst) {
   make();
   UserAgent& browser = arrive(kBrowser).agent();

@@ -3,6 +3,8 @@
 namespace ringway::sim {
 namespace {
 
+constexpr Duration kTimerJ = 32s;  // RFC 3261 17.2.2
+
 std::uint64_t sum(const CounterArray<6>& states) {
   std::uint64_t total = 0;
   for (const Counter& state : states) total += state.value();
@@ -55,6 +57,9 @@ void Checks::received(ShardIndex shard, const Source& source, std::string_view t
   if (trusted) name_addresses(*message);
   if (!message->is_request() || message->method == "ACK") return;
   Request& request = requests_[key_of(shard, *message)];
+  // Behind timer J the transaction is forgotten, and a repetition that was on its way for that long
+  // is a new request.
+  if (request.status != 0 && clock_.now() - request.since > kTimerJ) request = {};
   if (request.since == Instant{}) {
     request.since = clock_.now();
     request.flow = source.flow;

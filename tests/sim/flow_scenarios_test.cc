@@ -49,6 +49,27 @@ TEST_F(Scenario, EndOfTheGraceReleasesTheFarEndAndTheMedia) {
   }
 }
 
+TEST_F(Scenario, EndOfTheGraceReachesTheOtherBrowserThroughBothPasses) {
+  for (const bool record_routes : {true, false}) {
+    for (const int who : {0, 1}) {
+      make();
+      world->pbx().record_routes = record_routes;
+      arrive(kBrowser);
+      arrive(kBrowser);
+      Device& gone = *world->devices[static_cast<std::size_t>(who)];
+      UserAgent& other = world->devices[static_cast<std::size_t>(1 - who)]->agent();
+      call(world->devices[0]->agent(), "sip:u1@example.org");
+      gone.disconnect(Device::Leave::Reset);
+      ASSERT_TRUE(world->run_until([&] { return other.at(0).state == State::Over; }))
+          << record_routes << who;
+      EXPECT_EQ(other.received["BYE"], 1);
+      world->run(1s);
+      EXPECT_TRUE(world->relay->sessions.empty());
+      TearDown();
+    }
+  }
+}
+
 TEST_F(Scenario, CallsOfABrowserThatUnregisteredEndWithItsConnection) {
   World::Settings settings;
   settings.shards = 3;
