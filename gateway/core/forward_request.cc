@@ -254,9 +254,11 @@ bool ProxyCore::Parts::switch_to_tcp(Target& target, BufferRef& message, Instant
 
 void ProxyCore::Parts::forward(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts.find(id);
-  Writer text(MutableBytes(scratch).first(4096));
-  const RoutePreprocess route =
-      preprocess_route(in.view, in.essentials, context.source, own, mac, epoch, text);
+  if (std::exchange(routed_for, {}) != id) {  // it has parked in between, or is tried once more
+    Writer text(MutableBytes(scratch).first(4096));
+    routed = preprocess_route(in.view, in.essentials, context.source, own, mac, epoch, text);
+  }
+  const RoutePreprocess& route = routed;
   Target target = context.target;
 
   std::array<std::uint8_t, sip::kBranchBytes + 8> memory;

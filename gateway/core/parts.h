@@ -232,6 +232,11 @@ struct ProxyCore::Parts {
   std::vector<TimerWheel::Handle> probe_timers;  // by next hop
   std::vector<bool> path_seen;                   // by next hop: its 2xx to REGISTER echoed our Path
 
+  // What route() read of the Route set of the request in hand, so that forward() need not verify
+  // its signatures again. routed_for is empty outside route().
+  RoutePreprocess routed;
+  SlotId routed_for;
+
   sip::MessageView view, other_view;  // of the message in hand, and of a stored one beside it
   sip::EditList edits;
   std::array<std::uint8_t, 16'384> scratch;

@@ -43,8 +43,13 @@ void ProxyCore::Parts::route(SlotId id, const Incoming& in, Instant now, Outbox&
   ResponseContext& context = *contexts.find(id);
   context.state = ResponseContext::State::Routing;
   Writer text = fresh_scratch();
-  const RoutePreprocess route =
-      preprocess_route(in.view, in.essentials, context.source, own, mac, epoch, text);
+  routed = preprocess_route(in.view, in.essentials, context.source, own, mac, epoch, text);
+  routed_for = id;
+  struct Forget {  // once this returns the request has left, parked or failed
+    SlotId& what;
+    ~Forget() { what = {}; }
+  } forget{routed_for};
+  const RoutePreprocess route = routed;
   if (route.refused) {
     counters.tokens_refused.add();
     log.info("token_refused", {{"call_id", in.essentials.call_id},
@@ -93,7 +98,12 @@ void ProxyCore::Parts::route(SlotId id, const Incoming& in, Instant now, Outbox&
     if (route.from_token && own.is_own(*uri)) return route_to_self(id, in, *uri, now, outbox);
     return route_to_uri(id, in, route.next_route, now, outbox);
   }
-  const auto uri = sip::parse_uri(route.request_uri);
+  std::expected<sip::Uri, sip::UriError> restored;
+  const sip::Uri* uri = &in.essentials.request_uri;
+  if (route.request_uri_changed) {
+    restored = sip::parse_uri(route.request_uri);
+    uri = restored ? &*restored : nullptr;
+  }
   if (route.from_token || made_here) {
     // A far end whose Contact is our own address means the next hop that it came from.
     if (uri && own.is_own(*uri)) return route_by_next_hop(id, in, {}, false, now, outbox);

@@ -82,6 +82,11 @@ bool read_payload(Bytes payload, FlowToken& token) {
   return true;
 }
 
+// 5 + 12 bytes at least: 23 characters, and the leading letter.
+bool has_form(std::string_view text) {
+  return text.size() >= 24 && text.size() <= kFlowTokenTextMax && text.front() == 'r';
+}
+
 }  // namespace
 
 void write_flow_token(const FlowToken& token, const tls::Mac& mac, std::string_view scope,
@@ -97,14 +102,12 @@ void write_flow_token(const FlowToken& token, const tls::Mac& mac, std::string_v
 }
 
 bool looks_like_flow_token(std::string_view text) {
-  // 5 + 12 bytes at least: 23 characters, and the leading letter.
-  if (text.size() < 24 || text.size() > kFlowTokenTextMax || text.front() != 'r') return false;
-  return is_base64url(text);
+  return has_form(text) && is_base64url(text);
 }
 
 std::optional<FlowToken> read_flow_token(std::string_view text, const tls::Mac& mac,
                                          std::string_view scope) {
-  if (!looks_like_flow_token(text)) return std::nullopt;
+  if (!has_form(text)) return std::nullopt;  // its alphabet is checked as it is read
   std::array<std::uint8_t, kPayloadMax + kSignatureBytes> whole;
   const std::size_t size = read_base64url(text.substr(1), whole);
   if (size <= kSignatureBytes) return std::nullopt;
