@@ -27,8 +27,9 @@ def children_of(pid):
 
 def start(t, name="run", port=None):
     # As from a terminal: whoever runs the tests in the background has Ctrl-C ignored, and all below inherit that.
-    made = Program(name, ["env", "--default-signal=INT", ROOT / "gateway" / "run", "--no-install", "--host", "127.0.0.1", "--port", port],
-                   t.directory, env={"XDG_STATE_HOME": str(t.directory / "state")})
+    made = Program(name, ["env", "--default-signal=INT", ROOT / "gateway" / "run", "--no-install", "--host",
+                          "127.0.0.1", "--port", port], t.directory,
+                   env={"XDG_STATE_HOME": str(t.directory / "state")})
     t.at_end(made.end)
     return made
 
