@@ -9,6 +9,7 @@ import time
 
 GENERATOR_BUSY = 0.85  # share of its core from which on the generator may be the limit
 SERVER_BUSY = 0.90
+RATE_REACHED = 0.98    # of the offered rate: the load was what it was meant to be
 WAITING = 0.05         # share of the time for which a side may lack its core to others
 
 
@@ -107,26 +108,48 @@ def run(server, load, **answering):
     result["generator_wait"] = found["generator_wait"]
     # The processes of one server may wait for each other; only what others took is a fault.
     alone = len(server.pids()) == 1
-    result["doubt"] = doubt(result, load, alone)
+    result["doubt"] = cpu_doubt(result, load, alone)
+    result["latency_doubt"] = latency_doubt(result)
     return result
 
 
-def doubt(result, load, alone):
-    """Why a ratio from this result would say nothing about the server; None if it would."""
+def cpu_doubt(result, load, alone):
+    """Why the CPU time for a unit says nothing about the server; None if it does.
+
+    It is the kernel's account of the server's own threads, so that it does not matter how busy the
+    generator was as long as the work was done. It does matter at which load: with fewer units in a
+    turn each of them costs more. In open loop the load is what was offered, if it was reached; in
+    closed loop it is saturation, and the server must have been the limit."""
     if not result["completed"]:
         return "nothing was completed"
     if result["lost"] > result["completed"] * 0.001:
         return f"{result['lost']} lost"
     if result["refused"] > result["completed"] * 0.001:
         return f"{result['refused']} refused: {result['raw']['statuses']}"
-    if result["generator_wait"] > WAITING:
-        return f"others used the generator's core ({result['generator_wait']:.0%})"
     if alone and result["server_wait"] > WAITING:
         return f"others used the server's core ({result['server_wait']:.0%})"
-    if result["generator_cpu"] > GENERATOR_BUSY and result["server_cpu"] < SERVER_BUSY:
+    if load.rate:
+        reached = result["rate"] / load.rate
+        return None if reached > RATE_REACHED else f"only {reached:.0%} of the offered rate"
+    if result["server_cpu"] >= SERVER_BUSY:
+        return None
+    if result["generator_cpu"] > GENERATOR_BUSY:
         return "the generator was the limit"
-    if load.concurrency and load.mode != "handshake" and result["server_cpu"] < SERVER_BUSY:
+    if result["generator_wait"] > WAITING:
+        return f"others used the generator's core ({result['generator_wait']:.0%})"
+    if load.concurrency and load.mode != "handshake":
         return f"not saturated ({result['server_cpu']:.0%} of its core)"
+    return None
+
+
+def latency_doubt(result):
+    """Why its latencies are not the server's alone: whoever takes the time must have had some."""
+    if result["doubt"]:
+        return result["doubt"]
+    if result["generator_wait"] > WAITING:
+        return f"others used the generator's core ({result['generator_wait']:.0%})"
+    if result["generator_cpu"] > GENERATOR_BUSY:
+        return f"the generator was too busy to take the time ({result['generator_cpu']:.0%})"
     return None
 
 
@@ -142,8 +165,9 @@ def median_of(results):
     for key in ("lost", "refused", "retransmissions", "completed"):
         merged[key] = sum(r[key] for r in results)
     # One bad round of several is noise, more are a finding.
-    doubts = [r["doubt"] for r in results if r["doubt"] is not None]
-    merged["doubt"] = doubts[0] if len(doubts) * 2 > len(results) else None
+    for key in ("doubt", "latency_doubt"):
+        doubts = [r[key] for r in results if r[key] is not None]
+        merged[key] = doubts[0] if len(doubts) * 2 > len(results) else None
     merged["counters"] = usable[-1]["counters"]
     merged["intervals"] = usable[-1]["raw"]["intervals"]
     return merged

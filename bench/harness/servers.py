@@ -62,6 +62,7 @@ class Server:
 
     name = "?"
     cores = 1
+    environment = {}  # beside the caller's
 
     def __init__(self, context, ports):
         self.context, self.ports = context, ports
@@ -88,7 +89,8 @@ class Server:
         cores = ",".join(str(self.context.cpu + i) for i in range(self.cores))
         command = ["taskset", "-c", cores] + self.command()
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT,
-                                        start_new_session=True)
+                                        start_new_session=True,
+                                        env={**os.environ, **self.environment})
         deadline = time.time() + 30
         port = self.ready_port()
         while port is not None and time.time() < deadline:

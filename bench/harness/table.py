@@ -17,13 +17,14 @@ class Table:
 
     def gate(self, name, value, gate, aim, text=None, at_least=False):
         """value None: no ratio could be given, and text says why."""
+        text = short(text, 76) if text else ""
         if value is None:
             verdict = "no figure"
         else:
             meets = (lambda goal: value >= goal) if at_least else (lambda goal: value <= goal)
             verdict = "aim met" if meets(aim) else "pass" if meets(gate) else "FALLS SHORT"
         self.gates.append({"name": name, "value": value, "gate": gate, "aim": aim,
-                           "verdict": verdict, "text": text or ""})
+                           "verdict": verdict, "text": text})
         shown = "-" if value is None else f"{value:.3g}"
         print(f"  {name}: {shown} (gate {gate}, aim {aim}): {verdict}"
               f"{' - ' + text if text else ''}", flush=True)
@@ -51,6 +52,12 @@ def align(rows):
         if number == 0:
             lines.append("  " + "  ".join("-" * width for width in widths))
     return lines
+
+
+def short(text, limit=60):
+    """The first line of a reason, cut, so that one does not wreck the table; logs have the rest."""
+    line = (str(text).strip().splitlines() or [""])[0]
+    return line if len(line) <= limit else line[:limit - 3] + "..."
 
 
 def figure(value, digits=1):

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from . import measure, plots, servers
-from .table import figure
+from .table import figure, short
 
 # The disturbance shares the generator's core by design, at the lowest priority.
 DISTURBED_WAITING = 0.15
@@ -36,15 +36,16 @@ class Bench:
         rows = self.table.section(title, COLUMNS)
         for kind in kinds:
             if kind.name in skipped:
-                rows.append([kind.name] + ["-"] * 8 + ["skipped: " + skipped[kind.name]])
-                print(f"  {kind.name}: skipped: {skipped[kind.name]}", flush=True)
+                reason = "skipped: " + short(skipped[kind.name])
+                rows.append([kind.name] + ["-"] * 8 + [reason])
+                print(f"  {kind.name}: {reason}", flush=True)
                 continue
             r = found[kind.name]
             span = "-" if r["us_range"] is None else "{:.1f}-{:.1f}".format(*r["us_range"])
             rows.append([kind.name, figure(r["us"], 2), span, figure(r["rate"], 0),
                          figure(r["p50"], 0), figure(r["p99"], 0),
                          f"{r['server_cpu']:.0%}", f"{r['generator_cpu']:.0%}", str(r["lost"]),
-                         r["doubt"] or ""])
+                         doubt_text(r)])
             print("  " + "  ".join(rows[-1]), flush=True)
         self.raw[title] = found
         return found
@@ -55,9 +56,16 @@ class Bench:
                 self.table.gate(name, None, gate, aim, f"no figure for {part}")
                 return
             if found[part]["doubt"]:
-                self.table.gate(name, None, gate, aim, f"{part}: {found[part]['doubt']}")
+                self.table.gate(name, None, gate, aim, f"CPU of {part}: {found[part]['doubt']}")
                 return
         self.table.gate(name, found[of][key] / found[to][key], gate, aim)
+
+
+def doubt_text(result):
+    """What of a row may not be believed."""
+    if result["doubt"]:
+        return short(result["doubt"])
+    return "latency: " + short(result["latency_doubt"]) if result["latency_doubt"] else ""
 
 
 def stateful(bench, label, load, kinds, floor, gates):
@@ -85,16 +93,15 @@ def stateful(bench, label, load, kinds, floor, gates):
         for name, result in found.items():
             curves[name].append((rate, result["p99"]))
         if share == 0.8:
-            name = f"{label}, CPU to the raw forwarder"
-            if ours["doubt"]:
-                bench.table.gate(name, None, *gates["floor"], f"load unknown: {ours['doubt']}")
-            else:
-                bench.ratio_gate(name, found, "ringway", floor.name, *gates["floor"])
+            bench.ratio_gate(f"{label}, CPU to the raw forwarder at 80 % load", found, "ringway",
+                             floor.name, *gates["floor"])
         if share == 0.5 and "latency" in gates and len(found) == 2:
-            doubt = (ours["doubt"] or found["ringway"]["doubt"] or found[floor.name]["doubt"])
+            doubts = [f"latency of {name}: {found[name]['latency_doubt']}"
+                      for name in ("ringway", floor.name) if found[name]["latency_doubt"]]
             added = found["ringway"]["p99"] - found[floor.name]["p99"]
             bench.table.gate(f"{label}, p99 added at half load, us",
-                             None if doubt else added, *gates["latency"], doubt)
+                             None if doubts else added, *gates["latency"],
+                             doubts[0] if doubts else None)
     plots.line_plot(os.path.join(bench.context.results, f"p99-{label.split(':')[0]}.svg"),
                     f"{label}: p99 over offered load", "units a second", "p99 us", curves)
     return saturated
@@ -166,23 +173,59 @@ def wss_tls(bench):
                                        extra=("--engine", "own")), sink="tls")
 
 
+def total(counters, pattern):
+    return sum(v for name, v in counters.items() if re.fullmatch(pattern, name))
+
+
+def messages_in(counters):
+    """Received messages, each once: ringway_messages_total counts both directions."""
+    return total(counters, r"ringway_(requests|responses)(_total)?")
+
+
 def counted(bench, label, result):
     """What Ringway counts of itself, for each message."""
     counters = (result or {}).get("counters") or {}
-
-    def total(pattern):
-        return sum(v for name, v in counters.items() if re.fullmatch(pattern, name))
-
-    # Received messages, each once: ringway_messages_total counts both directions.
-    messages = total(r"ringway_(requests|responses)(_total)?")
+    messages = messages_in(counters)
     if not messages:
         bench.table.note(f"{label}: no message counters to be read, so no enters for a message")
         return
     bench.table.gate(f"{label}, io_uring enters for a message",
-                     total(r"ringway_ring_enters(_total)?") / messages, 0.1, 0.05)
-    if any("allocation" in name for name in counters):
-        bench.table.gate(f"{label}, our heap allocations for a message",
-                         total(r"ringway_\w*allocations(_total)?") / messages, 0, 0)
+                     total(counters, r"ringway_ring_enters(_total)?") / messages, 0.1, 0.05)
+
+
+def allocations(bench):
+    """What a shard asks of the heap while messages pass, counted by a library in front of malloc."""
+    library = bench.context.program("libringway-count-allocations.so")
+    path = os.path.join(bench.context.results, "allocations")
+
+    class Counted(servers.Ringway):
+        environment = {"LD_PRELOAD": library or "", "RINGWAY_ALLOCATIONS": path}
+
+    def counted_so_far():
+        with open(path, "rb") as file:
+            return int.from_bytes(file.read(8), "little")
+
+    for mode, transport in (("options", "udp"), ("call", "udp"), ("options", "wss"),
+                            ("call", "wss")):
+        name = f"{transport.upper()} {mode}, heap allocations of shards for a message"
+        reason = Counted.missing(bench.context)
+        if reason or not library:
+            bench.table.gate(name, None, 0, 0, reason or "the counting library was not built")
+            continue
+        with open(path, "wb") as file:
+            file.write(bytes(8))
+        with Counted(bench.context, servers.Ports()) as server:
+            found = []
+            for duration in (1, 1, 3):  # what is asked for once is asked for in the first
+                load = measure.Load(mode, transport, flows=10, rate=400, duration=duration,
+                                    warmup=0, extra=("--engine", "own") if transport == "wss" else ())
+                asked, messages = counted_so_far(), messages_in(server.counters())
+                measure.run(server, load)
+                found.append((counted_so_far() - asked, messages_in(server.counters()) - messages))
+        # Opening ten flows may allocate; messages do not if more of them ask for nothing more.
+        (less, fewer), (asked, messages) = found[1:]
+        bench.table.gate(name, max(0, asked - less) / (messages - fewer) if messages > fewer else None,
+                         0, 0, f"{asked} for {messages:.0f} messages, {less} for {fewer:.0f}")
 
 
 def openssl_alone(bench):
@@ -216,7 +259,7 @@ def handshakes(bench):
             f"{kind} TLS 1.3 handshake with upgrade (haproxy: without)",
             [HaproxyTls, servers.KamailioWss, servers.FloorWss, servers.Ringway], load_of)
         found["openssl"] = {"us": alone["full_us" if kind == "full" else "resumed_us"],
-                            "doubt": None}
+                            "doubt": None, "latency_doubt": None}
         # CPU of the server for each handshake is what it is, whoever waited for whom.
         for result in found.values():
             if result["doubt"] == "the generator was the limit":
@@ -239,7 +282,7 @@ def idle(bench):
     for kind in (servers.KamailioIdle, servers.Ringway):
         reason = kind.missing(bench.context)
         if reason:
-            rows.append([kind.name, "-", "-", "-", "skipped: " + reason])
+            rows.append([kind.name, "-", "-", "-", "skipped: " + short(reason)])
             continue
         try:
             with kind(bench.context, servers.Ports()) as server:
@@ -254,7 +297,7 @@ def idle(bench):
                 share = measure.idle_share(server, 2)
                 found = measure.finish_generator(process, path, 120)
         except RuntimeError as error:
-            rows.append([kind.name, "-", "-", "-", str(error)])
+            rows.append([kind.name, "-", "-", "-", short(str(error))])
             continue
         up = found["open_flows"]
         if up == flows:
@@ -396,7 +439,7 @@ def parse(bench):
                          "Google Benchmark is not installed")
         return
     command = ["taskset", "-c", str(bench.context.cpu), program, "--benchmark_format=json",
-               "--benchmark_filter=parse|newline|edit|filter",
+               "--benchmark_filter=parse|newline|edit|filter|core",
                f"--benchmark_repetitions={2 * bench.rounds + 1}"]
     runs = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     medians = {b["run_name"]: b["cpu_time"] for b in runs["benchmarks"]
@@ -407,8 +450,19 @@ def parse(bench):
     if "parse_invite" in medians and "newline_pass" in medians:
         bench.table.gate("parse of an 800-byte INVITE to a newline pass",
                          medians["parse_invite"] / medians["newline_pass"], 5, 3.5)
+    if "filter_invite" not in medians:
+        return
+    # A call is six messages for us; INVITE is the dearest of them, so the share is rather less.
+    found = bench.compare("UDP to UDP call, 500 a second: what a message costs", [servers.Ringway],
+                          lambda _: bench.load("call", "udp", flows=4, rate=500)).get("ringway")
+    name = "filter, for a legitimate INVITE, of a message's whole cost"
+    if found is None or found["doubt"] or not found["us"]:
+        bench.table.gate(name, None, 0.05, 0.03, f"CPU of ringway: {(found or {}).get('doubt')}")
+    else:
+        bench.table.gate(name, medians["filter_invite"] / (found["us"] * 1000 / 6), 0.05, 0.03)
 
 
 WORKS = {"udp": udp, "udp-calls": udp_calls, "tcp": tcp, "tls": tls, "wss": wss,
          "wss-calls": wss_calls, "wss-tls": wss_tls, "handshakes": handshakes, "idle": idle,
-         "storm": storm, "scanner": scanner, "cores": cores, "parse": parse}
+         "storm": storm, "scanner": scanner, "cores": cores, "parse": parse,
+         "allocations": allocations}
