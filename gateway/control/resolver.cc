@@ -32,6 +32,11 @@ Endpoint endpoint_of(const ares_addrinfo_node& node, std::uint16_t port) {
   return endpoint;
 }
 
+// No answer, as opposed to one that says that there is nothing.
+bool is_dead(int status) {
+  return status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED || status == ARES_ESERVFAIL;
+}
+
 }  // namespace
 
 struct Resolver::Lookup {
@@ -49,6 +54,10 @@ struct Resolver::Lookup {
   std::uint64_t ttl = kTtlMax;
   bool failed = false;  // DNS itself did not answer
   bool found_srv = false;
+
+  void heard(Bytes answer) {
+    ttl = std::min<std::uint64_t>(ttl, smallest_ttl(answer, static_cast<std::uint32_t>(kTtlMax)));
+  }
 };
 
 struct Resolver::Poll {
@@ -213,7 +222,10 @@ void Resolver::ask_naptr(std::shared_ptr<Lookup> lookup) {
                                reinterpret_cast<const char*>(one->service), one->replacement});
           }
           ares_free_data(reply);
+          found->heard({bytes, static_cast<std::size_t>(size)});
         }
+        // Many servers know no NAPTR and say so badly: only silence means that DNS is dead.
+        found->failed |= status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED;
         for (const NaptrRecord& record : order_naptr(std::move(records), found->question.secure)) {
           found->services.emplace_back(*transport_of_service(record), record.replacement);
         }
@@ -234,6 +246,8 @@ void Resolver::ask_naptr(std::shared_ptr<Lookup> lookup) {
 void Resolver::ask_next_srv(std::shared_ptr<Lookup> lookup) {
   if (lookup->services.empty()) {
     if (lookup->hosts.empty() && !lookup->found_srv) {
+      // Not "no SRV", but "no answer": what was known is better than a guess at the default port.
+      if (lookup->failed && stale_answer(lookup->question)) return finish(lookup);
       const Question& question = lookup->question;
       const Transport transport = question.transport_given
                                       ? question.transport
@@ -259,6 +273,7 @@ void Resolver::ask_next_srv(std::shared_ptr<Lookup> lookup) {
             records.push_back({one->priority, one->weight, one->port, one->host});
           }
           ares_free_data(reply);
+          found->heard({bytes, static_cast<std::size_t>(size)});
           found->found_srv = true;
           for (SrvRecord& record : order_srv(std::move(records), found->resolver->random_)) {
             if (record.target.empty() || record.target == ".") continue;  // "not here"
@@ -268,6 +283,7 @@ void Resolver::ask_next_srv(std::shared_ptr<Lookup> lookup) {
             }
           }
         }
+        found->failed |= is_dead(status);
         found->resolver->ask_next_srv(found);
       },
       held);
@@ -311,19 +327,25 @@ void Resolver::ask_next_address(std::shared_ptr<Lookup> lookup) {
       held);
 }
 
+// The last good answer, while it may still be used, or nullptr.
+const Resolution* Resolver::stale_answer(const Question& question) const {
+  const auto cached = cache_.find(question);
+  const bool usable = cached != cache_.end() && uv_now(loop_) < cached->second.stale_until &&
+                      cached->second.resolution.outcome == Resolution::Outcome::Found;
+  return usable ? &cached->second.resolution : nullptr;
+}
+
 void Resolver::finish(std::shared_ptr<Lookup> lookup) {
   Resolution& resolution = lookup->resolution;
   const Question& question = lookup->question;
   const std::uint64_t now = uv_now(loop_);
-  const auto cached = cache_.find(question);
+  const Resolution* stale = stale_answer(question);
   std::uint64_t seconds = kNegative;
   if (!resolution.targets.empty()) {
     resolution.outcome = Resolution::Outcome::Found;
-    seconds = std::clamp(lookup->ttl, kTtlMin, kTtlMax);
-  } else if (lookup->failed && cached != cache_.end() &&
-             cached->second.resolution.outcome == Resolution::Outcome::Found &&
-             now < cached->second.stale_until) {
-    resolution = cached->second.resolution;  // DNS is dead: the last good answer serves on
+    seconds = lookup->failed ? kTtlMin : std::clamp(lookup->ttl, kTtlMin, kTtlMax);
+  } else if (lookup->failed && stale) {
+    resolution = *stale;  // DNS is dead: the last good answer serves on
     seconds = kTtlMin;
   } else {
     resolution.outcome =

@@ -60,6 +60,7 @@ class Resolver {
   void ask_next_srv(std::shared_ptr<Lookup> lookup);
   void ask_next_address(std::shared_ptr<Lookup> lookup);
   void finish(std::shared_ptr<Lookup> lookup);
+  const Resolution* stale_answer(const Question& question) const;
   void socket_state(int socket, bool readable, bool writable);
   void arm_timer();
 

@@ -5,6 +5,45 @@
 #include "protocol/base/ascii.h"
 
 namespace ringway {
+namespace {
+
+// What lies behind a name: labels up to an empty one or to a pointer. Empty if it is torn.
+Bytes behind_name(Bytes message) {
+  while (!message.empty()) {
+    const std::size_t length = message[0];
+    if (length == 0) return message.subspan(1);
+    if (length >= 0xc0) return message.size() > 2 ? message.subspan(2) : Bytes{};
+    if (length + 1 >= message.size()) break;
+    message = message.subspan(length + 1);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::uint32_t smallest_ttl(Bytes message, std::uint32_t otherwise) {
+  constexpr std::size_t kHeader = 12, kQuestion = 4, kRecord = 10;
+  if (message.size() < kHeader) return otherwise;
+  const std::uint16_t questions = read_u16(message.subspan(4));
+  const std::uint16_t answers = read_u16(message.subspan(6));
+  Bytes rest = message.subspan(kHeader);
+  for (std::uint16_t i = 0; i < questions; ++i) {
+    rest = behind_name(rest);
+    if (rest.size() < kQuestion) return otherwise;
+    rest = rest.subspan(kQuestion);
+  }
+  std::optional<std::uint32_t> smallest;
+  for (std::uint16_t i = 0; i < answers; ++i) {
+    rest = behind_name(rest);
+    if (rest.size() < kRecord) return otherwise;
+    const std::uint32_t ttl = read_u32(rest.subspan(4));
+    const std::size_t data = read_u16(rest.subspan(8));
+    if (rest.size() - kRecord < data) return otherwise;
+    rest = rest.subspan(kRecord + data);
+    smallest = std::min(smallest.value_or(ttl), ttl);
+  }
+  return smallest.value_or(otherwise);
+}
 
 std::vector<SrvRecord> order_srv(std::vector<SrvRecord> records, Random& random) {
   std::ranges::stable_sort(records, [](const SrvRecord& a, const SrvRecord& b) {

@@ -7,6 +7,7 @@
 
 #include "gateway/base/random.h"
 #include "gateway/base/transport.h"
+#include "protocol/base/bytes.h"
 
 namespace ringway {
 
@@ -29,6 +30,10 @@ std::optional<Transport> transport_of_service(const NaptrRecord& record);
 
 // The usable records in order of preference (RFC 3263 4.1); secure leaves out what is not TLS.
 std::vector<NaptrRecord> order_naptr(std::vector<NaptrRecord> records, bool secure);
+
+// The smallest TTL among the answers of a DNS message (RFC 1035 4.1), in seconds; otherwise if
+// there is none or the message is torn. Stops at the end of message whatever its counts say.
+std::uint32_t smallest_ttl(Bytes message, std::uint32_t otherwise);
 
 // "_sip._udp.example.org"
 std::string srv_name(Transport transport, const std::string& domain);

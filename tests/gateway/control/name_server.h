@@ -44,6 +44,8 @@ class NameServer {
   bool silent = false;  // answers nothing
   int code = 0;         // of every answer, if not 0
   std::uint32_t ttl = 60;
+  std::map<std::uint16_t, std::uint32_t> ttl_of;  // by type, instead of ttl
+  std::uint16_t dead = 0;                         // a type that is answered SERVFAIL
   std::vector<std::pair<std::string, std::uint16_t>> asked;
   std::size_t count(const std::string& name, std::uint16_t type) const {
     std::size_t number = 0;
@@ -90,13 +92,16 @@ class NameServer {
     asked.emplace_back(name, type);
     if (silent) return;
     const auto found = records_.find({name, type});
-    const auto& data = found == records_.end() ? none_ : found->second;
-    const int answer_code = code != 0 ? code : (names_.contains(name) ? 0 : 3);
+    const auto& data = found == records_.end() || type == dead ? none_ : found->second;
+    int answer_code = code != 0 ? code : (names_.contains(name) ? 0 : 3);
+    if (type == dead) answer_code = 2;
+    const auto own_ttl = ttl_of.find(type);
+    const std::uint32_t seconds = own_ttl == ttl_of.end() ? ttl : own_ttl->second;
     std::string answer = question.substr(0, 2) + u16(0x8580u | static_cast<unsigned>(answer_code)) +
                          u16(1) + u16(static_cast<std::uint32_t>(data.size())) + u16(0) + u16(0) +
                          question.substr(12, at + 5 - 12);
     for (const std::string& one : data) {
-      answer += u16(0xc00c) + u16(type) + u16(1) + u16(ttl >> 16) + u16(ttl) +
+      answer += u16(0xc00c) + u16(type) + u16(1) + u16(seconds >> 16) + u16(seconds) +
                 u16(static_cast<std::uint32_t>(one.size())) + one;
     }
     sendto(socket_.fd(), answer.data(), answer.size(), 0, &source.any, size);

@@ -201,6 +201,34 @@ TEST_F(ResolverTest, ADeadDnsLeavesTheLastGoodAnswerInUse) {
   EXPECT_EQ(stale.ttl, 5s);
 }
 
+TEST_F(ResolverTest, Rfc2181_5_2_TheShortestTtlOfAllThatLedThereCounts) {
+  server_->naptr("a.test", 10, 10, "SIP+D2U", "_sip._udp.a.test");
+  server_->srv("_sip._udp.a.test", 10, 0, 5070, "host.test");
+  server_->address("host.test", "192.0.2.1");
+  server_->ttl_of = {{NameServer::kNaptr, 500}, {NameServer::kSrv, 30}, {NameServer::kA, 400}};
+  EXPECT_EQ(ask(question("a.test")).ttl, 30s);
+  server_->naptr("b.test", 10, 10, "SIP+D2U", "_sip._udp.a.test");
+  server_->ttl_of = {{NameServer::kNaptr, 20}, {NameServer::kSrv, 300}, {NameServer::kA, 400}};
+  EXPECT_EQ(ask(question("b.test")).ttl, 20s);
+}
+
+// A failed SRV lookup is no sign that there is no SRV: the known port stays in use.
+TEST_F(ResolverTest, AFailedSrvLookupIsNoReasonForTheDefaultPort) {
+  server_->srv("_sip._udp.a.test", 10, 0, 5070, "a.test");
+  server_->address("a.test", "192.0.2.1");
+  server_->ttl = 1;
+  Question asked = question("a.test");
+  asked.transport_given = true;
+  ASSERT_EQ(texts(ask(asked)), Texts{"udp:192.0.2.1:5070"});
+  const std::uint64_t answered = uv_now(&loop_);
+  server_->dead = NameServer::kSrv;
+  while (uv_now(&loop_) <= answered + 5'000) turn();
+  const Resolution stale = ask(asked);
+  EXPECT_GE(server_->count("_sip._udp.a.test", NameServer::kSrv), 2u) << "it was asked again";
+  EXPECT_EQ(texts(stale), Texts{"udp:192.0.2.1:5070"});
+  EXPECT_EQ(stale.ttl, 5s);
+}
+
 TEST_F(ResolverTest, ASilentDnsFailsAfterItsRetries) {
   server_->silent = true;
   Question asked = question("a.test");

@@ -96,5 +96,30 @@ TEST(SrvName, Rfc3263_4_1) {
   EXPECT_EQ(srv_name(Transport::Tls, "example.org"), "_sips._tcp.example.org");
 }
 
+// A DNS answer with one question and two records; the first by a pointer, the second by its name.
+std::string dns_answer() {
+  using namespace std::string_literals;
+  return "\x12\x34\x81\x80\0\x01\0\x02\0\0\0\0"s +
+         "\x01"s
+         "a\x04test\0\0\x21\0\x01"s +
+         "\xc0\x0c\0\x21\0\x01\0\0\x01\x2c\0\x02xx"s +
+         "\x01"s
+         "b\0\0\x21\0\x01\0\0\0\x3c\0\x01y"s;
+}
+
+TEST(SmallestTtl, IsThatOfTheAnswers) {
+  EXPECT_EQ(smallest_ttl(as_bytes(dns_answer()), 7), 60u);
+  EXPECT_EQ(smallest_ttl({}, 7), 7u);
+}
+
+TEST(SmallestTtl, ATornMessageHasNone) {
+  const std::string whole = dns_answer();
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    // A copy of its own, so that a byte read behind the end is seen.
+    const std::vector<std::uint8_t> part(whole.begin(), whole.begin() + static_cast<long>(size));
+    EXPECT_EQ(smallest_ttl(part, 7), 7u) << size;
+  }
+}
+
 }  // namespace
 }  // namespace ringway
