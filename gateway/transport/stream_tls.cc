@@ -46,8 +46,7 @@ bool Streams::step_handshake(Instant now) {
   Stream* found = nullptr;
   while (!found) {
     if (handshakes_.empty()) return false;
-    found = streams_.find(handshakes_.front());
-    handshakes_.pop_front();
+    found = streams_.find(handshakes_.take_front());
     if (found && found->stage != Stage::TlsHandshake) found = nullptr;
   }
   Stream& stream = *found;

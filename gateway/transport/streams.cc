@@ -294,11 +294,7 @@ void Streams::end_intake() {
 
 StreamEvent Streams::next_event(Instant now) {
   for (;;) {
-    if (!events_.empty()) {
-      StreamEvent event = std::move(events_.front());
-      events_.pop_front();
-      return event;
-    }
+    if (!events_.empty()) return events_.take_front();
     if (!intake_.stream) return {};
     Stream* stream = streams_.find(intake_.stream);
     if (!stream || stream->is_closing()) {

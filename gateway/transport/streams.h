@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <expected>
 #include <memory>
 #include <optional>
@@ -15,6 +14,7 @@
 
 #include "gateway/base/buffer_pool.h"
 #include "gateway/base/counters.h"
+#include "gateway/base/fifo.h"
 #include "gateway/base/log.h"
 #include "gateway/base/prefix.h"
 #include "gateway/base/random.h"
@@ -260,8 +260,8 @@ class Streams {
   std::vector<Relay> relays_;
 
   Intake intake_;
-  std::deque<StreamEvent> events_;
-  std::deque<SlotId> handshakes_;
+  Fifo<StreamEvent> events_;
+  Fifo<SlotId> handshakes_;
   std::vector<SlotId> dirty_, flushing_;
   std::vector<SlotId> starved_;
   std::vector<SlotId> ended_;  // to be released at the end of the turn
