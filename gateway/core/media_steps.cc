@@ -211,7 +211,12 @@ void ProxyCore::Parts::answer_without_media(SlotId id, Instant now, Outbox& outb
   context.call_new = false;
   const bool initial = context.initial;
   fail_locally(id, 503, {}, now, outbox);
-  if (initial && calls.get(call)) release_call(call, now, outbox);
+  const Call* entry = initial ? calls.get(call) : nullptr;
+  if (!entry) return;
+  // A BYE goes to the far end only where that has answered. A user agent of ours that did gets no
+  // ACK and hangs up by itself (RFC 3261 13.3.1.4).
+  if (entry->access_is_caller) return release_call(call, now, outbox);
+  end_call(call, true, now, outbox);
 }
 
 void ProxyCore::Parts::delete_media(Call& call, Instant now, Outbox& outbox) {

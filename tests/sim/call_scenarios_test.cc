@@ -166,6 +166,40 @@ TEST_F(Scenario, RelayThatIsGoneGives503) {
   call(browser, "sip:x1@example.org");
 }
 
+TEST_F(Scenario, ByeOfAnEarlyDialogEndsTheInviteWithIt_Rfc3261_15) {
+  make();
+  UserAgent& browser = arrive(kBrowser).agent();
+  UserAgent& phone = world->pbx().extension("x1");
+  phone.answers = [](const Message&) { return Answer{0, true, 100ms, true}; };
+  int status = -1;
+  const int number = browser.call("sip:x1@example.org", [&](int final) { status = final; });
+  ASSERT_TRUE(world->run_until([&] { return !browser.at(number).remote_tag.empty(); }));
+  EXPECT_EQ(status_of([&](auto done) { browser.hang_up(number, done); }), 200);
+  ASSERT_TRUE(world->run_until([&] { return status >= 0; }));
+  EXPECT_EQ(status, 487);
+  EXPECT_TRUE(world->relay->sessions.empty());
+}
+
+TEST_F(Scenario, RelayThatRefusesTheAnswerOfABrowserEndsBothPasses_Rfc3261_13_3_1_4) {
+  for (const bool record_routes : {true, false}) {
+    make();
+    world->pbx().record_routes = record_routes;
+    UserAgent& one = arrive(kBrowser).agent();
+    UserAgent& other = arrive(kBrowser).agent();
+    int status = -1;
+    const int number = one.call("sip:u1@example.org", [&](int final) { status = final; });
+    ASSERT_TRUE(world->run_until([&] { return one.at(number).state == State::Ringing; }));
+    world->relay->error = 1;
+    ASSERT_TRUE(world->run_until([&] { return status >= 0; }));
+    EXPECT_EQ(status, 500);
+    // Nobody sends it an ACK: it hangs up by itself (13.3.1.4).
+    ASSERT_TRUE(world->run_until([&] { return other.at(0).state == State::Over; }));
+    EXPECT_EQ(one.received["BYE"], 0);
+    EXPECT_TRUE(world->relay->sessions.empty());
+    TearDown();
+  }
+}
+
 TEST_F(Scenario, BusyNextHopIsLeftForTheSecond) {
   World::Settings settings;
   settings.next_hops = 2;

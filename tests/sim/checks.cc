@@ -59,7 +59,7 @@ void Checks::received(ShardIndex shard, const Source& source, std::string_view t
   Request& request = requests_[key_of(shard, *message)];
   // Behind timer J the transaction is forgotten, and a repetition that was on its way for that long
   // is a new request.
-  if (request.status != 0 && clock_.now() - request.since > kTimerJ) request = {};
+  if (request.status != 0 && clock_.now() - request.answered > kTimerJ) request.status = 0;
   if (request.since == Instant{}) {
     request.since = clock_.now();
     request.flow = source.flow;
@@ -97,6 +97,7 @@ void Checks::final_answer_is_the_only_one(Request& request, const Message& respo
   if (request.status == 0) {
     request.status = response.status;
     request.to_tag = tag;
+    request.answered = clock_.now();
     return;
   }
   const bool repeated = request.status == response.status && request.to_tag == tag;

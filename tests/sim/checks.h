@@ -50,7 +50,7 @@ class Checks {
 
  private:
   struct Request {
-    Instant since;
+    Instant since, answered;
     FlowId flow;  // empty: UDP
     std::set<std::string> sources;
     int status = 0;  // of the final response

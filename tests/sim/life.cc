@@ -192,6 +192,7 @@ void Life::act_in_call(UserAgent& agent) {
   for (const State state : {State::Calling, State::Ringing}) {
     for (const int call : agent.calls_in(state)) {
       if (dice.chance(0.3)) agent.cancel(call);
+      if (dice.chance(0.05)) agent.hang_up(call);
     }
   }
   for (const int call : agent.calls_in(State::Up)) {

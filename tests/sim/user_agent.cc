@@ -234,7 +234,7 @@ void UserAgent::take_invite_response(int number, const Message& response, const 
   Call& call = calls_[number];
   if (response.status < 200) {
     if (call.state == Call::State::Calling) call.state = Call::State::Ringing;
-    if (!response.body.empty()) call.last_sdp = response.body;
+    if (call.state == Call::State::Ringing) learn_dialog(call, response);
     return;
   }
   if ((response.status == 401 || response.status == 407) && !authorized && !call.cancelled) {
@@ -251,19 +251,24 @@ void UserAgent::take_invite_response(int number, const Message& response, const 
   if (first && done) done(response.status);
 }
 
+// RFC 3261 12.1.2; of a provisional response, the early dialog.
+void UserAgent::learn_dialog(Call& call, const Message& response) {
+  call.remote_tag = parameter(response.header("To"), "tag");
+  const auto contacts = response.values("Contact");
+  if (!contacts.empty()) call.remote_target = uri_of(contacts.front());
+  call.routes = response.values("Record-Route");
+  std::ranges::reverse(call.routes);
+  if (!response.body.empty()) call.last_sdp = response.body;
+}
+
 // ACK for each 2xx; a second answer of another is hung up at once (RFC 3261 13.2.2.4).
 void UserAgent::invite_succeeded(int number, const Message& response, bool late_offer) {
   Call dialog = calls_[number];
   const std::string tag = parameter(response.header("To"), "tag");
-  const bool other = !dialog.remote_tag.empty() && dialog.remote_tag != tag;
-  dialog.remote_tag = tag;
-  const auto contacts = response.values("Contact");
-  dialog.remote_target = contacts.empty() ? dialog.remote_target : uri_of(contacts.front());
-  dialog.routes = response.values("Record-Route");
-  std::ranges::reverse(dialog.routes);
-  if (!response.body.empty()) dialog.last_sdp = response.body;
   const bool fresh_dialog = dialog.state != Call::State::Up && dialog.state != Call::State::Over;
-  if (fresh_dialog && !other) dialog.state = Call::State::Up;
+  const bool other = !fresh_dialog && dialog.remote_tag != tag;
+  learn_dialog(dialog, response);
+  if (fresh_dialog) dialog.state = Call::State::Up;
 
   Message ack = build_within(dialog, "ACK", response.cseq());
   if (late_offer) {
@@ -292,7 +297,8 @@ void UserAgent::cancel(int number) {
 
 void UserAgent::hang_up(int number, Done done) {
   Call& call = calls_.at(number);
-  if (call.state != Call::State::Up) return;
+  const bool early = call.caller && call.state == Call::State::Ringing && !call.remote_tag.empty();
+  if (call.state != Call::State::Up && !early) return;
   call.state = Call::State::Over;
   start(build_within(call, "BYE", ++call.cseq), [done](const Message* response) {
     if (response && response->status < 200) return;
@@ -398,8 +404,17 @@ void UserAgent::take_request(const Message& request) {
   if (within && number < 0) return respond(key, 481);
   if (request.method == "INVITE") return take_reinvite(key, request, number);
   if (request.method == "BYE") {
-    if (number >= 0) calls_[number].state = Call::State::Over;
-    return respond(key, number >= 0 ? 200 : 481);
+    if (number < 0) return respond(key, 481);
+    calls_[number].state = Call::State::Over;
+    respond(key, 200);
+    // RFC 3261 15.1.2: what is pending ends with it.
+    for (auto& [pending, server] : servers_) {
+      const bool open = !server.response || server.response->status < 200;
+      if (server.call == number && server.request.method == "INVITE" && open) {
+        return respond(pending, 487);
+      }
+    }
+    return;
   }
   if (const int status = answers_others(request); status != 0) respond(key, status);
 }

@@ -73,6 +73,7 @@ class UserAgent {
   // The number of the new call. late_offer: no description in the INVITE.
   int call(std::string_view target, Done done = {}, bool late_offer = false);
   void cancel(int call);
+  // The caller may before it is answered (RFC 3261 15).
   void hang_up(int call, Done done = {});
   // INVITE, UPDATE, INFO or any other method within the dialog.
   void request_within(int call, std::string_view method, Done done = {});
@@ -119,6 +120,7 @@ class UserAgent {
                    bool authorized);
   void take_invite_response(int number, const Message& response, const Done& done,
                             std::string_view target, bool late_offer, bool authorized);
+  static void learn_dialog(Call& call, const Message& response);
   void invite_succeeded(int number, const Message& response, bool late_offer);
   // server side
   void take_request(const Message& request);
