@@ -266,12 +266,12 @@ void ProxyCore::Parts::send_best(SlotId id, Instant now, Outbox& outbox) {
   const BufferRef best = std::move(context.best);
   if (context.call_new && context.call) {
     const SlotId id_of_call = std::exchange(context.call, {});
-    Call& call = *calls.get(id_of_call);
-    if (is_challenge(context.best_status)) {
+    Call* call = calls.get(id_of_call);  // none: a BYE of its early dialog ended it
+    if (call && is_challenge(context.best_status)) {
       // It will be repeated with credentials at once, and then goes on in the same media session.
-      call.context = {};
-      wheel.cancel(call.timer);
-      call.timer = wheel.arm(now + kChallengeAnswered, subject_value(Subject::Call, id_of_call));
+      call->context = {};
+      wheel.cancel(call->timer);
+      call->timer = wheel.arm(now + kChallengeAnswered, subject_value(Subject::Call, id_of_call));
     } else {
       end_call(id_of_call, true, now, outbox);
     }
