@@ -192,17 +192,15 @@ const sipjs = {
     else if (session instanceof Inviter) await session.cancel();
     else await session.reject();
   },
-  // False while another re-INVITE is under way, as JsSIP says it.
+  // False while another re-INVITE is under way, as JsSIP says it. SIP.js itself would set its own
+  // description before it finds out, and could not offer again.
   async hold() {
-    try {
-      await session.invite({
-        sessionDescriptionHandlerOptions: { hold: true }, sessionDescriptionHandlerModifiers: [Web.holdModifier],
-        requestDelegate: { onAccept: () => emit('held') },
-      });
-    } catch (error) {
-      if (/ongoing re-INVITE/.test(error.message)) return false;
-      throw error;
-    }
+    const { reinviteUserAgentServer, reinviteUserAgentClient } = session.dialog;
+    if (reinviteUserAgentServer || reinviteUserAgentClient || peer().signalingState !== 'stable') return false;
+    await session.invite({
+      sessionDescriptionHandlerOptions: { hold: true }, sessionDescriptionHandlerModifiers: [Web.holdModifier],
+      requestDelegate: { onAccept: () => emit('held') },
+    });
     return true;
   },
   async resume() {
