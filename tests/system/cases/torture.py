@@ -300,7 +300,7 @@ def whole(t, transport):
             # Some of the files share branch and Call-ID, which would make them one transaction.
             bench.judge(name, unique(data, dice), accepted(name, udp, stream, transport))
         except AssertionError as error:
-            problems.append(str(error)[:1500])
+            problems.append(f"{name}: {error}"[:1500])
     assert not problems, f"{len(problems)} of the messages:\n" + "\n".join(problems)
 
 
