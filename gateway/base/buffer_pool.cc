@@ -1,12 +1,14 @@
 #include "gateway/base/buffer_pool.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
 
 namespace ringway {
 namespace {
+
+// Buffers up to this size are made resident before they are touched; of larger ones most stays
+// untouched.
+constexpr std::size_t kPagesAhead = 4096;
 
 constexpr std::size_t stride(std::size_t capacity) {
   // A cache line more than the sum keeps message starts from aliasing into the same cache sets.
@@ -18,16 +20,8 @@ constexpr std::size_t stride(std::size_t capacity) {
 BufferPool::BufferPool(std::size_t bytes_max) : bytes_max_(bytes_max) {
   for (std::size_t i = 0; i < classes_.size(); ++i) {
     const std::size_t count = std::max<std::size_t>(bytes_max / kSizes[i], 16);
-    classes_[i].reserved = count * stride(kSizes[i]);
-    void* memory = mmap(nullptr, classes_[i].reserved, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(memory != MAP_FAILED);
-    classes_[i].memory = static_cast<std::uint8_t*>(memory);
+    classes_[i].memory.emplace(count * stride(kSizes[i]));
   }
-}
-
-BufferPool::~BufferPool() {
-  for (SizeClass& size_class : classes_) munmap(size_class.memory, size_class.reserved);
 }
 
 BufferRef BufferPool::take(std::size_t size) {
@@ -41,9 +35,10 @@ BufferRef BufferPool::take(std::size_t size) {
     size_class.free = head->next_free;
   } else {
     const std::size_t step = stride(*found);
-    if (size_class.carved + step > size_class.reserved) return {};
-    head = reinterpret_cast<BufferHead*>(size_class.memory + size_class.carved);
+    if (size_class.carved + step > size_class.memory->size()) return {};
+    head = reinterpret_cast<BufferHead*>(size_class.memory->data() + size_class.carved);
     size_class.carved += step;
+    if (step <= kPagesAhead) size_class.memory->reach(size_class.carved);
     head->pool = this;
     head->capacity = *found;
     head->size_class = static_cast<std::uint8_t>(index);

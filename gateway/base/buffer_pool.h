@@ -3,9 +3,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "gateway/base/check.h"
+#include "gateway/base/reserved_memory.h"
 #include "protocol/base/bytes.h"
 
 namespace ringway {
@@ -65,7 +67,6 @@ class BufferPool {
 
   // bytes_max: memory that all buffers together may use; each class may take all of it.
   explicit BufferPool(std::size_t bytes_max);
-  ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
@@ -83,9 +84,8 @@ class BufferPool {
   void release(BufferHead* head);
 
   struct SizeClass {
-    std::uint8_t* memory = nullptr;
-    std::size_t reserved = 0;  // bytes of address space
-    std::size_t carved = 0;    // bytes handed out at least once; carved <= reserved
+    std::optional<ReservedMemory> memory;
+    std::size_t carved = 0;  // bytes handed out at least once
     BufferHead* free = nullptr;
   };
   std::array<SizeClass, kSizes.size()> classes_;

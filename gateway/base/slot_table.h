@@ -1,13 +1,12 @@
 #pragma once
 
-#include <sys/mman.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <new>
 #include <utility>
 
 #include "gateway/base/check.h"
+#include "gateway/base/reserved_memory.h"
 
 namespace ringway {
 
@@ -31,18 +30,16 @@ template <typename T>
 class SlotTable {
  public:
   // capacity: 1..2^24.
-  explicit SlotTable(std::uint32_t capacity) : capacity_(capacity) {
+  explicit SlotTable(std::uint32_t capacity)
+      : memory_(capacity * sizeof(Place)),
+        places_(reinterpret_cast<Place*>(memory_.data())),
+        capacity_(capacity) {
     CHECK(capacity > 0 && capacity <= 0x100'0000);
-    void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(memory != MAP_FAILED);
-    places_ = static_cast<Place*>(memory);
   }
   ~SlotTable() {
     for (std::uint32_t slot = 0; slot < carved_; ++slot) {
       if (places_[slot].live) value(slot)->~T();
     }
-    munmap(places_, bytes());
   }
   SlotTable(const SlotTable&) = delete;
   SlotTable& operator=(const SlotTable&) = delete;
@@ -56,6 +53,7 @@ class SlotTable {
       free_ = places_[slot].next_free;
     } else if (carved_ < capacity_) {
       slot = carved_++;
+      memory_.reach(carved_ * sizeof(Place));
     } else {
       return {};
     }
@@ -105,8 +103,8 @@ class SlotTable {
     alignas(T) unsigned char memory[sizeof(T)];
   };
   T* value(std::uint32_t slot) { return std::launder(reinterpret_cast<T*>(places_[slot].memory)); }
-  std::size_t bytes() const { return std::size_t{capacity_} * sizeof(Place); }
 
+  ReservedMemory memory_;
   Place* places_;
   std::uint32_t capacity_;
   std::uint32_t carved_ = 0;  // carved_ <= capacity_
