@@ -197,6 +197,12 @@ def memory_mb():
     return max(512, min(6000, available // 2))
 
 
+def filled_in(text, values):
+    """All values at once: a free port may begin with the digits of one that is still to be replaced."""
+    names = "|".join(map(re.escape, sorted(values, key=len, reverse=True)))
+    return re.sub(rf"(?:{names})\b", lambda found: values[found.group()], text)
+
+
 class Kamailio(Server):
     name = "kamailio"
     config_file = "kamailio_udp_stateful.cfg"
@@ -213,15 +219,14 @@ class Kamailio(Server):
         with open(os.path.join(BENCH, "kamailio", self.config_file)) as file:
             text = file.read()
         ports = self.ports
-        text = (text.replace("127.0.0.1:5060", f"127.0.0.1:{ports.udp}")
-                .replace("tls:127.0.0.1:8443", f"tls:127.0.0.1:{ports.wss}")
-                .replace("tcp:127.0.0.1:8080", f"tcp:127.0.0.1:{ports.tcp}")
-                .replace("KEYFILE", self.context.key)
-                .replace("CERTFILE", self.context.certificate))
-        if self.sink == "tls":
-            text = text.replace("127.0.0.1:5090;transport=udp",
-                                f"127.0.0.1:{ports.sink_tls};transport=tls")
-        text = text.replace("127.0.0.1:5090", f"127.0.0.1:{ports.sink}")
+        transport, sink = ("tls", ports.sink_tls) if self.sink == "tls" else ("udp", ports.sink)
+        text = filled_in(text, {"127.0.0.1:5060": f"127.0.0.1:{ports.udp}",
+                                "127.0.0.1:8443": f"127.0.0.1:{ports.wss}",
+                                "127.0.0.1:8080": f"127.0.0.1:{ports.tcp}",
+                                "127.0.0.1:5090;transport=udp": f"127.0.0.1:{sink};transport={transport}",
+                                "127.0.0.1:5090": f"127.0.0.1:{sink}",
+                                "KEYFILE": self.context.key,
+                                "CERTFILE": self.context.certificate})
         if not self.touch_memory:
             text = text.replace("shm_force_alloc=yes\n", "")
         path = os.path.join(self.context.results, f"kamailio-{ports.udp}.cfg")
@@ -311,16 +316,15 @@ class Ringway(Server):
         sink = f"127.0.0.1:{ports.sink}"
         if self.sink == "tls":
             sink = f"sip:127.0.0.1:{ports.sink_tls};transport=tls"
-        for name, value in (("127.0.0.1:5060", f"127.0.0.1:{ports.udp}"),
-                            ("127.0.0.1:5062", f"127.0.0.1:{ports.tcp}"),
-                            ("127.0.0.1:5061", f"127.0.0.1:{ports.tls}"),
-                            ("127.0.0.1:8443", f"127.0.0.1:{ports.wss}"),
-                            ("127.0.0.1:5080", f"127.0.0.1:{ports.network}"),
-                            ("127.0.0.1:9090", f"127.0.0.1:{ports.admin}"),
-                            ("127.0.0.1:5090", sink),
-                            ("CERTIFICATE", self.context.certificate),
-                            ("KEY", self.context.key)):
-            text = text.replace(name, value)
+        text = filled_in(text, {"127.0.0.1:5060": f"127.0.0.1:{ports.udp}",
+                                "127.0.0.1:5062": f"127.0.0.1:{ports.tcp}",
+                                "127.0.0.1:5061": f"127.0.0.1:{ports.tls}",
+                                "127.0.0.1:8443": f"127.0.0.1:{ports.wss}",
+                                "127.0.0.1:5080": f"127.0.0.1:{ports.network}",
+                                "127.0.0.1:9090": f"127.0.0.1:{ports.admin}",
+                                "127.0.0.1:5090": sink,
+                                "CERTIFICATE": self.context.certificate,
+                                "KEY": self.context.key})
         text = text.replace("shards = 1", f"shards = {self.cores}")
         path = os.path.join(self.context.results, f"ringway-{ports.udp}.toml")
         with open(path, "w") as file:

@@ -38,7 +38,7 @@ ProxyCore::Parts::Parts(Environment environment)
       wheel(deadlines_max(config.limits)),
       own(listeners),
       next_hops(config, listeners, counters, log, random),
-      transactions(config, shard, wheel, buffers, counters, random),
+      transactions(config, shard, wheel, counters, random),
       contexts(config.limits.contexts),
       target_lists(kTargetLists),
       agents(config.limits.bindings, hash_key, counters),

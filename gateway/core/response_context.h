@@ -6,9 +6,9 @@
 #include "gateway/base/buffer_pool.h"
 #include "gateway/base/outbox.h"
 #include "gateway/base/slot_table.h"
+#include "gateway/base/target.h"
 #include "gateway/base/timer_wheel.h"
 #include "gateway/media/relay_protocol.h"
-#include "gateway/routing/target.h"
 #include "protocol/sip/method.h"
 #include "protocol/sip/status.h"
 

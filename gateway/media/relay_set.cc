@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "gateway/transaction/layer.h"
 #include "protocol/base/ascii.h"
 
 namespace ringway {

@@ -11,6 +11,7 @@
 #include "gateway/base/outbox.h"
 #include "gateway/base/random.h"
 #include "gateway/base/slot_table.h"
+#include "gateway/base/subject.h"
 #include "gateway/base/timer_wheel.h"
 #include "gateway/config/config.h"
 #include "gateway/media/relay_protocol.h"

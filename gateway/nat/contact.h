@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "gateway/nat/flow_token.h"
-#include "gateway/routing/own_uris.h"
+#include "gateway/nat/own_uris.h"
 #include "protocol/base/writer.h"
 #include "protocol/sip/limits.h"
 #include "protocol/sip/uri.h"

@@ -8,9 +8,9 @@
 #include "gateway/base/counters.h"
 #include "gateway/base/log.h"
 #include "gateway/base/random.h"
+#include "gateway/base/target.h"
 #include "gateway/config/config.h"
 #include "gateway/routing/next_hops.h"
-#include "gateway/routing/target.h"
 #include "protocol/base/time.h"
 #include "protocol/sip/uri.h"
 

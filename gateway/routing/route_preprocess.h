@@ -7,7 +7,7 @@
 
 #include "gateway/base/outbox.h"
 #include "gateway/nat/flow_token.h"
-#include "gateway/routing/own_uris.h"
+#include "gateway/nat/own_uris.h"
 #include "protocol/sip/edit.h"
 #include "protocol/sip/message.h"
 #include "protocol/sip/validate.h"

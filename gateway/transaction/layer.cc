@@ -25,12 +25,11 @@ std::size_t index_of(State state) {
 }  // namespace
 
 TransactionLayer::TransactionLayer(const Config& config, ShardIndex shard, TimerWheel& wheel,
-                                   BufferPool& buffers, Counters& counters, Random& random)
+                                   Counters& counters, Random& random)
     : config_(config),
       shard_(shard),
       timers_{config.timers.t1, config.timers.t2, config.timers.t4},
       wheel_(wheel),
-      buffers_(buffers),
       counters_(counters),
       random_(random),
       servers_(config.limits.transactions),
@@ -66,9 +65,7 @@ SlotId TransactionLayer::open_server(const transaction::TransactionKey& key, sip
                                      const Source& source, Instant now, Outbox& outbox,
                                      Outcome& outcome) {
   SlotId id = servers_.take();
-  if (!id && oldest_finished_ != 0) {
-    // A finished one only absorbs repetitions: the oldest makes room.
-    const SlotId oldest = servers_.id_at(oldest_finished_ - 1);
+  if (const SlotId oldest = finished_servers_.oldest(); !id && oldest) {
     release_server(oldest, *servers_.find(oldest));
     counters_.transactions_cut_short.add();
     id = servers_.take();
@@ -139,7 +136,7 @@ TransactionLayer::Outcome TransactionLayer::respond(SlotId id, sip::Status statu
   }
   const Outcome outcome = perform(id, transaction, actions, &response, now, outbox);
   if (outcome.sent) counters_.responses_by_class[status / 100].add();
-  if (sip::is_final(status) && !outcome.terminated) finish(id, transaction);
+  if (sip::is_final(status) && !outcome.terminated) finished_servers_.add(id);
   return outcome;
 }
 
@@ -220,29 +217,10 @@ TransactionLayer::Outcome TransactionLayer::perform(SlotId id, ServerTransaction
   return outcome;
 }
 
-void TransactionLayer::finish(SlotId id, ServerTransaction& transaction) {
-  if (transaction.finished) return;
-  transaction.finished = true;
-  transaction.finished_previous = newest_finished_;
-  transaction.finished_next = 0;
-  if (newest_finished_ != 0) servers_.at(newest_finished_ - 1)->finished_next = id.slot + 1;
-  newest_finished_ = id.slot + 1;
-  if (oldest_finished_ == 0) oldest_finished_ = newest_finished_;
-  ++finished_count_;
-}
-
-void TransactionLayer::unlink_finished(ServerTransaction& transaction) {
-  if (!transaction.finished) return;
-  const std::uint32_t previous = transaction.finished_previous, next = transaction.finished_next;
-  (previous != 0 ? servers_.at(previous - 1)->finished_next : oldest_finished_) = next;
-  (next != 0 ? servers_.at(next - 1)->finished_previous : newest_finished_) = previous;
-  --finished_count_;
-}
-
 void TransactionLayer::release_server(SlotId id, ServerTransaction& transaction) {
   wheel_.cancel(transaction.retransmit);
   wheel_.cancel(transaction.lifetime);
-  unlink_finished(transaction);
+  finished_servers_.remove(transaction);
   std::uint32_t* link = &bucket(transaction.key);
   while (*link != id.slot + 1) link = &servers_.at(*link - 1)->next_in_bucket;
   *link = transaction.next_in_bucket;
@@ -259,7 +237,12 @@ void TransactionLayer::release_server(SlotId id, ServerTransaction& transaction)
 
 SlotId TransactionLayer::reserve_client(sip::Method method, const Target& target,
                                         std::uint32_t loop_hash) {
-  const SlotId id = clients_.take();
+  SlotId id = clients_.take();
+  if (const SlotId oldest = finished_clients_.oldest(); !id && oldest) {
+    release_client(oldest);
+    counters_.transactions_cut_short.add();
+    id = clients_.take();
+  }
   if (!id) {
     counters_.transactions_refused.add();
     return {};
@@ -297,6 +280,7 @@ void TransactionLayer::release_client(SlotId id) {
   if (!transaction) return;
   wheel_.cancel(transaction->retransmit);
   wheel_.cancel(transaction->lifetime);
+  finished_clients_.remove(*transaction);
   if (transaction->is_invite) {
     counters_.invite_client_states[index_of(transaction->invite.state())].subtract();
   } else {
@@ -334,7 +318,13 @@ TransactionLayer::Outcome TransactionLayer::response_received(SlotId id, sip::St
     actions = step(transaction.other, event, reliability, counters_.client_states);
   }
   if (sip::is_provisional(status)) transaction.provisional = true;
-  return perform(id, transaction, actions, now, outbox);
+  const Outcome outcome = perform(id, transaction, actions, now, outbox);
+  if (transaction.other.state() == NonInviteClient::State::Completed) {
+    // It is never sent again: its memory, still in the cache, serves the next request.
+    transaction.request.reset();
+    finished_clients_.add(id);
+  }
+  return outcome;
 }
 
 void TransactionLayer::send_ack(SlotId id, BufferRef ack, Outbox& outbox) {

@@ -10,9 +10,11 @@
 #include "gateway/base/random.h"
 #include "gateway/base/reserved_array.h"
 #include "gateway/base/slot_table.h"
+#include "gateway/base/subject.h"
+#include "gateway/base/target.h"
 #include "gateway/base/timer_wheel.h"
 #include "gateway/config/config.h"
-#include "gateway/routing/target.h"
+#include "gateway/transaction/finished_list.h"
 #include "protocol/sip/branch.h"
 #include "protocol/sip/method.h"
 #include "protocol/sip/status.h"
@@ -24,33 +26,10 @@
 
 namespace ringway {
 
-// What a deadline or a failed send was about. The top byte of a timer's payload and of a Ticket.
-enum class Subject : std::uint8_t {
-  None,
-  ServerRetransmit,
-  ServerLifetime,
-  ClientRetransmit,
-  ClientLifetime,  // deadlines of transactions
-  ServerSend,
-  ClientSend,  // tickets
-  Context,     // deadline or lookup of a request being forwarded
-  Relay,       // deadline of a relay request
-  UserAgent,   // deadline of a binding or a grace
-  Call,
-  Probe,
-};
-constexpr std::uint64_t subject_value(Subject subject, SlotId id) {
-  return (std::uint64_t{static_cast<std::uint8_t>(subject)} << 56) | id.packed();
-}
-constexpr Subject subject_of(std::uint64_t value) {
-  return static_cast<Subject>(value >> 56);
-}
-
 struct ServerTransaction {
   transaction::TransactionKey key;
   std::uint32_t next_in_bucket = 0;
   bool is_invite = false;
-  bool finished = false;  // answered for good; only absorbs from now on
   sip::Method method = sip::Method::Other;
   transaction::InviteServer invite;
   transaction::NonInviteServer other;
@@ -58,7 +37,7 @@ struct ServerTransaction {
   BufferRef response;  // the last one sent
   SlotId context;      // empty once the request is answered for good
   TimerWheel::Handle retransmit = 0, lifetime = 0;
-  std::uint32_t finished_previous = 0, finished_next = 0;  // slot + 1
+  FinishedPlace finished;  // listed: answered for good; only absorbs from now on
 };
 
 struct ClientTransaction {
@@ -70,13 +49,14 @@ struct ClientTransaction {
   transaction::NonInviteClient other;
   Target target;
   std::uint64_t nonce = 0;      // of its branch
-  BufferRef request;            // as sent
+  BufferRef request;            // as sent; given back where nothing can ask for it any more
   BufferRef ack;                // of a final non-2xx response
   SlotId context;               // empty: nobody waits (our own CANCEL, probe ...)
   SlotId cancel;                // the transaction of the CANCEL that was sent for it
   Subject own = Subject::None;  // a request of our own: Probe or Call
   std::uint64_t own_value = 0;
   TimerWheel::Handle retransmit = 0, lifetime = 0;
+  FinishedPlace finished;  // listed: a non-INVITE that was answered; only absorbs from now on
 };
 
 // Feeds events to the machines of RFC 3261 17 and performs their actions: sends, resends, arms and
@@ -96,8 +76,8 @@ class TransactionLayer {
   };
 
   // All outlive the layer.
-  TransactionLayer(const Config& config, ShardIndex shard, TimerWheel& wheel, BufferPool& buffers,
-                   Counters& counters, Random& random);
+  TransactionLayer(const Config& config, ShardIndex shard, TimerWheel& wheel, Counters& counters,
+                   Random& random);
   TransactionLayer(const TransactionLayer&) = delete;
   TransactionLayer& operator=(const TransactionLayer&) = delete;
 
@@ -119,6 +99,7 @@ class TransactionLayer {
 
   // Client side. The branch is reserved first, because it stands in the request.
   // loop_hash stands in the branch, so that a request that comes back is known (RFC 5393).
+  // An empty id if the table is full and no finished transaction can make room.
   SlotId reserve_client(sip::Method method, const Target& target, std::uint32_t loop_hash);
   sip::Branch branch_of(SlotId id);
   ClientTransaction* client(SlotId id) { return clients_.find(id); }
@@ -141,7 +122,7 @@ class TransactionLayer {
 
   // With those that are finished and only absorb repetitions.
   std::uint32_t servers() const { return servers_.size(); }
-  std::uint32_t live_servers() const { return servers_.size() - finished_count_; }
+  std::uint32_t live_servers() const { return servers_.size() - finished_servers_.size(); }
   std::uint32_t live_clients() const { return clients_.size(); }
 
   // Sends buffer to where source came from.
@@ -155,8 +136,6 @@ class TransactionLayer {
                   BufferRef* message, Instant now, Outbox& outbox);
   Outcome perform(SlotId id, ClientTransaction& transaction, const transaction::Actions& actions,
                   Instant now, Outbox& outbox);
-  void finish(SlotId id, ServerTransaction& transaction);
-  void unlink_finished(ServerTransaction& transaction);
   void release_server(SlotId id, ServerTransaction& transaction);
   template <typename Machine, typename Event>
   transaction::Actions step(Machine& machine, Event event, transaction::Reliability reliability,
@@ -169,16 +148,14 @@ class TransactionLayer {
   ShardIndex shard_;
   transaction::Timers timers_;
   TimerWheel& wheel_;
-  BufferPool& buffers_;
   Counters& counters_;
   Random& random_;
   SlotTable<ServerTransaction> servers_;
   SlotTable<ClientTransaction> clients_;
   ReservedArray<std::uint32_t> buckets_;  // slot + 1 of the first of each chain; 0: none
   std::uint64_t bucket_mask_;
-  // Finished server transactions, oldest first, so that room can be made.
-  std::uint32_t oldest_finished_ = 0, newest_finished_ = 0;  // slot + 1
-  std::uint32_t finished_count_ = 0;
+  FinishedList<ServerTransaction> finished_servers_{servers_};
+  FinishedList<ClientTransaction> finished_clients_{clients_};
 };
 
 }  // namespace ringway

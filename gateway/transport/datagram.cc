@@ -46,8 +46,8 @@ bool is_keepalive(Bytes bytes) {
 }  // namespace
 
 Datagrams::Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& buffers,
-                     Counters& counters, Log& log)
-    : ring_(ring), buffers_(buffers), counters_(counters), log_(log), sending_(kSendingMax) {
+                     Counters& counters)
+    : ring_(ring), buffers_(buffers), counters_(counters), sending_(kSendingMax) {
   socket_of_listener_.assign(listeners.infos.size(), kNoSocket);
   for (std::size_t i = 0; i < listeners.infos.size(); ++i) {
     if (listeners.infos[i].config.transport != Transport::Udp) continue;

@@ -11,7 +11,6 @@
 
 #include "gateway/base/buffer_pool.h"
 #include "gateway/base/counters.h"
-#include "gateway/base/log.h"
 #include "gateway/base/outbox.h"
 #include "gateway/reactor/receive_buffers.h"
 #include "gateway/reactor/ring.h"
@@ -24,8 +23,7 @@ namespace ringway {
 class Datagrams {
  public:
   // All references outlive this object; the sockets stay the listeners'.
-  Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& buffers, Counters& counters,
-            Log& log);
+  Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& buffers, Counters& counters);
 
   // Registers buffers and arms all sockets.
   [[nodiscard]] std::expected<void, std::string> open();
@@ -86,7 +84,6 @@ class Datagrams {
   Ring& ring_;
   BufferPool& buffers_;
   Counters& counters_;
-  Log& log_;
   ReceiveBuffers receive_buffers_;
   std::vector<Socket> sockets_;
   std::vector<std::uint16_t> socket_of_listener_;

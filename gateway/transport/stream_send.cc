@@ -12,7 +12,6 @@ namespace ringway {
 namespace {
 
 constexpr std::uint32_t kGatherMax = 64;  // items in one send
-constexpr std::uint32_t kRelaySendsMax = 32;
 constexpr std::size_t kPageChunk = 16'000;
 
 }  // namespace

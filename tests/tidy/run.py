@@ -31,12 +31,10 @@ MAY_INCLUDE = {
     "gateway/reactor": ["protocol/base", "gateway/base"],
     "gateway/transport": PROTOCOL + ["tls", "gateway/base", "gateway/config", "gateway/reactor"],
     **{folder: PROTOCOL + ["gateway/base", "gateway/config"] for folder in POLICIES},
-    "gateway/nat": PROTOCOL + ["gateway/base", "gateway/config", "tls/mac.h", "gateway/routing/own_uris.h"],
-    # Route values are tokens and aliases of ours; a target is what transactions and relays send to.
+    "gateway/nat": PROTOCOL + ["gateway/base", "gateway/config", "tls/mac.h"],
+    # Route values are tokens and aliases of ours.
     "gateway/routing": PROTOCOL + ["gateway/base", "gateway/config", "tls/mac.h", "gateway/nat/flow_token.h",
-                                   "gateway/nat/contact.h"],
-    "gateway/transaction": PROTOCOL + ["gateway/base", "gateway/config", "gateway/routing/target.h"],
-    "gateway/media": PROTOCOL + ["gateway/base", "gateway/config", "gateway/transaction/layer.h"],
+                                   "gateway/nat/contact.h", "gateway/nat/own_uris.h"],
     "gateway/core": PROTOCOL + POLICIES + ["gateway/base", "gateway/config", "tls/mac.h"],
     "gateway/shard": PROTOCOL + POLICIES + ["tls", "gateway/base", "gateway/config", "gateway/core",
                                             "gateway/transport", "gateway/reactor"],

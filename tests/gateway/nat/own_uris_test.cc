@@ -1,4 +1,4 @@
-#include "gateway/routing/own_uris.h"
+#include "gateway/nat/own_uris.h"
 
 #include <array>
 #include <string>

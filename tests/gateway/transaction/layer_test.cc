@@ -20,7 +20,7 @@ class LayerTest : public ::testing::Test {
   LayerTest() {
     config_.limits.transactions = 4;
     config_.limits.client_transactions = 4;
-    layer_ = std::make_unique<TransactionLayer>(config_, 3, wheel_, buffers_, *counters_, random_);
+    layer_ = std::make_unique<TransactionLayer>(config_, 3, wheel_, *counters_, random_);
     udp_.remote = *parse_endpoint("198.51.100.7:5060");
     tcp_.transport = Transport::Tcp;
     tcp_.flow = FlowId(3, 1, 1);
