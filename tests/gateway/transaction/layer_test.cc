@@ -415,6 +415,18 @@ TEST_F(LayerTest, Rfc3261_17_1_4_AFailedSendIsReportedAndEndsTheClient) {
   EXPECT_EQ(counters_->transport_errors.value(), 2u);
 }
 
+TEST_F(LayerTest, AnAnsweredNonInviteGivesItsRequestBackAndMakesRoom) {
+  std::vector<SlotId> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(start(Method::Options, target(Transport::Udp), "x"));
+  static_cast<void>(layer_->response_received(ids[2], 200, now_, outbox_));
+  ASSERT_NE(layer_->client(ids[2]), nullptr) << "timer K runs";
+  EXPECT_FALSE(layer_->client(ids[2])->request);
+  EXPECT_TRUE(layer_->reserve_client(Method::Options, target(Transport::Udp), 0));
+  EXPECT_EQ(layer_->client(ids[2]), nullptr);
+  EXPECT_EQ(counters_->transactions_cut_short.value(), 1u);
+  EXPECT_FALSE(layer_->reserve_client(Method::Options, target(Transport::Udp), 0));
+}
+
 TEST_F(LayerTest, ClientsAreBounded) {
   std::vector<SlotId> ids;
   for (int i = 0; i < 4; ++i) ids.push_back(start(Method::Options, target(Transport::Tcp), "x"));
