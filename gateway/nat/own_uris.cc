@@ -12,6 +12,20 @@ std::string address_text(const Address& address, AddressForm form) {
   return std::string(out.written_text());
 }
 
+// An IPv6 address has many spellings: text that differs may still be the same one.
+bool same_host(std::string_view ours, std::string_view theirs) {
+  if (ascii::equal_ignoring_case(ours, theirs)) return true;
+  if (ours.find(':') == std::string_view::npos) return false;
+  if (theirs.find(':') == std::string_view::npos) return false;
+  const auto address = parse_address(theirs);
+  return address && address == parse_address(ours);
+}
+
+bool fits(const sip::Uri& uri, std::string_view host, std::uint16_t port) {
+  const bool is_default = uri.port == 0 && (port == 5060 || port == 5061);
+  return (uri.port == port || is_default) && same_host(host, uri.host);
+}
+
 std::string_view transport_param(const ListenConfig& config) {
   switch (config.transport) {
     case Transport::Udp:
@@ -82,12 +96,8 @@ bool OwnUris::is_own(const sip::Uri& uri) const {
 
 bool OwnUris::names(ListenerIndex listener, const sip::Uri& uri) const {
   if (uri.scheme != sip::Scheme::Sip && uri.scheme != sip::Scheme::Sips) return false;
-  const auto fits = [&uri](std::string_view host, std::uint16_t port) {
-    const bool is_default = uri.port == 0 && (port == 5060 || port == 5061);
-    return (uri.port == port || is_default) && ascii::equal_ignoring_case(host, uri.host);
-  };
   const Entry& entry = entries_[listener];
-  return fits(entry.host, entry.port) || fits(entry.local_host, entry.local_port);
+  return fits(uri, entry.host, entry.port) || fits(uri, entry.local_host, entry.local_port);
 }
 
 }  // namespace ringway

@@ -94,5 +94,13 @@ TEST(OwnUris, KnowsItselfByAdvertisedAndByBoundAddress) {
   EXPECT_TRUE(is_own(listener(Transport::Udp, "[2001:db8::1]:5060"), "sip:[2001:DB8::1]:5060"));
 }
 
+TEST(OwnUris, Rfc5952_1_AnIpv6AddressIsTheSameInEachSpelling) {
+  const ListenerInfo info = listener(Transport::Udp, "[2001:db8::1]:5060");
+  EXPECT_TRUE(is_own(info, "sip:[2001:db8:0:0:0:0:0:1]:5060"));
+  EXPECT_TRUE(is_own(info, "sip:[2001:0DB8::0001]"));
+  EXPECT_FALSE(is_own(info, "sip:[2001:db8::2]:5060"));
+  EXPECT_FALSE(is_own(info, "sip:[2001:db8::1]:5070"));
+}
+
 }  // namespace
 }  // namespace ringway
