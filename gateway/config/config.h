@@ -30,6 +30,9 @@ enum class UnknownServerName : std::uint8_t { UseDefault, Refuse };
 // How Record-Route and Path name a TLS listener (RFC 5658 6.2, RFC 5630 5.3; what phones want).
 enum class RecordRouteSecure : std::uint8_t { Name, Sips, TransportTls };
 
+// Entries of [[listen]]. With the TCP twins of UDP ones they have to fit the byte of a flow token.
+inline constexpr std::size_t kListenersMax = 120;
+
 struct ListenConfig {
   std::string name;     // for logs and send_from; default "<transport>-<n>"
   std::string twin_of;  // the TCP twin of a UDP listener: that one's name

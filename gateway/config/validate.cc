@@ -95,6 +95,10 @@ bool is_private(const Address& address) {
 
 void Validator::check_listeners() {
   if (config_.listen.empty()) add("", "there is no [[listen]]: nothing can reach the gateway");
+  if (config_.listen.size() > kListenersMax) {
+    add(listen_path(kListenersMax),
+        "there are more than " + std::to_string(kListenersMax) + " listeners");
+  }
   for (std::size_t i = 0; i < config_.listen.size(); ++i) {
     const std::string path = listen_path(i);
     check_listener(config_.listen[i], path);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "gateway/config/config.h"
 #include "gateway/nat/base64url.h"
 
 namespace ringway {
@@ -12,6 +13,7 @@ namespace {
 //   Network  leg 4
 //   others   leg 4, epoch 4, listener 1, user agent 8, then flow 8 or (UDP) family, address, port
 // and the signature, 12 bytes. The first character of the text is always 'r'.
+static_assert(2 * kListenersMax <= 0xff, "a listener and its twin do not fit a byte");
 constexpr std::size_t kSignatureBytes = 12;
 constexpr std::size_t kPayloadMax = 1 + 4 + 4 + 1 + 8 + 1 + 16 + 2;
 

@@ -146,12 +146,18 @@ TEST(LoadConfig, RelationsBetweenSettingsAreChecked) {
   const std::string listen = "[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1:5060\"\n";
   const std::string hop = "[[next_hop]]\naddress = \"192.0.2.20:5060\"\n";
   const std::string web = "[[listen]]\ntransport = \"ws\"\naddress = \"192.0.2.1:80\"\n";
+  std::string many = hop;
+  for (std::size_t i = 0; i <= kListenersMax; ++i) {
+    many += "[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1:" +
+            std::to_string(5060 + i) + "\"\n";
+  }
   const struct {
     std::string_view name;
     std::string text;
     std::string_view says;
   } kCases[] = {
       {"no listener", hop, "listen"},
+      {"too many listeners", many, "more than 120"},
       {"no next hop", listen, "next_hop"},
       {"listener twice", listen + listen + hop, "the same address"},
       {"TLS without a certificate",
