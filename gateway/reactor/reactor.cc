@@ -29,6 +29,7 @@ std::span<Completion> Reactor::wait(Instant deadline) {
   counters_.turns.add();
   const std::span<Completion> batch = ring_.reap(batch_);
   drained_ = batch.size() < batch_.size();
+  crowded_ = batch.size() >= kCrowd || ring_.has_completions();
   return batch;
 }
 

@@ -19,6 +19,8 @@ class Reactor {
  public:
   // Completions of one turn; more are left for the next.
   static constexpr std::size_t kBatch = 256;
+  // Of deferred results the kernel works on 20 at a time (IO_LOCAL_TW_DEFAULT_MAX).
+  static constexpr std::size_t kCrowd = 20;
 
   // waker: announces this thread's sleep. wake_fd: an eventfd that threads without a ring write.
   Reactor(Counters& counters, Waker& waker, int wake_fd)
@@ -47,6 +49,8 @@ class Reactor {
   Duration overslept() const { return overslept_; }
   // True if turn() returned all that had completed.
   bool drained() const { return drained_; }
+  // True if the kernel probably has more: it gives no more than some twenty results at a time.
+  bool is_crowded() const { return crowded_; }
 
   // After a completion of kind WakeEvent.
   void arm_wake_event();
@@ -65,7 +69,7 @@ class Reactor {
   Ring ring_;
   Instant now_{};
   Duration overslept_{};
-  bool drained_ = true;
+  bool drained_ = true, crowded_ = false;
   std::uint64_t wake_value_ = 0;  // where the eventfd is read to
   std::string failure_;
   std::array<Completion, kBatch> batch_;

@@ -91,6 +91,12 @@ void Ring::accept(int fd, Operation operation) {
   io_uring_sqe_set_data64(entry, operation.packed());
 }
 
+void Ring::accept_one(int fd, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_accept(entry, fd, nullptr, nullptr, SOCK_CLOEXEC);
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
 void Ring::receive(int fd, std::uint16_t group, std::uint32_t bytes_max, Operation operation) {
   io_uring_sqe* entry = next(operation);
   io_uring_prep_recv_multishot(entry, fd, nullptr, bytes_max, 0);

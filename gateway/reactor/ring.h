@@ -40,8 +40,11 @@ class Ring {
   [[nodiscard]] std::expected<void, std::string> open();
   int fd() const;
 
-  // Multishot: one completion for each connection.
+  // Multishot: one completion for each connection. Whatever waits in the backlog when it is armed is
+  // accepted at once, be it thousands.
   void accept(int fd, Operation operation);
+  // One connection.
+  void accept_one(int fd, Operation operation);
   // Multishot into buffers of group, at most about bytes_max in one go (0: no limit).
   void receive(int fd, std::uint16_t group, std::uint32_t bytes_max, Operation operation);
   // Multishot; header tells how much room name and control data get.

@@ -17,7 +17,8 @@
 namespace ringway {
 namespace {
 
-constexpr int kHandshakeStepsATurn = 2;
+constexpr int kClosingStepsATurn = 8;
+constexpr Duration kNewcomersEvery = 1ms;  // however much others have to do
 constexpr int kFlushesATurn = 8;
 constexpr Duration kDeadlineMissed = 100ms;  // later than that is worth a word
 
@@ -151,10 +152,22 @@ void ShardThread::turn() {
   if (parts_->reactor->drained()) parts_->datagrams.completions_drained();
   read_mail();
   expire();
-  // A handshake costs as much as a hundred messages: established flows come first.
-  for (int i = 0; i < kHandshakeStepsATurn && parts_->streams.step_handshake(now()); ++i) pump();
+  serve_comers_and_goers();
   advance_drain();
   flush();
+}
+
+// A step of a handshake costs as much as a hundred messages, one of a close as some five:
+// established flows come first. Measured with 5,000 browsers that leave and come back at once: with
+// two handshake steps in each turn, the others' messages wait up to 60 ms behind what the kernel
+// has ready, 20 results at a time.
+void ShardThread::serve_comers_and_goers() {
+  Streams& streams = parts_->streams;
+  if (!streams.has_handshakes() && !streams.has_closings()) return;
+  if (parts_->reactor->is_crowded() && now() < newcomers_at_) return;
+  newcomers_at_ = now() + kNewcomersEvery;
+  for (int i = 0; i < kClosingStepsATurn && streams.step_closing(now()); ++i) pump();
+  if (streams.step_handshake(now())) pump();
 }
 
 void ShardThread::flush() {
@@ -178,7 +191,8 @@ void ShardThread::flush() {
 }
 
 Instant ShardThread::next_deadline() const {
-  if (parts_->streams.has_handshakes() || parts_->streams.has_unflushed()) return now();
+  const Streams& streams = parts_->streams;
+  if (streams.has_handshakes() || streams.has_closings() || streams.has_unflushed()) return now();
   // The last flow is gone since the end of the turn: it is told in the next, which nothing else
   // would begin.
   if (drainage_ == Drainage::Closing && parts_->streams.open_streams() == 0) return now();

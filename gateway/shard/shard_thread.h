@@ -57,6 +57,7 @@ class ShardThread {
   void run(std::promise<std::expected<void, std::string>>& started);
   std::expected<void, std::string> open();
   void turn();
+  void serve_comers_and_goers();
   void flush();
   void expire();
   void advance_drain();
@@ -93,6 +94,7 @@ class ShardThread {
   std::vector<Datagrams::Failure> failures_;  // to be told to the core
   std::vector<bool> posted_;                  // shards that got mail in this turn
   Instant drain_until_ = kNever;
+  Instant newcomers_at_{};  // at the latest, however crowded
   Drainage drainage_ = Drainage::No;
   bool stopping_ = false;
 };

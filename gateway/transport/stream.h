@@ -37,7 +37,7 @@ struct PageTransfer {
 //
 // It closes in steps: what is queued leaves (Flushing), the peer sees our end and may read
 // (Lingering), the kernel gives back what it holds (Ending); then the descriptor is closed and
-// the slot free.
+// the slot free. When the peer ended it, the first of these waits for a quiet moment (leaving).
 struct Stream {
   enum class Stage : std::uint8_t {
     Connecting,
@@ -52,6 +52,7 @@ struct Stream {
   enum class Protocol : std::uint8_t { Sip, WebSocket, Relay };
 
   bool is_closing() const { return stage >= Stage::Flushing; }
+  bool is_usable() const { return !is_closing() && !leaving; }
   bool is_establishing() const { return stage >= Stage::ProxyHeader && stage <= Stage::Upgrade; }
 
   int fd = -1;
@@ -70,10 +71,13 @@ struct Stream {
   bool source_counted = false;  // remote is in SourceCounts
   bool tls_close_queued = false;
   bool peer_closed = false;         // end of its bytes
+  bool leaving = false;             // its close is queued: leave_end, leave_failure
   bool ping_sent = false;           // since last_received
   bool broken = false;              // framing is lost: close after the message just given
   std::uint8_t sends = 0;           // operations in flight
   std::uint16_t sending_items = 0;  // front items of wire in flight
+  FlowEnd leave_end = FlowEnd::Closed;
+  TransportFailure leave_failure = TransportFailure::Closed;
   ListenerIndex listener = kNoListener;
   Endpoint remote;
 

@@ -18,7 +18,7 @@ constexpr std::size_t kPageChunk = 16'000;
 
 void Streams::send(FlowId flow, BufferRef message, Ticket ticket, Instant now) {
   Stream* stream = find(flow);
-  if (!stream || stream->is_closing() || stream->stage != Stage::Open) {
+  if (!stream || !stream->is_usable() || stream->stage != Stage::Open) {
     return report_failure(ticket, TransportFailure::FlowGone);
   }
   enqueue_message(*stream, std::move(message), ticket, now);

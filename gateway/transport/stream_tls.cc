@@ -15,25 +15,36 @@ constexpr std::size_t kRecordOverhead = 256;
 
 }  // namespace
 
-bool Streams::start_tls(Stream& stream, Instant now) {
-  const auto& profiles = tls_ ? tls_->server_profiles : std::vector<std::uint16_t>{};
-  if (stream.outbound) {
-    if (tls_ && stream.outbound->client_profile != TlsSettings::kNone) {
-      stream.tls = tls::TlsSession::connect(tls_->context, stream.outbound->client_profile,
-                                            stream.outbound->name);
-    }
-  } else if (stream.listener < profiles.size() && profiles[stream.listener] != TlsSettings::kNone) {
-    stream.tls = tls::TlsSession::accept(tls_->context, profiles[stream.listener]);
-  }
-  if (!stream.tls.valid()) {
-    log_.error("tls_unavailable", {{"transport", to_text(stream.transport)},
-                                   {"reason", "no certificates loaded, or no memory"}});
-    begin_close(stream, FlowEnd::Reset, TransportFailure::TlsFailed, Manner::Abrupt, now);
-    return false;
-  }
+// Which profile its session is to have; kNone: no certificates were loaded for it.
+std::uint16_t Streams::tls_profile(const Stream& stream) const {
+  if (!tls_) return TlsSettings::kNone;
+  if (stream.outbound) return stream.outbound->client_profile;
+  const auto& profiles = tls_->server_profiles;
+  return stream.listener < profiles.size() ? profiles[stream.listener] : TlsSettings::kNone;
+}
+
+void Streams::begin_tls(Stream& stream, Instant now) {
+  if (tls_profile(stream) == TlsSettings::kNone) return tls_unavailable(stream, now);
+  enter(stream, Stage::TlsHandshake, now);
   counters_.handshakes_started.add();
   if (stream.outbound) queue_handshake(stream);  // the client speaks first
-  return true;
+}
+
+void Streams::tls_unavailable(Stream& stream, Instant now) {
+  log_.error("tls_unavailable", {{"transport", to_text(stream.transport)},
+                                 {"reason", "no certificates loaded, or no memory"}});
+  begin_close(stream, FlowEnd::Reset, TransportFailure::TlsFailed, Manner::Abrupt, now);
+}
+
+// Made with the first step, so that a connection that says nothing costs none.
+bool Streams::make_session(Stream& stream) {
+  const std::uint16_t profile = tls_profile(stream);
+  if (profile != TlsSettings::kNone) {
+    stream.tls = stream.outbound
+                     ? tls::TlsSession::connect(tls_->context, profile, stream.outbound->name)
+                     : tls::TlsSession::accept(tls_->context, profile);
+  }
+  return stream.tls.valid();
 }
 
 void Streams::queue_handshake(Stream& stream) {
@@ -51,6 +62,11 @@ bool Streams::step_handshake(Instant now) {
   }
   Stream& stream = *found;
   stream.handshake_queued = false;
+  if (stream.leaving) return true;
+  if (!stream.tls.valid() && !make_session(stream)) {
+    tls_unavailable(stream, now);
+    return true;
+  }
   MutableBytes bytes;
   if (stream.partial) {
     bytes = stream.partial.space().subspan(stream.partial_used,
@@ -124,7 +140,7 @@ bool Streams::decrypt(Stream& stream, Instant now) {
     if (intake_.tls == State::NeedInput) return false;
     if (intake_.tls == State::Closed) {
       stream.peer_closed = true;
-      begin_close(stream, FlowEnd::Closed, TransportFailure::Closed, Manner::Graceful, now);
+      leave(stream, FlowEnd::Closed, TransportFailure::Closed);
       return false;
     }
     if (intake_.tls == State::Failed) {

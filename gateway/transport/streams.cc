@@ -91,28 +91,48 @@ std::expected<void, std::string> Streams::open(Instant now) {
 
 // Accepting.
 
+namespace {
+constexpr std::uint32_t kManyAccepts = 1, kSingleAccept = 2;  // generation of the operation
+constexpr std::uint32_t kSinglesMax = 8;
+}  // namespace
+
 void Streams::update_accepts() {
+  const std::uint32_t limit = config_.limits.handshakes;
+  const bool paused = draining_ || accept_again_at_ != kNever;
   for (Acceptor& acceptor : acceptors_) {
-    const Operation operation{OperationKind::Accept, {acceptor.listener, 1}};
-    const bool wanted =
-        !draining_ && accept_again_at_ == kNever && !(crowded_ && acceptor.handshakes);
+    if (acceptor.handshakes && establishing_ >= limit) acceptor.one_by_one = true;
+    if (establishing_ <= limit / 4) acceptor.one_by_one = false;
+    const Operation many{OperationKind::Accept, {acceptor.listener, kManyAccepts}};
+    const Operation single{OperationKind::Accept, {acceptor.listener, kSingleAccept}};
+    const bool wanted = !paused && !acceptor.one_by_one;
     if (wanted && !acceptor.armed) {
       acceptor.armed = true;
-      ring_.accept(acceptor.fd, operation);
+      ring_.accept(acceptor.fd, many);
     } else if (!wanted && acceptor.armed && !acceptor.cancelling) {
       acceptor.cancelling = true;
-      ring_.cancel(operation);
+      ring_.cancel(many);
+    }
+    if (paused && acceptor.singles != 0) ring_.cancel(single);
+    if (paused || !acceptor.one_by_one) continue;
+    while (acceptor.singles < kSinglesMax && establishing_ + acceptor.singles < limit) {
+      ++acceptor.singles;
+      ring_.accept_one(acceptor.fd, single);
     }
   }
 }
 
 void Streams::accepted(const Completion& completion, Instant now) {
   Acceptor& acceptor = acceptors_[acceptor_of_listener_[completion.operation.id.slot]];
-  if (!completion.more) acceptor.armed = acceptor.cancelling = false;
+  if (completion.operation.id.generation == kSingleAccept) {
+    --acceptor.singles;
+  } else if (!completion.more) {
+    acceptor.armed = acceptor.cancelling = false;
+  }
   if (completion.result >= 0) {
     admit(acceptor, completion.result, now);
-  } else if (completion.result == -EMFILE || completion.result == -ENFILE ||
-             completion.result == -ENOBUFS || completion.result == -ENOMEM) {
+  } else if (accept_again_at_ == kNever &&
+             (completion.result == -EMFILE || completion.result == -ENFILE ||
+              completion.result == -ENOBUFS || completion.result == -ENOMEM)) {
     // The backlog keeps them until a descriptor is free.
     accept_again_at_ = now + kAcceptAgainAfter;
     log_.error("accept_paused", {{"reason", std::strerror(-completion.result)},
@@ -159,10 +179,7 @@ void Streams::admit(const Acceptor& acceptor, int fd, Instant now) {
     stream.counted = true;
     ++establishing_;
     counters_.handshakes_waiting.set(establishing_);
-    if (establishing_ >= config_.limits.handshakes && !crowded_) {
-      crowded_ = true;
-      update_accepts();
-    }
+    if (establishing_ >= config_.limits.handshakes) update_accepts();
   }
   arm_receive(stream);
   if (proxied) {
@@ -175,8 +192,7 @@ void Streams::admit(const Acceptor& acceptor, int fd, Instant now) {
 // What comes first on a connection, after the PROXY header if there is one.
 void Streams::begin(Stream& stream, Instant now) {
   if (is_secure(stream.transport)) {
-    if (!start_tls(stream, now)) return;
-    enter(stream, Stage::TlsHandshake, now);
+    begin_tls(stream, now);
   } else if (stream.protocol == Protocol::WebSocket) {
     enter(stream, Stage::Upgrade, now);
   } else {
@@ -196,10 +212,7 @@ void Streams::leave_establishing(Stream& stream) {
   stream.counted = false;
   --establishing_;
   counters_.handshakes_waiting.set(establishing_);
-  if (crowded_ && establishing_ <= config_.limits.handshakes * 3 / 4) {
-    crowded_ = false;
-    update_accepts();
-  }
+  if (acceptors_[acceptor_of_listener_[stream.listener]].one_by_one) update_accepts();
 }
 
 void Streams::opened(Stream& stream, Instant now) {
@@ -252,12 +265,9 @@ void Streams::received(const Completion& completion, Instant now) {
   if (completion.result <= 0) {
     give_back();
     stream->peer_closed = true;
-    if (stream->stage == Stage::Lingering) return end(*stream);
-    if (completion.result == 0) {
-      return begin_close(*stream, FlowEnd::Closed, TransportFailure::Closed, Manner::Graceful, now);
-    }
-    const FlowEnd reason = completion.result == -ETIMEDOUT ? FlowEnd::TimedOut : FlowEnd::Reset;
-    return begin_close(*stream, reason, TransportFailure::Reset, Manner::Abrupt, now);
+    if (completion.result == 0) return leave(*stream, FlowEnd::Closed, TransportFailure::Closed);
+    return leave(*stream, completion.result == -ETIMEDOUT ? FlowEnd::TimedOut : FlowEnd::Reset,
+                 TransportFailure::Reset);
   }
   if (!completion.more) {
     counters_.receive_rearms.add();
@@ -267,7 +277,7 @@ void Streams::received(const Completion& completion, Instant now) {
   stream->ping_sent = false;
   const auto size = static_cast<std::size_t>(completion.result);
   counters_.bytes_in[static_cast<std::size_t>(stream->transport)].add(size);
-  if (stream->is_closing()) return give_back();
+  if (!stream->is_usable()) return give_back();
   take_in(*stream, receive_buffers_.bytes(completion.buffer, size), {}, completion.buffer);
 }
 
@@ -297,7 +307,7 @@ StreamEvent Streams::next_event(Instant now) {
     if (!events_.empty()) return events_.take_front();
     if (!intake_.stream) return {};
     Stream* stream = streams_.find(intake_.stream);
-    if (!stream || stream->is_closing()) {
+    if (!stream || !stream->is_usable()) {
       end_intake();
     } else if (stream->broken) {
       counters_.framing_lost.add();
@@ -344,10 +354,10 @@ std::optional<StreamEvent> Streams::step(Stream& stream, Instant now) {
     intake_.gave_message = true;
     return event;
   }
-  if (stream.is_closing() || stream.broken || stream.stage != stage || !intake_.plain.empty()) {
+  if (!stream.is_usable() || stream.broken || stream.stage != stage || !intake_.plain.empty()) {
     return std::nullopt;
   }
-  if (refill(stream, now) || stream.is_closing()) return std::nullopt;
+  if (refill(stream, now) || !stream.is_usable()) return std::nullopt;
   // All is used up: is a message waiting for its rest? A line end that may become a ping is none.
   const bool begun = stream.partial.size() > stream.partial_used &&
                      stream.partial.bytes()[stream.partial_used] != '\r';
@@ -457,6 +467,36 @@ void Streams::drop_queues(Stream& stream, TransportFailure failure) {
   stream.unconfirmed.clear(items_);
   if (stream.sends == 0) stream.wire.clear(items_);  // else the kernel still reads it
   stream.page.reset();
+}
+
+// The peer has ended it: thousands may do so in one moment (a proxy before us restarts), while the
+// calls of others go on.
+void Streams::leave(Stream& stream, FlowEnd end, TransportFailure failure) {
+  if (stream.leaving || stream.stage == Stage::Ending) return;
+  stream.leaving = true;
+  stream.leave_end = end;
+  stream.leave_failure = failure;
+  leaving_.push_back(stream.id);
+}
+
+bool Streams::step_closing(Instant now) {
+  if (!leaving_.empty()) {
+    Stream* stream = streams_.find(leaving_.take_front());
+    if (!stream) return true;
+    stream->leaving = false;
+    if (stream->stage == Stage::Lingering) {
+      end(*stream);
+    } else {
+      begin_close(*stream, stream->leave_end, stream->leave_failure,
+                  stream->leave_failure == TransportFailure::Reset ? Manner::Abrupt
+                                                                   : Manner::Graceful,
+                  now);
+    }
+    return true;
+  }
+  if (ended_.empty()) return false;
+  if (Stream* stream = streams_.find(ended_.take_front())) release(*stream);
+  return true;
 }
 
 void Streams::begin_close(Stream& stream, FlowEnd reason, TransportFailure failure, Manner manner,
@@ -652,15 +692,10 @@ void Streams::flush(Instant now) {
     }
   }
   flushing_.clear();
-  for (const SlotId id : ended_) {
-    if (Stream* stream = streams_.find(id)) release(*stream);
-  }
-  ended_.clear();
   receive_buffers_.publish();
-  // Arming without buffers would fail at once, and again, without end.
-  while (!starved_.empty() && receive_buffers_.available() != 0) {
-    Stream* stream = streams_.find(starved_.back());
-    starved_.pop_back();
+  // One for each buffer: arming without would fail at once, and again, without end.
+  for (auto left = receive_buffers_.available(); left != 0 && !starved_.empty(); --left) {
+    Stream* stream = streams_.find(starved_.take_front());
     if (!stream || stream->receive_armed || stream->stage == Stage::Ending) continue;
     counters_.receive_rearms.add();
     arm_receive(*stream);

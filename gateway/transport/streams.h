@@ -89,9 +89,13 @@ class Streams {
   // websocket_code: 0 for 1000.
   void close(FlowId flow, std::uint16_t websocket_code, Instant now);
 
-  // One step of one TLS handshake that waits; false if none does. Expensive, so few in a turn.
+  // What comes and goes costs as much as many messages, so it waits to be asked for.
+  // One step of one TLS handshake (the dearest: a signature); false if none waits.
   bool step_handshake(Instant now);
   bool has_handshakes() const { return !handshakes_.empty(); }
+  // One step of one close: what its end means, or giving back what it held; false if none waits.
+  bool step_closing(Instant now);
+  bool has_closings() const { return !leaving_.empty() || !ended_.empty(); }
 
   Instant next_deadline() const;
   // How late the latest of the deadlines was that were served; zero if none was due.
@@ -100,11 +104,11 @@ class Streams {
   void flush(Instant now);
 
   // flush() has more to do.
-  bool has_unflushed() const { return !dirty_.empty() || !ended_.empty(); }
+  bool has_unflushed() const { return !dirty_.empty(); }
   // Messages can be sent on it.
   bool is_open(FlowId flow) {
     const Stream* stream = find(flow);
-    return stream && stream->stage == Stage::Open;
+    return stream && stream->stage == Stage::Open && !stream->leaving;
   }
 
   // Listeners stop for good.
@@ -118,12 +122,16 @@ class Streams {
   using Stage = Stream::Stage;
   using Protocol = Stream::Protocol;
 
+  // Accepts all that comes, until as many handshakes run as may; from then on one by one, as places
+  // become free, until the backlog must be empty.
   struct Acceptor {
     int fd = -1;
     ListenerIndex listener = 0;
-    bool armed = false;
+    bool armed = false;  // the multishot accept
     bool cancelling = false;
-    bool handshakes = false;  // TLS or an upgrade comes first
+    bool handshakes = false;      // TLS or an upgrade comes first
+    bool one_by_one = false;      // only with handshakes
+    std::uint32_t singles = 0;    // single accepts in the kernel
     std::vector<Prefix> proxy_sources;
   };
   // The bytes that next_event() works on.
@@ -172,6 +180,7 @@ class Streams {
   void drop_partial(Stream& stream);
   void begin_close(Stream& stream, FlowEnd end, TransportFailure failure, Manner manner,
                    Instant now);
+  void leave(Stream& stream, FlowEnd end, TransportFailure failure);
   void fail_list(SendList& list, TransportFailure failure);
   void drop_queues(Stream& stream, TransportFailure failure);
   void end(Stream& stream);
@@ -197,7 +206,10 @@ class Streams {
   void confirm(Stream& stream, std::size_t bytes);
 
   // stream_tls.cc
-  bool start_tls(Stream& stream, Instant now);
+  std::uint16_t tls_profile(const Stream& stream) const;
+  void begin_tls(Stream& stream, Instant now);
+  void tls_unavailable(Stream& stream, Instant now);
+  bool make_session(Stream& stream);
   void queue_handshake(Stream& stream);
   void handshake_failed(Stream& stream, Instant now);
   bool decrypt(Stream& stream, Instant now);
@@ -247,7 +259,6 @@ class Streams {
   std::vector<Acceptor> acceptors_;
   std::vector<std::uint16_t> acceptor_of_listener_;
   bool draining_ = false;             // accepts stop for good
-  bool crowded_ = false;              // as many handshakes as allowed
   Instant accept_again_at_ = kNever;  // descriptors or memory ran out
 
   SlotTable<Stream> streams_;
@@ -262,9 +273,10 @@ class Streams {
   Intake intake_;
   Fifo<StreamEvent> events_;
   Fifo<SlotId> handshakes_;
+  Fifo<SlotId> leaving_;  // ended by their peers
+  Fifo<SlotId> ended_;    // to be released
   std::vector<SlotId> dirty_, flushing_;
-  std::vector<SlotId> starved_;
-  std::vector<SlotId> ended_;  // to be released at the end of the turn
+  Fifo<SlotId> starved_;
   std::vector<iovec> vectors_;
   std::vector<msghdr> headers_;
   std::size_t vectors_used_ = 0, headers_used_ = 0;

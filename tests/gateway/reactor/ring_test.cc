@@ -41,6 +41,20 @@ TEST_F(RingTest, OneAcceptBringsEachConnection) {
   }
 }
 
+TEST_F(RingTest, ASingleAcceptLeavesTheNextConnectionInTheBacklog) {
+  const Socket listener = listening_socket();
+  const Socket a = connected_socket(local_of(listener.fd()));
+  const Socket b = connected_socket(local_of(listener.fd()));
+  for (std::uint32_t i = 1; i <= 2; ++i) {
+    ring_.accept_one(listener.fd(), name(OperationKind::Accept, i));
+    const auto completions = wait_for(1);
+    ASSERT_EQ(completions.size(), 1u);
+    EXPECT_EQ(completions[0].operation.id.slot, i);
+    EXPECT_FALSE(completions[0].more);
+    EXPECT_GE(Socket(completions[0].result).fd(), 0);
+  }
+}
+
 TEST_F(RingTest, ConnectReportsSuccessAndRefusal) {
   const Socket listener = listening_socket();
   Socket closed = listening_socket();

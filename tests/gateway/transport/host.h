@@ -74,7 +74,8 @@ class Host {
 
   // One turn as a shard makes it.
   void turn() {
-    const bool busy = streams_->has_handshakes() || streams_->has_unflushed();
+    const bool busy =
+        streams_->has_handshakes() || streams_->has_closings() || streams_->has_unflushed();
     std::string error;
     ASSERT_TRUE(ring_->wait(busy ? Duration::zero() : Duration(2ms), error)) << error;
     std::array<Completion, 256> batch;
@@ -82,6 +83,7 @@ class Host {
     for (const Completion& completion : completions) dispatch(completion);
     completions_ += completions.size();
     if (completions.size() < batch.size()) datagrams_->completions_drained();
+    for (int i = 0; i < closing_steps && streams_->step_closing(now_); ++i) pump();
     for (int i = 0; i < handshake_steps && streams_->step_handshake(now_); ++i) pump();
     flush();
   }
@@ -180,6 +182,7 @@ class Host {
   std::vector<ReceivedDatagram> received;
   std::vector<Datagrams::Failure> failures;
   int handshake_steps = 2;  // in one turn
+  int closing_steps = 8;
 
  private:
   void dispatch(const Completion& completion) {

@@ -53,6 +53,34 @@ TEST_F(SipStream, Rfc3261_18_3_AMessageCutAtEachByteComesOutWhole) {
   EXPECT_EQ(host_.messages().size(), message.size() - 1);
 }
 
+TEST_F(SipStream, PeersThatEndWaitForAQuietMomentAndHoldNobodyUp) {
+  constexpr std::size_t kLeaving = 30;
+  std::vector<Socket> leaving;
+  for (std::size_t i = 0; i < kLeaving; ++i) {
+    leaving.push_back(connected_socket(host_.endpoint()));
+  }
+  ASSERT_TRUE(host_.until([&] { return host_.count(Kind::FlowOpened) == kLeaving + 1; }));
+  const FlowId first = host_.last(Kind::FlowOpened).flow.flow;
+  host_.closing_steps = 0;
+  leaving.clear();
+  ASSERT_TRUE(host_.until([&] { return !host_.streams().is_open(first); }));
+  host_.settle();
+  EXPECT_EQ(host_.count(Kind::FlowClosed), 0u);
+  host_.streams().send(first, host_.buffer("late"), 7, host_.now());
+  write_all(client_, options("stays"));
+  wait_for_messages(1);
+  EXPECT_EQ(host_.last(Kind::SendFailed).failure, TransportFailure::FlowGone);
+  EXPECT_EQ(host_.count(Kind::FlowClosed), 0u);
+  std::size_t steps = 0;
+  host_.closing_steps = 1;
+  for (; host_.streams().open_streams() != 1; ++steps) {
+    ASSERT_TRUE(steps < 10 * kLeaving || host_.streams().has_closings());
+    host_.turn();
+  }
+  EXPECT_GE(steps, 2 * kLeaving) << "an end and a release each";
+  EXPECT_EQ(host_.count(Kind::FlowClosed), kLeaving);
+}
+
 TEST_F(SipStream, Rfc3261_18_3_ByteByByte) {
   const std::string message = options("dribble", 10) + options("second");
   std::size_t sent = 0;
