@@ -33,9 +33,12 @@ Answers return by socket: each client (UDP endpoint or connection) has its own U
 the server. Ends on SIGINT or SIGTERM and prints its counters as one JSON line.
 
 Experiments (udp-udp):
-  --send ring|ring-skip|inline|sendmmsg   default ring-skip
+  --send ring|ring-skip|ring-address|inline|sendmmsg   default ring-address
   --batch N                        datagrams for one submission; 0 is all of a turn (default)
   --buffer SIZE --stride BYTES --buffers COUNT
+Experiments (tcp-udp, wss-udp):
+  --direct                         connections are direct descriptors of the ring
+  --defer-accept                   accept a connection when its first bytes are there
 )";
 
 [[noreturn]] void usage(const char* what) {
@@ -71,6 +74,7 @@ Mode parse_mode(std::string_view text) {
 Send parse_send(std::string_view text) {
   if (text == "ring") return Send::Ring;
   if (text == "ring-skip") return Send::RingSkip;
+  if (text == "ring-address") return Send::RingAddress;
   if (text == "inline") return Send::Inline;
   if (text == "sendmmsg") return Send::Sendmmsg;
   usage("unknown way to send");
@@ -86,6 +90,8 @@ Options parse(int argc, char** argv) {
                                     {"buffer", required_argument, nullptr, 'z'},
                                     {"stride", required_argument, nullptr, 't'},
                                     {"buffers", required_argument, nullptr, 'n'},
+                                    {"direct", no_argument, nullptr, 'D'},
+                                    {"defer-accept", no_argument, nullptr, 'd'},
                                     {"certificate", required_argument, nullptr, 'C'},
                                     {"key", required_argument, nullptr, 'K'},
                                     {"help", no_argument, nullptr, 'h'},
@@ -119,6 +125,12 @@ Options parse(int argc, char** argv) {
         break;
       case 'n':
         options.buffer_count = parse_count(optarg);
+        break;
+      case 'D':
+        options.direct = true;
+        break;
+      case 'd':
+        options.defer_accept = true;
         break;
       case 'C':
         options.certificate = optarg;

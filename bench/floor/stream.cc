@@ -22,7 +22,15 @@
 namespace ringway::floor {
 namespace {
 
-enum Kind : std::uint64_t { kAccept = 1, kStreamReceive, kStreamSent, kDatagram, kDatagramSent };
+enum Kind : std::uint64_t {
+  kAccept = 1,
+  kStreamReceive,
+  kStreamSent,
+  kDatagram,
+  kDatagramSent,
+  kClosed,
+};
+constexpr unsigned kDirectMax = 16'384;
 constexpr std::uint16_t kStreamBuffers = 0;
 constexpr std::uint16_t kDatagramBuffers = 1;
 constexpr std::size_t kTagTableSize = 1 << 16;
@@ -66,6 +74,10 @@ class StreamForwarder {
         datagram_buffers_(ring_, kDatagramBuffers, 512, 2048, 2048),
         tags_(kTagTableSize, kNobody),
         datagrams_(1024) {
+    if (options.direct) {
+      const int result = io_uring_register_files_sparse(ring_.get(), kDirectMax);
+      if (result < 0) die("io_uring_register_files_sparse", -result);
+    }
     if (options.mode == Mode::WssUdp) context_ = make_tls_context(options.certificate, options.key);
     listen_on(options.listen);
     open_udp();
@@ -95,16 +107,18 @@ class StreamForwarder {
   }
 
  private:
-  struct Datagram {
-    msghdr message{};
-    iovec piece{};
-    std::array<std::uint8_t, kDatagramSizeMax> bytes;
-  };
+  using Datagram = std::array<std::uint8_t, kDatagramSizeMax>;
 
   void listen_on(const sockaddr_in& address) {
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int on = 1;
     setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    // What is accepted inherits it, also where it has no descriptor to set it by.
+    setsockopt(listener_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const int seconds = 10;
+    if (options_.defer_accept) {
+      setsockopt(listener_, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+    }
     if (bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         listen(listener_, 4096) != 0) {
       die("listen", errno);
@@ -125,7 +139,11 @@ class StreamForwarder {
 
   void arm_accept() {
     io_uring_sqe* sqe = ring_.sqe();
-    io_uring_prep_multishot_accept(sqe, listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (options_.direct) {
+      io_uring_prep_multishot_accept_direct(sqe, listener_, nullptr, nullptr, 0);
+    } else {
+      io_uring_prep_multishot_accept(sqe, listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    }
     sqe->user_data = user_data(kAccept, 0);
   }
 
@@ -141,6 +159,7 @@ class StreamForwarder {
     io_uring_sqe* sqe = ring_.sqe();
     io_uring_prep_recv_multishot(sqe, connections_[index]->fd, nullptr, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->flags |= direct_flag();
     sqe->buf_group = kStreamBuffers;
     sqe->user_data = user_data(kStreamReceive, index);
     connections_[index]->receiving = true;
@@ -165,12 +184,12 @@ class StreamForwarder {
       case kDatagramSent:
         ++ring_.counters.dropped;
         return;  // only failures post
+      case kClosed:
+        return;
     }
   }
 
   void accept(int fd) {
-    const int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     std::uint32_t index;
     if (free_.empty()) {
       index = static_cast<std::uint32_t>(connections_.size());
@@ -224,14 +243,11 @@ class StreamForwarder {
       datagrams_used_ = 0;
     }
     Datagram& datagram = datagrams_[datagrams_used_++];
-    std::memcpy(datagram.bytes.data(), message.data(), message.size());
-    datagram.piece = {datagram.bytes.data(), message.size()};
-    datagram.message.msg_name = const_cast<sockaddr_in*>(&options_.server);
-    datagram.message.msg_namelen = sizeof options_.server;
-    datagram.message.msg_iov = &datagram.piece;
-    datagram.message.msg_iovlen = 1;
+    std::memcpy(datagram.data(), message.data(), message.size());
     io_uring_sqe* sqe = ring_.sqe();
-    io_uring_prep_sendmsg(sqe, udp_, &datagram.message, MSG_DONTWAIT);
+    io_uring_prep_send(sqe, udp_, datagram.data(), message.size(), MSG_DONTWAIT);
+    sqe->addr2 = reinterpret_cast<std::uint64_t>(&options_.server);
+    sqe->addr_len = sizeof options_.server;
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     sqe->user_data = user_data(kDatagramSent, 0);
     ++ring_.counters.sent;
@@ -271,6 +287,21 @@ class StreamForwarder {
     mark(index);
   }
 
+  std::uint8_t direct_flag() const { return options_.direct ? IOSQE_FIXED_FILE : 0; }
+
+  // Releasing alone neither ends the receive nor sends a FIN. There is no shutdown(2) for a direct
+  // descriptor.
+  void shut_down(int fd) {
+    if (!options_.direct) {
+      shutdown(fd, SHUT_RDWR);
+      return;
+    }
+    io_uring_sqe* sqe = ring_.sqe();
+    io_uring_prep_shutdown(sqe, fd, SHUT_RDWR);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    sqe->user_data = user_data(kClosed, 0);
+  }
+
   void mark(std::uint32_t index) {
     if (connections_[index]->dirty) return;
     connections_[index]->dirty = true;
@@ -295,6 +326,7 @@ class StreamForwarder {
     io_uring_sqe* sqe = ring_.sqe();
     io_uring_prep_send(sqe, connection.fd, connection.in_flight.data(), connection.in_flight.size(),
                        MSG_WAITALL | MSG_NOSIGNAL);
+    sqe->flags |= direct_flag();
     sqe->user_data = user_data(kStreamSent, index);
     connection.sending = true;
   }
@@ -310,7 +342,7 @@ class StreamForwarder {
 
   void close_later(std::uint32_t index) {
     Connection& connection = *connections_[index];
-    if (!connection.closing) shutdown(connection.fd, SHUT_RDWR);
+    if (!connection.closing) shut_down(connection.fd);
     connection.closing = true;
     mark(index);
   }
@@ -318,7 +350,13 @@ class StreamForwarder {
   void finish_close(std::uint32_t index) {
     Connection& connection = *connections_[index];
     if (connection.sending || connection.receiving) return;  // their completions mark it again
-    close(connection.fd);
+    if (options_.direct) {
+      io_uring_sqe* sqe = ring_.sqe();
+      io_uring_prep_close_direct(sqe, static_cast<unsigned>(connection.fd));
+      sqe->user_data = user_data(kClosed, index);
+    } else {
+      close(connection.fd);
+    }
     connections_[index].reset();
     free_.push_back(index);
   }

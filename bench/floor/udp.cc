@@ -54,7 +54,7 @@ class Forwarder {
   void run() {
     while (!stopping()) {
       ring_.submit_and_wait();
-      // All sends of the last turn were submitted, so with RingSkip their buffers are free.
+      // All sends of the last turn were submitted: those that skip completions free their buffers.
       give_back_sent();
       unsigned head;
       unsigned seen = 0;
@@ -167,10 +167,18 @@ class Forwarder {
     ++ring_.counters.sent;
     switch (options_.send) {
       case Send::Ring:
-      case Send::RingSkip: {
-        const bool skip = options_.send == Send::RingSkip;
+      case Send::RingSkip:
+      case Send::RingAddress: {
+        const bool skip = options_.send != Send::Ring;
         io_uring_sqe* sqe = ring_.sqe();
-        io_uring_prep_sendmsg(sqe, fd, &slots_[id].message, skip ? MSG_DONTWAIT : 0);
+        if (options_.send == Send::RingAddress) {
+          Slot& slot = slots_[id];
+          io_uring_prep_send(sqe, fd, slot.piece.iov_base, slot.piece.iov_len, MSG_DONTWAIT);
+          sqe->addr2 = reinterpret_cast<std::uint64_t>(&slot.to);
+          sqe->addr_len = sizeof slot.to;
+        } else {
+          io_uring_prep_sendmsg(sqe, fd, &slots_[id].message, skip ? MSG_DONTWAIT : 0);
+        }
         if (skip) sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
         sqe->user_data = user_data(kSent, id);
         if (skip) unsent_.push_back(id);

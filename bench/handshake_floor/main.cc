@@ -10,8 +10,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "protocol/base/ascii.h"
@@ -24,13 +26,18 @@ namespace {
 constexpr char kHelp[] = R"(ringway-handshake-floor: OpenSSL alone, in memory.
 
   ringway-handshake-floor --certificate FILE --key FILE [--count N] [--sessions N] [--cpu N]
+                          [--threads N] [--own-library-context]
 
 Prints one JSON line: CPU microseconds of the server's half of a full and of a resumed TLS 1.3
-handshake (X25519, AES-128-GCM, one ticket), and the heap bytes that one idle session of the server
-holds after an exchange of 600 bytes, with released buffers.
+handshake (X25519, AES-128-GCM, one ticket), of each step of a full one (median and the slowest of a
+hundred), and the heap bytes that one idle session of the server holds after an exchange of 600
+bytes, with released buffers.
+
+With more than one thread (on cores N, N + 1 ...) each does the same work at once, and only the
+times are given, for a thread. --own-library-context: an OSSL_LIB_CTX for each thread.
 )";
 
-std::int64_t live_bytes = 0;
+thread_local std::int64_t live_bytes = 0;
 
 void* counted_malloc(std::size_t size, const char*, int) {
   void* memory = std::malloc(size);
@@ -106,22 +113,25 @@ struct End {
   std::exit(1);
 }
 
-// Runs both ends to the end; the CPU time of the server's steps. The client reads the ticket.
-std::uint64_t handshake(End& client, End& server) {
+// CPU nanoseconds of the server's steps, in their order; more than two only if it went wrong.
+using Steps = std::vector<std::uint64_t>;
+
+// Runs both ends to the end. The client reads the ticket.
+Steps handshake(End& client, End& server) {
   client.wire.peer = &server.wire;
   server.wire.peer = &client.wire;
   SSL_set_connect_state(client.ssl);
   SSL_set_accept_state(server.ssl);
-  std::uint64_t spent = 0;
+  Steps steps;
   for (int turns = 0; turns < 8; ++turns) {
     SSL_do_handshake(client.ssl);
     const std::uint64_t before = thread_cpu_ns();
     SSL_do_handshake(server.ssl);
-    spent += thread_cpu_ns() - before;
+    steps.push_back(thread_cpu_ns() - before);
     if (SSL_is_init_finished(client.ssl) && SSL_is_init_finished(server.ssl)) {
       char byte;
       SSL_read(client.ssl, &byte, 1);
-      return spent;
+      return steps;
     }
   }
   die("handshake does not end");
@@ -139,31 +149,45 @@ void exchange(End& client, End& server) {
   }
 }
 
-SSL_SESSION* newest = nullptr;
+thread_local SSL_SESSION* newest = nullptr;
 
 struct Setup {
   std::string certificate, key;
   unsigned count = 1000;
   unsigned sessions = 200;
+  unsigned cpu = ~0u;  // the scheduler's choice
+  unsigned threads = 1;
+  bool own_library_context = false;
 };
 
-double median(std::vector<std::uint64_t>& values) {
-  std::sort(values.begin(), values.end());
-  return static_cast<double>(values[values.size() / 2]) * 1e-3;
+void pin(unsigned cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(0, sizeof set, &set);
 }
 
-void run(const Setup& setup) {
-  BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "wire");
-  BIO_meth_set_read_ex(method, wire_read);
-  BIO_meth_set_write_ex(method, wire_write);
-  BIO_meth_set_ctrl(method, wire_control);
+// In microseconds.
+double quantile(std::vector<std::uint64_t> values, unsigned percent) {
+  std::sort(values.begin(), values.end());
+  return static_cast<double>(values[values.size() * percent / 100]) * 1e-3;
+}
 
-  SSL_CTX* server = SSL_CTX_new(TLS_server_method());
+struct Contexts {
+  OSSL_LIB_CTX* library = nullptr;  // null: the default one
+  SSL_CTX* server = nullptr;
+  SSL_CTX* client = nullptr;
+};
+
+Contexts make_contexts(const Setup& setup) {
+  Contexts made;
+  if (setup.own_library_context) made.library = OSSL_LIB_CTX_new();
+  SSL_CTX* server = SSL_CTX_new_ex(made.library, nullptr, TLS_server_method());
   if (SSL_CTX_use_certificate_chain_file(server, setup.certificate.c_str()) != 1 ||
       SSL_CTX_use_PrivateKey_file(server, setup.key.c_str(), SSL_FILETYPE_PEM) != 1) {
     die("cannot read certificate and key");
   }
-  SSL_CTX* client = SSL_CTX_new(TLS_client_method());
+  SSL_CTX* client = SSL_CTX_new_ex(made.library, nullptr, TLS_client_method());
   for (SSL_CTX* context : {server, client}) {
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set1_groups_list(context, "X25519:P-256");
@@ -179,25 +203,41 @@ void run(const Setup& setup) {
     return 1;
   });
 
-  std::vector<std::uint64_t> full;
-  std::vector<std::uint64_t> resumed;
+  made.server = server;
+  made.client = client;
+  return made;
+}
+
+struct Times {
+  std::vector<std::uint64_t> full, first_step, last_step, resumed;
+};
+
+Times measure(const Setup& setup, const Contexts& contexts, BIO_METHOD* method) {
+  Times times;
   for (unsigned i = 0; i < setup.count; ++i) {
     {
-      End a(client, method), b(server, method);
-      full.push_back(handshake(a, b));
+      End a(contexts.client, method), b(contexts.server, method);
+      const Steps steps = handshake(a, b);
+      times.full.push_back(std::accumulate(steps.begin(), steps.end(), std::uint64_t{0}));
+      times.first_step.push_back(steps.front());
+      times.last_step.push_back(steps.back());
     }
-    End a(client, method), b(server, method);
+    End a(contexts.client, method), b(contexts.server, method);
     SSL_set_session(a.ssl, newest);
-    resumed.push_back(handshake(a, b));
+    const Steps steps = handshake(a, b);
+    times.resumed.push_back(std::accumulate(steps.begin(), steps.end(), std::uint64_t{0}));
     if (!SSL_session_reused(a.ssl)) die("not resumed");
   }
+  return times;
+}
 
+// Heap bytes of one idle session of the server.
+std::int64_t idle_bytes(const Setup& setup, const Contexts& contexts, BIO_METHOD* method) {
   // Only the server's ends count: what the client's allocate is taken out by making those first.
-  std::int64_t held = 0;
   std::vector<std::unique_ptr<End>> ends;
   for (unsigned i = 0; i < setup.sessions; ++i) {
-    auto a = std::make_unique<End>(client, method);
-    auto b = std::make_unique<End>(server, method);
+    auto a = std::make_unique<End>(contexts.client, method);
+    auto b = std::make_unique<End>(contexts.server, method);
     handshake(*a, *b);
     exchange(*a, *b);
     ends.push_back(std::move(b));
@@ -205,14 +245,40 @@ void run(const Setup& setup) {
   }
   const std::int64_t with = live_bytes;
   ends.clear();
-  held = with - live_bytes;
+  return (with - live_bytes) / static_cast<std::int64_t>(setup.sessions);
+}
 
+void run(const Setup& setup) {
+  BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "wire");
+  BIO_meth_set_read_ex(method, wire_read);
+  BIO_meth_set_write_ex(method, wire_write);
+  BIO_meth_set_ctrl(method, wire_control);
+
+  Times times;
+  std::int64_t idle = 0;
+  if (setup.threads == 1) {
+    if (setup.cpu != ~0u) pin(setup.cpu);
+    const Contexts contexts = make_contexts(setup);
+    times = measure(setup, contexts, method);
+    idle = idle_bytes(setup, contexts, method);
+  } else {
+    std::vector<Times> found(setup.threads);
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < setup.threads; ++i) {
+      threads.emplace_back([&, i] {
+        if (setup.cpu != ~0u) pin(setup.cpu + i);
+        found[i] = measure(setup, make_contexts(setup), method);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    times = std::move(found.front());
+  }
   std::printf(
-      "{\"full_us\": %.2f, \"resumed_us\": %.2f, \"idle_session_bytes\": %lld, \"openssl\": "
-      "\"%s\"}\n",
-      median(full), median(resumed),
-      static_cast<long long>(held / static_cast<std::int64_t>(setup.sessions)),
-      OpenSSL_version(OPENSSL_VERSION));
+      "{\"full_us\": %.2f, \"first_step_us\": [%.2f, %.2f], \"last_step_us\": [%.2f, %.2f], "
+      "\"resumed_us\": %.2f, \"idle_session_bytes\": %lld, \"openssl\": \"%s\"}\n",
+      quantile(times.full, 50), quantile(times.first_step, 50), quantile(times.first_step, 99),
+      quantile(times.last_step, 50), quantile(times.last_step, 99), quantile(times.resumed, 50),
+      static_cast<long long>(idle), OpenSSL_version(OPENSSL_VERSION));
 }
 
 }  // namespace
@@ -222,6 +288,10 @@ int main(int argc, char** argv) {
   Setup setup;
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
+    if (name == "--own-library-context") {
+      setup.own_library_context = true;
+      continue;
+    }
     if (name == "--help" || i + 1 == argc) {
       std::fputs(kHelp, name == "--help" ? stdout : stderr);
       return name == "--help" ? 0 : 2;
@@ -236,11 +306,10 @@ int main(int argc, char** argv) {
       setup.count = *number;
     } else if (name == "--sessions" && number && *number > 0) {
       setup.sessions = *number;
+    } else if (name == "--threads" && number && *number > 0 && *number <= 64) {
+      setup.threads = *number;
     } else if (name == "--cpu" && number) {
-      cpu_set_t set;
-      CPU_ZERO(&set);
-      CPU_SET(*number, &set);
-      sched_setaffinity(0, sizeof set, &set);
+      setup.cpu = *number;
     } else {
       std::fputs(kHelp, stderr);
       return 2;

@@ -7,9 +7,12 @@ import subprocess
 import tempfile
 import time
 
+from . import servers
+
 GENERATOR_BUSY = 0.85  # share of its core from which on the generator may be the limit
 SERVER_BUSY = 0.90
 RATE_REACHED = 0.98    # of the offered rate: the load was what it was meant to be
+LATE_US = 100          # at most, for 99 of 100 units that a spinning generator starts
 WAITING = 0.05         # share of the time for which a side may lack its core to others
 
 
@@ -17,15 +20,17 @@ class Load:
     """Arguments of ringway-load beside address and answering side."""
 
     def __init__(self, mode="options", transport="udp", flows=1, concurrency=0, rate=0.0,
-                 duration=4.0, warmup=0.5, extra=()):
+                 duration=4.0, warmup=0.5, extra=(), spin=False):
         self.mode, self.transport, self.flows = mode, transport, flows
         self.concurrency, self.rate = concurrency, rate
         self.duration, self.warmup, self.extra = duration, warmup, list(extra)
+        self.spin = spin
 
-    def at(self, rate):
-        """The same work in open loop."""
+    def at(self, rate, spin=False):
+        """The same work in open loop. spin: the generator never sleeps, so that what it takes to
+        wake it is no part of a latency."""
         return Load(self.mode, self.transport, self.flows, 0, rate, self.duration, self.warmup,
-                    self.extra)
+                    self.extra, spin)
 
 
 def generator_command(context, ports, load, answer=True, sink="udp"):
@@ -43,10 +48,12 @@ def generator_command(context, ports, load, answer=True, sink="udp"):
                     context.certificate, "--key", context.key]
     elif answer:
         command += ["--answer-udp", f"127.0.0.1:{ports.sink}"]
+    if load.spin:
+        command += ["--spin"]
     return command + load.extra
 
 
-def start_generator(context, ports, load, pids=(), nice=0, wait_for_flows=False, **answering):
+def start_generator(context, ports, load, pids=(), nice=None, wait_for_flows=False, **answering):
     """Returns the process and the file its result will be in; wait_for_flows: only when it says
     that its flows are up (storm, idle), or that it is ready."""
     handle, path = tempfile.mkstemp(suffix=".json", dir=context.results)
@@ -54,7 +61,8 @@ def start_generator(context, ports, load, pids=(), nice=0, wait_for_flows=False,
     command = generator_command(context, ports, load, **answering) + ["--json", path]
     for pid in pids:
         command += ["--server-pid", str(pid)]
-    process = subprocess.Popen(["nice", "-n", str(nice)] + command, stdout=subprocess.PIPE,
+    priority = servers.PRIORITY if nice is None else ["nice", "-n", str(nice)]
+    process = subprocess.Popen(priority + command, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     if wait_for_flows:
         process.stdout.readline()
@@ -109,7 +117,7 @@ def run(server, load, **answering):
     # The processes of one server may wait for each other; only what others took is a fault.
     alone = len(server.pids()) == 1
     result["doubt"] = cpu_doubt(result, load, alone)
-    result["latency_doubt"] = latency_doubt(result)
+    result["latency_doubt"] = latency_doubt(result, load)
     return result
 
 
@@ -142,12 +150,15 @@ def cpu_doubt(result, load, alone):
     return None
 
 
-def latency_doubt(result):
+def latency_doubt(result, load):
     """Why its latencies are not the server's alone: whoever takes the time must have had some."""
     if result["doubt"]:
         return result["doubt"]
     if result["generator_wait"] > WAITING:
         return f"others used the generator's core ({result['generator_wait']:.0%})"
+    if load.spin:
+        late = result["raw"]["late_us"]["p99"]
+        return f"the generator was late itself ({late:.0f} us)" if late > LATE_US else None
     if result["generator_cpu"] > GENERATOR_BUSY:
         return f"the generator was too busy to take the time ({result['generator_cpu']:.0%})"
     return None

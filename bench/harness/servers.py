@@ -33,6 +33,10 @@ class Ports:
         self.network, self.admin, self.sink, self.sink_tls = (free_port() for _ in range(4))
 
 
+# Before whatever else the machine does; without the right to it, nice says so and goes on.
+PRIORITY = ["nice", "-n", "-15"]
+
+
 class Context:
     def __init__(self, build, results, cpu, certificate, key):
         self.build, self.results, self.cpu = build, results, cpu
@@ -87,7 +91,7 @@ class Server:
         path = os.path.join(self.context.results, f"{self.name}.log")
         self.log = open(path, "w")
         cores = ",".join(str(self.context.cpu + i) for i in range(self.cores))
-        command = ["taskset", "-c", cores] + self.command()
+        command = PRIORITY + ["taskset", "-c", cores] + self.command()
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT,
                                         start_new_session=True,
                                         env={**os.environ, **self.environment})

@@ -48,6 +48,11 @@ class Loop {
       if (entry == &flushable) entry = nullptr;
     }
   }
+  // After each event: libuv may handle some ten thousand of them before a turn ends, and clients that
+  // are many would not wait for each other.
+  void flush_if_many() {
+    if (marked_.size() >= kMany) flush_marked();
+  }
   void flush_marked() {
     for (std::size_t i = 0; i < marked_.size(); ++i) {  // flush() may mark others
       if (marked_[i] == nullptr) continue;
@@ -58,6 +63,8 @@ class Loop {
   }
 
  private:
+  static constexpr std::size_t kMany = 32;
+
   uv_loop_t loop_{};
   uv_prepare_t prepare_{};
   std::vector<Flushable*> marked_;

@@ -55,6 +55,7 @@ Output
   --server-pid PID           report the CPU time of this process too (may be repeated)
   --quiet                    no progress lines
   --cpu N                    run on this core only
+  --spin                     never sleep: to be woken costs 10 to 30 us that are not the server's
   --help, --version
 
 A lost UDP request is sent again after 500 ms, doubling (RFC 3261 timers A and E), and counts as lost
@@ -120,6 +121,7 @@ enum Key {
   kServerPid,
   kJson,
   kQuiet,
+  kSpin,
   kCpu,
   kHelpKey,
   kVersion
@@ -150,6 +152,7 @@ const option kOptions[] = {{"to", 1, nullptr, kTo},
                            {"server-pid", 1, nullptr, kServerPid},
                            {"json", 1, nullptr, kJson},
                            {"quiet", 0, nullptr, kQuiet},
+                           {"spin", 0, nullptr, kSpin},
                            {"cpu", 1, nullptr, kCpu},
                            {"help", 0, nullptr, kHelpKey},
                            {"version", 0, nullptr, kVersion},
@@ -232,6 +235,9 @@ void apply(Options& options, int key, const char* value, std::string& to) {
     case kJson:
       options.json = value;
       return;
+    case kSpin:
+      options.spin = true;
+      break;
     case kQuiet:
       options.progress = false;
       return;

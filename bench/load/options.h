@@ -45,6 +45,7 @@ struct Options {
   bool resume = false;
   bool register_first = false;  // each flow registers before the load starts
   bool progress = true;
+  bool spin = false;  // never sleep
   int cpu = -1;
   std::vector<int> server_pids;  // whose CPU time is reported
   std::string json;              // file; "-" is standard output

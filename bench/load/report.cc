@@ -10,6 +10,7 @@ namespace ringway::load {
 namespace {
 
 constexpr double kSaturated = 0.85;
+constexpr std::uint64_t kLateMax = 100'000;  // a spinning generator is always busy, but not late
 
 unsigned long long number(std::uint64_t value) {
   return value;
@@ -39,6 +40,11 @@ void print_latency(const char* name, const Histogram& latency) {
 }
 
 }  // namespace
+
+bool was_limit(const Options& options, const Result& result) {
+  if (options.spin) return result.lateness.percentile(0.99) > kLateMax;
+  return result.generator_cpu > kSaturated;
+}
 
 CpuUse cpu_use(const std::vector<int>& pids) {
   CpuUse total;
@@ -79,6 +85,7 @@ void print_summary(const Options& options, const Statistics& statistics, const R
   }
   print_latency("latency", statistics.first);
   print_latency("BYE", statistics.bye);
+  print_latency("started late", result.lateness);
   if (options.resume) std::printf("%-14s %llu\n", "resumed", number(statistics.resumed));
   if (options.mode == Mode::Storm) {
     if (result.recovered_s > 0) {
@@ -89,7 +96,7 @@ void print_summary(const Options& options, const Statistics& statistics, const R
     }
   }
   std::printf("%-14s %.0f %% of a core%s\n", "generator", result.generator_cpu * 100,
-              result.generator_cpu > kSaturated
+              was_limit(options, result)
                   ? ": SATURATED, the figures may be the generator's own"
                   : "");
   if (!options.server_pids.empty() && statistics.completed > 0) {
@@ -128,13 +135,14 @@ void write_json(const Options& options, const Statistics& statistics, const Resu
   std::fprintf(out, "},\n");
   write_latency(out, "latency_us", statistics.first);
   write_latency(out, "bye_us", statistics.bye);
+  write_latency(out, "late_us", result.lateness);
   std::fprintf(out,
                "  \"open_flows\": %u,\n  \"ready_s\": %.3f,\n  \"recovered_s\": %.3f,\n"
                "  \"answered\": %llu,\n  \"generator_cpu\": %.4f,\n  \"saturated\": %s,\n"
                "  \"generator_wait\": %.4f,\n  \"server_cpu_s\": %.6f,\n"
                "  \"server_wait_s\": %.6f,\n  \"intervals\": [",
                result.open_flows, result.ready_s, result.recovered_s, number(result.answered),
-               result.generator_cpu, result.generator_cpu > kSaturated ? "true" : "false",
+               result.generator_cpu, was_limit(options, result) ? "true" : "false",
                result.generator_wait, result.server_cpu_s, result.server_wait_s);
   separator = "";
   for (const Interval& interval : result.intervals) {

@@ -57,6 +57,10 @@ int Run::run() {
   uv_prepare_init(loop_.get(), &prepare_);
   prepare_.data = this;
   uv_prepare_start(&prepare_, [](uv_prepare_t* p) { static_cast<Run*>(p->data)->on_prepare(); });
+  if (options_.spin) {
+    uv_idle_init(loop_.get(), &spinner_);
+    uv_idle_start(&spinner_, [](uv_idle_t*) {});
+  }
   for (int i = 0; i < 2; ++i) {
     uv_signal_init(loop_.get(), &signals_[i]);
     signals_[i].data = this;
@@ -176,6 +180,7 @@ void Run::start_due(std::uint64_t now) {
     const auto intended =
         load_started_ + static_cast<std::uint64_t>(static_cast<double>(issued_) / per_ns);
     ++issued_;
+    if (phase_ == Phase::Measure) result_.lateness.add(now - intended);
     if (scanner_ != nullptr) {
       scanner_->send();
     } else if (agent_->handshake_only) {
@@ -187,6 +192,7 @@ void Run::start_due(std::uint64_t now) {
 }
 
 void Run::arm_pacer() {
+  if (options_.spin) return;
   const auto next = load_started_ +
                     static_cast<std::uint64_t>(static_cast<double>(issued_) / options_.rate * 1e9);
   const std::uint64_t at = std::max(next, now_ns() + kPaceMin);

@@ -5,6 +5,7 @@
 
 #include "bench/load/agent.h"
 #include "bench/load/answering_side.h"
+#include "bench/load/histogram.h"
 #include "bench/load/loop.h"
 #include "bench/load/options.h"
 #include "bench/load/scanner.h"
@@ -22,6 +23,7 @@ struct Result {
   double recovered_s = 0;     // storm: from the drop until all were registered again; 0: not
   unsigned open_flows = 0;
   std::uint64_t answered = 0;  // requests at the answering side
+  Histogram lateness;          // open loop: of a unit's start behind its due moment
   std::vector<Interval> intervals;
 };
 
@@ -64,6 +66,7 @@ class Run {
   uv_timer_t timer_{};
   uv_poll_t pacer_{};
   uv_prepare_t prepare_{};
+  uv_idle_t spinner_{};  // its presence keeps the loop from sleeping
   uv_signal_t signals_[2]{};
   int pacer_fd_ = -1;
   Phase phase_ = Phase::Opening;
@@ -87,6 +90,8 @@ class Run {
 };
 
 // report.cc
+// True if the generator may have been what limited rate and latency.
+bool was_limit(const Options& options, const Result& result);
 void print_summary(const Options& options, const Statistics& statistics, const Result& result);
 void write_json(const Options& options, const Statistics& statistics, const Result& result);
 

@@ -113,11 +113,13 @@ void StreamChannel::watch(int events) {
   events_ = events;
   uv_poll_start(poll_, events, [](uv_poll_t* handle, int status, int ready) {
     auto& self = *static_cast<StreamChannel*>(handle->data);
+    Loop& loop = self.loop_;
     if (status < 0) {
       self.fail();
     } else {
       self.ready(ready);
     }
+    loop.flush_if_many();
   });
 }
 
