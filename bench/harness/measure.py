@@ -53,7 +53,8 @@ def generator_command(context, ports, load, answer=True, sink="udp"):
     return command + load.extra
 
 
-def start_generator(context, ports, load, pids=(), nice=None, wait_for_flows=False, **answering):
+def start_generator(context, ports, load, pids=(), priority=servers.PRIORITY,
+                    wait_for_flows=False, **answering):
     """Returns the process and the file its result will be in; wait_for_flows: only when it says
     that its flows are up (storm, idle), or that it is ready."""
     handle, path = tempfile.mkstemp(suffix=".json", dir=context.results)
@@ -61,7 +62,6 @@ def start_generator(context, ports, load, pids=(), nice=None, wait_for_flows=Fal
     command = generator_command(context, ports, load, **answering) + ["--json", path]
     for pid in pids:
         command += ["--server-pid", str(pid)]
-    priority = servers.PRIORITY if nice is None else ["nice", "-n", str(nice)]
     process = subprocess.Popen(priority + command, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     if wait_for_flows:

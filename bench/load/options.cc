@@ -43,6 +43,7 @@ How much
   --flows N                  sockets or connections (default 1)
   --concurrency N            closed loop: so many transactions or calls at any time
   --rate R                   open loop: starts a second; latency counts from the intended moment
+  --burst S                  open loop: starts what is due together, every so many seconds
   --duration S --warmup S    seconds; the warm-up is not counted (default 10 and 0)
   --delay S                  says that it is ready and waits so long before the load
   --register                 every flow registers before the load starts
@@ -111,6 +112,7 @@ enum Key {
   kFlows,
   kConcurrency,
   kRate,
+  kBurst,
   kDuration,
   kWarmup,
   kDelay,
@@ -142,6 +144,7 @@ const option kOptions[] = {{"to", 1, nullptr, kTo},
                            {"flows", 1, nullptr, kFlows},
                            {"concurrency", 1, nullptr, kConcurrency},
                            {"rate", 1, nullptr, kRate},
+                           {"burst", 1, nullptr, kBurst},
                            {"duration", 1, nullptr, kDuration},
                            {"warmup", 1, nullptr, kWarmup},
                            {"delay", 1, nullptr, kDelay},
@@ -207,6 +210,9 @@ void apply(Options& options, int key, const char* value, std::string& to) {
       return;
     case kRate:
       options.rate = parse_real(value);
+      return;
+    case kBurst:
+      options.burst_s = parse_real(value);
       return;
     case kDuration:
       options.duration_s = parse_real(value);

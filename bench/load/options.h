@@ -37,6 +37,7 @@ struct Options {
   unsigned flows = 1;
   unsigned concurrency = 0;  // closed loop; 0: open loop
   double rate = 0;           // open loop, or connections a second
+  double burst_s = 0;        // open loop: what is due starts together so often; 0: at once
   double duration_s = 10;
   double warmup_s = 0;
   double delay_s = 0;  // ready, but silent

@@ -195,7 +195,7 @@ void Run::arm_pacer() {
   if (options_.spin) return;
   const auto next = load_started_ +
                     static_cast<std::uint64_t>(static_cast<double>(issued_) / options_.rate * 1e9);
-  const std::uint64_t at = std::max(next, now_ns() + kPaceMin);
+  const std::uint64_t at = std::max({next, now_ns() + kPaceMin, next_burst_});
   itimerspec when{};
   when.it_value.tv_sec = static_cast<time_t>(at / kSecond);
   when.it_value.tv_nsec = static_cast<long>(at % kSecond);
@@ -206,7 +206,11 @@ void Run::on_prepare() {
   const bool loading = phase_ == Phase::Warmup || phase_ == Phase::Measure;
   const bool connects = options_.mode == Mode::Idle || options_.mode == Mode::Storm;
   if (loading && !connects && options_.rate > 0 && options_.concurrency == 0) {
-    start_due(now_ns());
+    const std::uint64_t now = now_ns();
+    if (now >= next_burst_) {
+      start_due(now);
+      next_burst_ = now + static_cast<std::uint64_t>(options_.burst_s * 1e9);
+    }
     arm_pacer();
   }
   loop_.flush_marked();

@@ -76,6 +76,7 @@ class Run {
   std::uint64_t window_started_ = 0;
   std::uint64_t load_started_ = 0;  // open loop: moment of unit 0
   std::uint64_t issued_ = 0;        // open loop: units started since
+  std::uint64_t next_burst_ = 0;
   std::uint64_t opened_ = 0;        // connections opened at --rate since opening_since_
   std::uint64_t opening_since_ = 0;
   std::uint64_t next_second_ = 0;

@@ -9,6 +9,7 @@
 
 #include "gateway/filter/rules_file.h"
 #include "protocol/sip/method.h"
+#include "tls/allocator.h"
 
 namespace ringway {
 namespace {
@@ -309,6 +310,12 @@ std::string metrics_page(std::span<const Counters* const> shards, const FilterRu
   page.line("process_open_fds", {}, open_descriptors());
   page.head("process_resident_memory_bytes", "gauge", "Resident memory.");
   page.line("process_resident_memory_bytes", {}, resident_bytes());
+  const tls::AllocatorStatistics openssl = tls::allocator_statistics();
+  page.head("openssl_memory_bytes", "gauge", "What OpenSSL holds, and keeps for its next use.");
+  page.line("openssl_memory_bytes", "kind=\"live\"", static_cast<double>(openssl.live_bytes));
+  page.line("openssl_memory_bytes", "kind=\"cached\"", static_cast<double>(openssl.cached_bytes));
+  page.head("openssl_memory_blocks", "gauge", "Blocks that OpenSSL holds.");
+  page.line("openssl_memory_blocks", {}, static_cast<double>(openssl.live_blocks));
   write_messages(page);
   write_transactions(page);
   write_routing(page);

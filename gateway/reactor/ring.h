@@ -40,7 +40,7 @@ class Ring {
   [[nodiscard]] std::expected<void, std::string> open();
   int fd() const;
 
-  // Multishot: one completion for each connection. Whatever waits in the backlog when it is armed is
+  // Multishot: one completion for each connection. What waits in the backlog when it is armed is
   // accepted at once, be it thousands.
   void accept(int fd, Operation operation);
   // One connection.

@@ -75,7 +75,7 @@ class Datagrams {
   // One datagram of any size behind the kernel's header and the source address.
   static constexpr std::uint32_t kHeadSize = 16 + sizeof(SocketAddress);
   static constexpr std::uint32_t kBufferSize = (kHeadSize + 65'536 + 63) / 64 * 64;
-  static constexpr std::uint32_t kBufferCount = 512;
+  static constexpr std::uint32_t kBufferCount = 256;
   // Starts of messages must not fall into the same cache sets: a page and an odd number of lines.
   static constexpr std::uint32_t kBufferStride = 65'536 + 4'096 + 64 * 3;
   static constexpr std::uint32_t kSendingMax = 16'384;

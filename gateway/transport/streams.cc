@@ -12,7 +12,7 @@
 namespace ringway {
 namespace {
 
-constexpr std::uint32_t kReceiveCount = 512;
+constexpr std::uint32_t kReceiveCount = 256;
 constexpr std::uint32_t kReceiveSize = 4'096;
 constexpr std::uint32_t kReceiveStride = 4'096 + 64 * 3;
 constexpr std::uint32_t kItemsMax = 262'144;
