@@ -42,21 +42,19 @@ void TimerWheel::cancel(Handle& handle) {
 void TimerWheel::link(std::uint32_t slot) {
   const std::uint64_t tick = nodes_.at(slot)->tick;
   if (tick <= tick_) return link_into(slot, kDue);
-  std::uint16_t place;
   if (tick - tick_ <= kPlaces - 1) {
-    place = static_cast<std::uint16_t>(tick % kPlaces);
+    link_into(slot, static_cast<std::uint16_t>(tick % kPlaces));
   } else if ((tick >> 8) - (tick_ >> 8) <= kPlaces - 1) {
-    place = static_cast<std::uint16_t>(kPlaces + (tick >> 8) % kPlaces);
+    link_into(slot, second_place(tick >> 8));
   } else {
-    const std::uint64_t farthest = (tick_ >> 16) + kPlaces - 1;
-    place = static_cast<std::uint16_t>(2 * kPlaces + std::min(tick >> 16, farthest) % kPlaces);
+    link_into(slot, third_place(std::min(tick >> 16, (tick_ >> 16) + kSpan - 1)));
   }
-  link_into(slot, place);
 }
 
 void TimerWheel::link_into(std::uint32_t slot, std::uint16_t place) {
   Node& node = *nodes_.at(slot);
   node.place = place;
+  ++counts_[place];
   if (place == kDue) {  // in order: appended
     node.previous = due_last_;
     node.next = kNone;
@@ -73,6 +71,7 @@ void TimerWheel::link_into(std::uint32_t slot, std::uint16_t place) {
 
 void TimerWheel::unlink(std::uint32_t slot) {
   Node& node = *nodes_.at(slot);
+  --counts_[node.place];
   if (node.previous != kNone) {
     nodes_.at(node.previous)->next = node.next;
   } else {
@@ -88,16 +87,21 @@ void TimerWheel::unlink(std::uint32_t slot) {
   }
 }
 
-// Spreads a coarse place over the finer levels, as seen from tick_.
-void TimerWheel::cascade(std::uint16_t place) {
-  std::uint32_t slot = places_[place];
-  places_[place] = kNone;
-  occupied_[place / 64] &= ~(std::uint64_t{1} << (place % 64));
-  while (slot != kNone) {
-    const std::uint32_t next = nodes_.at(slot)->next;
+// The first count of a coarse place go to finer levels, as seen from tick_.
+void TimerWheel::move_down(std::uint16_t place, std::uint32_t count) {
+  for (; count != 0 && places_[place] != kNone; --count) {
+    const std::uint32_t slot = places_[place];
+    unlink(slot);
     link(slot);
-    slot = next;
+    ++moved_;
   }
+}
+
+// After passed ticks, with left more until place must be empty: its fair share.
+void TimerWheel::move_some(std::uint16_t place, std::uint64_t passed, std::uint64_t left) {
+  const std::uint64_t count = counts_[place];
+  if (count == 0) return;
+  move_down(place, static_cast<std::uint32_t>(count * passed / (passed + left) + 1));
 }
 
 void TimerWheel::advance(Instant now) {
@@ -107,7 +111,7 @@ void TimerWheel::advance(Instant now) {
     return;
   }
   while (tick_ < target) {
-    // Skip over empty stretches of the first level up to its next boundary.
+    // Skip over empty stretches of the first level up to the next boundary.
     const std::uint64_t boundary = (tick_ | 0xff) + 1;
     std::uint64_t next = tick_ + 1;
     while (next < boundary && next < target) {
@@ -119,16 +123,20 @@ void TimerWheel::advance(Instant now) {
       }
       next += 64 - place % 64;
     }
-    tick_ = std::min({next, boundary, target});
-    if (tick_ % kPlaces == 0) {
-      if ((tick_ >> 8) % kPlaces == 0) {
-        cascade(static_cast<std::uint16_t>(2 * kPlaces + (tick_ >> 16) % kPlaces));
-      }
-      cascade(static_cast<std::uint16_t>(kPlaces + (tick_ >> 8) % kPlaces));
+    const std::uint64_t passed = std::min({next, boundary, target}) - tick_;
+    tick_ += passed;
+    if (tick_ % kSpan == 0) {
+      // What is left of the places that begin here.
+      if ((tick_ >> 8) % kSpan == 0) move_down(third_place(tick_ >> 16), size());
+      move_down(second_place(tick_ >> 8), size());
+    } else {
+      move_some(third_place((tick_ >> 16) + 1), passed, 0x1'0000 - tick_ % 0x1'0000);
+      move_some(second_place((tick_ >> 8) + 1), passed, kSpan - tick_ % kSpan);
     }
     const auto place = static_cast<std::uint16_t>(tick_ % kPlaces);
     std::uint32_t slot = places_[place];
     places_[place] = kNone;
+    counts_[place] = 0;
     occupied_[place / 64] &= ~(std::uint64_t{1} << (place % 64));
     while (slot != kNone) {
       const std::uint32_t following = nodes_.at(slot)->next;
@@ -142,8 +150,7 @@ void TimerWheel::advance(Instant now) {
 // the third level may.
 bool TimerWheel::spreads_at(std::uint64_t boundary) const {
   const std::uint64_t coarse = boundary >> 8;
-  const auto place = static_cast<std::uint32_t>(kPlaces + coarse % kPlaces);
-  return coarse % kPlaces == 0 || (occupied_[place / 64] >> (place % 64) & 1) != 0;
+  return coarse % kSpan == 0 || counts_[second_place(coarse)] != 0;
 }
 
 Instant TimerWheel::next_deadline() const {
@@ -158,9 +165,10 @@ Instant TimerWheel::next_deadline() const {
     }
     std::uint64_t tick = tick_ + i + static_cast<std::uint64_t>(std::countr_zero(word));
     if (tick >= tick_ + kPlaces) break;
-    // Beyond the next boundary: what spreads from the coarser levels there may come before it.
-    const std::uint64_t boundary = (tick_ | 0xff) + 1;
-    if (tick > boundary && spreads_at(boundary)) tick = boundary;
+    // What is still to move down from the coarser levels may come before it.
+    for (std::uint64_t boundary = (tick_ | 0xff) + 1; boundary < tick; boundary += kSpan) {
+      if (spreads_at(boundary)) tick = boundary;
+    }
     return Instant{} + static_cast<std::int64_t>(tick) * kTick;
   }
   // Something waits on a coarser level: wake at the next place of it that holds anything.

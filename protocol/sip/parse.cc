@@ -152,44 +152,67 @@ class MessageParser {
     return true;
   }
 
+  // Two short loops instead of a long one: the processor looks ahead over several headers of each,
+  // which hides how long one of them takes. What they need is kept in locals, since each store of a
+  // byte could otherwise have changed it.
   void read_headers() {
-    const std::size_t count = lines_.count;
-    std::size_t begin = view_.headers_begin_;
-    for (std::size_t line = 1; line < count; ++line) {
-      std::size_t end = line_ends_[line] + 1U;
-      while (end < view_.headers_end_ && ascii::is_space(text_[end]) && line + 1 < count) {
-        end = line_ends_[++line] + 1U;
-      }
-      if (view_.header_count_ == kHeaderCountMax) return defect(Defect::TooManyHeaders);
-      read_header(begin, end);
-      begin = end;
+    const std::size_t count = cut_headers();
+    view_.header_count_ = static_cast<decltype(view_.header_count_)>(count);
+    const std::string_view text = text_;
+    for (std::size_t i = 0; i < count; ++i) {
+      Header& header = view_.headers_[i];
+      const HeaderName name =
+          parse_header_name(text, header.name_text.offset, header.name_text.size);
+      header.name = name;
+      note_name(name, view_.text(header.name_text), i + 1);
     }
   }
 
-  void read_header(std::size_t begin, std::size_t end) {
-    const HeaderParts parts = split_header(text_, begin, end);
-    const std::size_t name_size = parts.name_end - begin;
-    Header& header = view_.headers_[view_.header_count_++];
-    header.name = parse_header_name(text_, begin, name_size);
-    header.begin = narrow(begin);
-    header.end = narrow(end);
-    header.name_text = {narrow(begin), narrow(name_size)};
-    header.value = {narrow(parts.value == parts.value_end ? end : parts.value),
-                    narrow(parts.value_end - parts.value)};
-    if (header.name == HeaderName::Other) {
-      if (name_size > kHeaderNameBytesMax ||
-          !ascii::all(text_.substr(begin, name_size), ascii::kToken)) {
+  // Everything of them but the meaning of their names; returns how many there are.
+  std::size_t cut_headers() {
+    const std::string_view text = text_;
+    const std::size_t line_count = lines_.count;
+    const std::size_t headers_end = view_.headers_end_;
+    std::size_t begin = view_.headers_begin_;
+    std::size_t count = 0;
+    bool too_long = false;
+    for (std::size_t line = 1; line < line_count; ++line) {
+      std::size_t end = line_ends_[line] + 1U;
+      while (end < headers_end && ascii::is_space(text[end]) && line + 1 < line_count) {
+        end = line_ends_[++line] + 1U;
+      }
+      if (count == kHeaderCountMax) {
+        defect(Defect::TooManyHeaders);
+        break;
+      }
+      const HeaderParts parts = split_header(text, begin, end);
+      Header& header = view_.headers_[count++];
+      header.begin = narrow(begin);
+      header.end = narrow(end);
+      header.name_text = {narrow(begin), narrow(parts.name_end - begin)};
+      header.value = {narrow(parts.value == parts.value_end ? end : parts.value),
+                      narrow(parts.value_end - parts.value)};
+      too_long |= end - begin > kHeaderLineBytesMax;
+      begin = end;
+    }
+    if (too_long) defect(Defect::HeaderSyntax);
+    return count;
+  }
+
+  // Of the count'th header.
+  void note_name(HeaderName name, std::string_view text, std::size_t count) {
+    if (name == HeaderName::Other) {
+      if (text.size() > kHeaderNameBytesMax || !ascii::all(text, ascii::kToken)) {
         defect(Defect::HeaderSyntax);
       }
-    } else {
-      std::uint8_t& first = view_.first_[static_cast<std::size_t>(header.name)];
-      if (first == 0) {
-        first = static_cast<std::uint8_t>(view_.header_count_);
-      } else {
-        view_.repeated_ |= std::uint64_t{1} << static_cast<unsigned>(header.name);
-      }
+      return;
     }
-    if (end - begin > kHeaderLineBytesMax) defect(Defect::HeaderSyntax);
+    std::uint8_t& first = view_.first_[static_cast<std::size_t>(name)];
+    if (first == 0) {
+      first = static_cast<std::uint8_t>(count);
+    } else {
+      view_.repeated_ |= std::uint64_t{1} << static_cast<unsigned>(name);
+    }
   }
 
   void check_controls() {

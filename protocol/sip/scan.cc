@@ -171,13 +171,43 @@ __attribute__((target("avx2"))) inline Masks masks_avx2(const std::uint8_t* bloc
   if (all == 0) return {};
   const __m256i lf = _mm256_set1_epi8('\n');
   const __m256i cr = _mm256_set1_epi8('\r');
-  const __m256i tab = _mm256_set1_epi8('\t');
   Masks out;
   out.lf = bits(_mm256_cmpeq_epi8(low, lf), _mm256_cmpeq_epi8(high, lf));
   out.cr = bits(_mm256_cmpeq_epi8(low, cr), _mm256_cmpeq_epi8(high, cr));
-  const std::uint64_t tabs = bits(_mm256_cmpeq_epi8(low, tab), _mm256_cmpeq_epi8(high, tab));
-  out.control = all & ~(out.lf | out.cr | tabs);
+  out.control = all & ~(out.lf | out.cr);
+  if (out.control != 0) {
+    const __m256i tab = _mm256_set1_epi8('\t');
+    out.control &= ~bits(_mm256_cmpeq_epi8(low, tab), _mm256_cmpeq_epi8(high, tab));
+  }
   return out;
+}
+
+// The same with one load, and compares that are masks at once.
+__attribute__((target("avx512f,avx512bw"))) inline Masks masks_avx512(const std::uint8_t* block) {
+  const __m512i bytes = _mm512_loadu_si512(block);
+  const std::uint64_t all = _mm512_cmple_epu8_mask(bytes, _mm512_set1_epi8(0x1f));
+  if (all == 0) return {};
+  Masks out;
+  out.lf = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\n'));
+  out.cr = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\r'));
+  out.control = all & ~(out.lf | out.cr);
+  if (out.control != 0) out.control &= ~_mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\t'));
+  return out;
+}
+
+__attribute__((target("avx512f,avx512bw"))) LineScan scan_avx512(Bytes text,
+                                                                 std::uint16_t* line_ends,
+                                                                 std::size_t capacity) {
+  Collector collector(line_ends, capacity);
+  std::size_t at = 0;
+  for (; text.size() - at >= kBlock; at += kBlock) {
+    if (!collector.add(at, masks_avx512(text.data() + at))) return collector.result();
+  }
+  if (at < text.size()) {
+    const Tail tail(text, at);
+    collector.add(at, tail.cut(masks_avx512(tail.block)));
+  }
+  return collector.result();
 }
 
 __attribute__((target("avx2"))) LineScan scan_avx2(Bytes text, std::uint16_t* line_ends,
@@ -233,11 +263,17 @@ LineScan scan_sse2(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
 LineScan scan_lines(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
   if (capacity == 0) return {};
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2")) return scan_avx2(text, line_ends, capacity);
-  return scan_sse2(text, line_ends, capacity);
-#else
-  return scan_lines_scalar(text, line_ends, capacity);
+  if (__builtin_cpu_supports("avx512bw")) return scan_avx512(text, line_ends, capacity);
 #endif
+  return scan_lines_avx2(text, line_ends, capacity);
+}
+
+LineScan scan_lines_avx2(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
+#if defined(__x86_64__)
+  if (capacity == 0) return {};
+  if (__builtin_cpu_supports("avx2")) return scan_avx2(text, line_ends, capacity);
+#endif
+  return scan_lines_baseline(text, line_ends, capacity);
 }
 
 LineScan scan_lines_baseline(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {

@@ -68,13 +68,15 @@ void check_index(const MessageView& view, std::string_view input) {
 void check_scans(Bytes input) {
   const Bytes text = input.first(std::min<std::size_t>(input.size(), kMessageBytesMax));
   std::array<std::uint16_t, 64> fast;
+  std::array<std::uint16_t, 64> middle;
   std::array<std::uint16_t, 64> base;
   std::array<std::uint16_t, 64> slow;
   const LineScan expected = scan_lines_scalar(text, slow.data(), slow.size());
   require(scan_lines(text, fast.data(), fast.size()) == expected, "vector scan");
+  require(scan_lines_avx2(text, middle.data(), middle.size()) == expected, "AVX2 scan");
   require(scan_lines_baseline(text, base.data(), base.size()) == expected, "baseline scan");
   for (std::size_t i = 0; i < expected.count; ++i) {
-    require(fast[i] == slow[i] && base[i] == slow[i], "line ends");
+    require(fast[i] == slow[i] && middle[i] == slow[i] && base[i] == slow[i], "line ends");
   }
 }
 

@@ -104,6 +104,29 @@ TEST(TimerWheel, ReportMayCancelAndArm) {
   EXPECT_EQ(wheel.size(), 0u);
 }
 
+TEST(TimerWheel, ACrowdMovesDownBitByBit) {
+  constexpr std::uint32_t kCrowd = 50'000;
+  for (const Duration ahead : {Duration(32s), Duration(600s)}) {
+    TimerWheel wheel(kCrowd + 1);
+    const Instant begin = Instant{} + 1s;
+    expired(wheel, begin);
+    for (std::uint32_t i = 0; i < kCrowd; ++i) {
+      wheel.arm(begin + ahead + i * (1s / kCrowd), i);
+    }
+    std::uint64_t most = 0;
+    std::size_t reported = 0;
+    for (Instant now = begin; wheel.size() != 0; now += TimerWheel::kTick) {
+      wheel.arm(now + TimerWheel::kTick, kCrowd);  // a busy shard: something is due in each tick
+      const std::uint64_t before = wheel.moved();
+      reported += expired(wheel, now).size();
+      most = std::max(most, wheel.moved() - before);
+      if (now > begin + ahead + 2s) break;
+    }
+    EXPECT_GT(reported, kCrowd);
+    EXPECT_LT(most, kCrowd / 50) << "of 250 ticks in a second, each has its share";
+  }
+}
+
 TEST(TimerWheel, BehavesLikeASortedList) {
   for (const unsigned seed : {1u, 2u, 3u, 4u}) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);

@@ -86,6 +86,7 @@ TEST(Scan, EveryCutOfAMessageAgainstAGuardPage) {
     const test::Guarded copy(text.substr(0, cut));
     const Result expected = reference(copy.text());
     EXPECT_EQ(run(scan_lines, copy.text()), expected) << cut;
+    EXPECT_EQ(run(scan_lines_avx2, copy.text()), expected) << cut;
     EXPECT_EQ(run(scan_lines_baseline, copy.text()), expected) << cut;
     EXPECT_EQ(run(scan_lines_scalar, copy.text()), expected) << cut;
   }
@@ -111,6 +112,7 @@ TEST(Scan, AllVariantsAgreeOnRandomText) {
     const std::size_t capacity = random() % 40;
     const Result expected = reference(text, capacity);
     ASSERT_EQ(run(scan_lines, text, capacity), expected) << "seed " << seed;
+    ASSERT_EQ(run(scan_lines_avx2, text, capacity), expected) << "seed " << seed;
     ASSERT_EQ(run(scan_lines_baseline, text, capacity), expected) << "seed " << seed;
     ASSERT_EQ(run(scan_lines_scalar, text, capacity), expected) << "seed " << seed;
     const Result whole = reference(text);
