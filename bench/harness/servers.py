@@ -137,6 +137,13 @@ class Server:
                 self.process.wait()
         self.log.close()
 
+    def go_first(self):
+        """For latencies: what else the machine does would stop it for some milliseconds now and
+        then, whatever its niceness. Without the right to it, nothing changes."""
+        for pid in self.pids():
+            subprocess.run(["chrt", "--all-tasks", "--fifo", "-p", "1", str(pid)], check=False,
+                           capture_output=True)
+
     def pids(self):
         return children_of(self.process.pid)
 
