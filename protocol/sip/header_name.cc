@@ -191,8 +191,8 @@ HeaderName parse_header_name(std::string_view text, std::size_t begin, std::size
   const std::uint8_t index =
       kHash.slots[hash(size, text[begin], text[begin + size - 1], kHash.seed)];
   const Words& words = kWords[index];
-  // All three words whatever the size, whose mask is zero behind the name: the number of rounds of a
-  // loop could not be predicted.
+  // All three words whatever the size, whose mask is zero behind the name: the number of rounds of
+  // a loop could not be predicted.
   std::uint64_t difference = words.size ^ size;
 #pragma GCC unroll 3
   for (std::size_t i = 0; i < kLongNameBytesMax / 8; ++i) {

@@ -24,8 +24,8 @@ LineScan scan_lines(Bytes text, std::uint16_t* line_ends, std::size_t capacity);
 // The same without vector instructions, for the differential test.
 LineScan scan_lines_scalar(Bytes text, std::uint16_t* line_ends, std::size_t capacity);
 
-// The same with AVX2 where the processor has it, for the differential test: scan_lines() takes wider
-// vectors if it can.
+// The same with AVX2 where the processor has it, for the differential test: scan_lines() takes
+// wider vectors if it can.
 LineScan scan_lines_avx2(Bytes text, std::uint16_t* line_ends, std::size_t capacity);
 
 // The same with what every processor of the architecture has (SSE2), for the differential test.
