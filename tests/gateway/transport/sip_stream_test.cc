@@ -254,7 +254,7 @@ TEST_F(SipStream, ACompletionOfAnOldGenerationIsIgnoredAndItsBufferGoesBack) {
   wait_for_messages(1);
 }
 
-// 512 receive buffers of 4 kB for all: more bytes than that at once.
+// 256 receive buffers of 4 kB for all: more bytes than that at once.
 TEST(SipStreams, MoreBytesThanTheReceiveBuffersHoldArriveWholeAndWithoutSpinning) {
   Host host(config_with({listen_on(Transport::Tcp)}));
   constexpr std::size_t kClients = 60;
