@@ -76,7 +76,9 @@ class Datagrams {
   static constexpr std::uint32_t kHeadSize = 16 + sizeof(SocketAddress);
   static constexpr std::uint32_t kBufferSize = (kHeadSize + 65'536 + 63) / 64 * 64;
   static constexpr std::uint32_t kBufferCount = 256;
-  // Starts of messages must not fall into the same cache sets: a page and an odd number of lines.
+  // Starts of messages should not fall into the same cache sets: a page and an odd number of lines.
+  // (Measured with 512 of them on the raw forwarder: 9.61 us a transaction, aligned 9.78, buffers
+  // of 2 kB side by side 9.67. Room for any datagram costs nothing, so nothing is truncated.)
   static constexpr std::uint32_t kBufferStride = 65'536 + 4'096 + 64 * 3;
   static constexpr std::uint32_t kSendingMax = 16'384;
   static_assert(kBufferStride >= kBufferSize);
