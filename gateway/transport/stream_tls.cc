@@ -139,7 +139,6 @@ bool Streams::decrypt(Stream& stream, Instant now) {
   for (;;) {
     if (intake_.tls == State::NeedInput) return false;
     if (intake_.tls == State::Closed) {
-      stream.peer_closed = true;
       leave(stream, FlowEnd::Closed, TransportFailure::Closed);
       return false;
     }

@@ -19,6 +19,8 @@ constexpr std::uint32_t kItemsMax = 262'144;
 constexpr std::size_t kVectorsMax = 8'192;
 constexpr std::size_t kHeadersMax = 4'096;
 constexpr std::uint16_t kNoAcceptor = 0xffff;
+constexpr std::uint32_t kManyAccepts = 1, kSingleAccept = 2;  // generation of the operation
+constexpr std::uint32_t kSinglesMax = 8;
 constexpr Duration kFlushMax = 2s;          // for what is queued to leave at close
 constexpr Duration kLingerMax = 1s;         // for the peer to read it and close
 constexpr Duration kSendStallMax = 10s;     // for a send to make progress
@@ -90,11 +92,6 @@ std::expected<void, std::string> Streams::open(Instant now) {
 }
 
 // Accepting.
-
-namespace {
-constexpr std::uint32_t kManyAccepts = 1, kSingleAccept = 2;  // generation of the operation
-constexpr std::uint32_t kSinglesMax = 8;
-}  // namespace
 
 void Streams::update_accepts() {
   const std::uint32_t limit = config_.limits.handshakes;
@@ -264,7 +261,6 @@ void Streams::received(const Completion& completion, Instant now) {
   }
   if (completion.result <= 0) {
     give_back();
-    stream->peer_closed = true;
     if (completion.result == 0) return leave(*stream, FlowEnd::Closed, TransportFailure::Closed);
     return leave(*stream, completion.result == -ETIMEDOUT ? FlowEnd::TimedOut : FlowEnd::Reset,
                  TransportFailure::Reset);
@@ -472,6 +468,7 @@ void Streams::drop_queues(Stream& stream, TransportFailure failure) {
 // The peer has ended it: thousands may do so in one moment (a proxy before us restarts), while the
 // calls of others go on.
 void Streams::leave(Stream& stream, FlowEnd end, TransportFailure failure) {
+  stream.peer_closed = true;
   if (stream.leaving || stream.stage == Stage::Ending) return;
   stream.leaving = true;
   stream.leave_end = end;

@@ -134,9 +134,9 @@ class Streams {
     ListenerIndex listener = 0;
     bool armed = false;  // the multishot accept
     bool cancelling = false;
-    bool handshakes = false;      // TLS or an upgrade comes first
-    bool one_by_one = false;      // only with handshakes
-    std::uint32_t singles = 0;    // single accepts in the kernel
+    bool handshakes = false;    // TLS or an upgrade comes first
+    bool one_by_one = false;    // only with handshakes
+    std::uint32_t singles = 0;  // single accepts in the kernel
     std::vector<Prefix> proxy_sources;
   };
   // The bytes that next_event() works on.

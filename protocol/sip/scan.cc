@@ -156,6 +156,23 @@ struct Tail {
 
 #if defined(__x86_64__)
 
+// The scan with vectors, around what makes the masks of a block. Inlined into a function for the
+// processor that has those vectors.
+template <Masks (*kMasks)(const std::uint8_t*)>
+[[gnu::always_inline]] inline LineScan scan_blocks(Bytes text, std::uint16_t* line_ends,
+                                                   std::size_t capacity) {
+  Collector collector(line_ends, capacity);
+  std::size_t at = 0;
+  for (; text.size() - at >= kBlock; at += kBlock) {
+    if (!collector.add(at, kMasks(text.data() + at))) return collector.result();
+  }
+  if (at < text.size()) {
+    const Tail tail(text, at);
+    collector.add(at, tail.cut(kMasks(tail.block)));
+  }
+  return collector.result();
+}
+
 // One vector compare against the highest control character tells most blocks without a line end
 // from the rest.
 __attribute__((target("avx2"))) inline Masks masks_avx2(const std::uint8_t* block) {
@@ -198,30 +215,12 @@ __attribute__((target("avx512f,avx512bw"))) inline Masks masks_avx512(const std:
 __attribute__((target("avx512f,avx512bw"))) LineScan scan_avx512(Bytes text,
                                                                  std::uint16_t* line_ends,
                                                                  std::size_t capacity) {
-  Collector collector(line_ends, capacity);
-  std::size_t at = 0;
-  for (; text.size() - at >= kBlock; at += kBlock) {
-    if (!collector.add(at, masks_avx512(text.data() + at))) return collector.result();
-  }
-  if (at < text.size()) {
-    const Tail tail(text, at);
-    collector.add(at, tail.cut(masks_avx512(tail.block)));
-  }
-  return collector.result();
+  return scan_blocks<masks_avx512>(text, line_ends, capacity);
 }
 
 __attribute__((target("avx2"))) LineScan scan_avx2(Bytes text, std::uint16_t* line_ends,
                                                    std::size_t capacity) {
-  Collector collector(line_ends, capacity);
-  std::size_t at = 0;
-  for (; text.size() - at >= kBlock; at += kBlock) {
-    if (!collector.add(at, masks_avx2(text.data() + at))) return collector.result();
-  }
-  if (at < text.size()) {
-    const Tail tail(text, at);
-    collector.add(at, tail.cut(masks_avx2(tail.block)));
-  }
-  return collector.result();
+  return scan_blocks<masks_avx2>(text, line_ends, capacity);
 }
 
 inline Masks masks_sse2(const std::uint8_t* block) {
@@ -244,16 +243,7 @@ inline Masks masks_sse2(const std::uint8_t* block) {
 }
 
 LineScan scan_sse2(Bytes text, std::uint16_t* line_ends, std::size_t capacity) {
-  Collector collector(line_ends, capacity);
-  std::size_t at = 0;
-  for (; text.size() - at >= kBlock; at += kBlock) {
-    if (!collector.add(at, masks_sse2(text.data() + at))) return collector.result();
-  }
-  if (at < text.size()) {
-    const Tail tail(text, at);
-    collector.add(at, tail.cut(masks_sse2(tail.block)));
-  }
-  return collector.result();
+  return scan_blocks<masks_sse2>(text, line_ends, capacity);
 }
 
 #endif
