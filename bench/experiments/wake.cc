@@ -1,5 +1,4 @@
 #include <liburing.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/pin.h"
 #include "protocol/base/ascii.h"
 
 // What it costs to tell another ring's thread that there is mail, by a ring message and by an
@@ -48,10 +48,7 @@ std::uint64_t nanoseconds(clockid_t clock) {
 }
 
 void pin(unsigned cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  if (sched_setaffinity(0, sizeof set, &set) != 0) die("sched_setaffinity", errno);
+  if (!ringway::bench::pin(cpu)) die("sched_setaffinity", errno);
 }
 
 // One thread's side. The ring belongs to the thread that opens it.
@@ -141,9 +138,7 @@ void print(Way way, const char* target, std::vector<std::uint64_t>& latencies, d
            double target_us) {
   std::sort(latencies.begin(), latencies.end());
   const auto at = [&](std::size_t percent) {
-    return latencies.empty() ? 0.0
-                             : static_cast<double>(latencies[latencies.size() * percent / 100]) *
-                                   1e-3;
+    return static_cast<double>(latencies[latencies.size() * percent / 100]) * 1e-3;
   };
   std::printf(
       "{\"way\": \"%s\", \"target\": \"%s\", \"p50_us\": %.2f, \"p99_us\": %.2f, "

@@ -1,6 +1,5 @@
 #include <arpa/inet.h>
 #include <getopt.h>
-#include <sched.h>
 #include <sys/resource.h>
 
 #include <csignal>
@@ -10,6 +9,7 @@
 
 #include "bench/floor/options.h"
 #include "bench/floor/ring.h"
+#include "bench/pin.h"
 #include "protocol/base/ascii.h"
 
 namespace ringway::floor {
@@ -152,14 +152,6 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-void pin(int cpu) {
-  if (cpu < 0) return;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<std::size_t>(cpu), &set);
-  if (sched_setaffinity(0, sizeof set, &set) != 0) die("sched_setaffinity", errno);
-}
-
 }  // namespace
 
 bool stopping() {
@@ -168,7 +160,9 @@ bool stopping() {
 
 int run(int argc, char** argv) {
   const Options options = parse(argc, argv);
-  pin(options.cpu);
+  if (options.cpu >= 0 && !bench::pin(static_cast<unsigned>(options.cpu))) {
+    die("sched_setaffinity", errno);
+  }
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;

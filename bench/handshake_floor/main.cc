@@ -1,7 +1,6 @@
 #include <malloc.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/pin.h"
 #include "protocol/base/ascii.h"
 
 // OpenSSL alone: both ends of TLS 1.3 handshakes in one process over memory, the server's end timed
@@ -160,13 +160,6 @@ struct Setup {
   bool own_library_context = false;
 };
 
-void pin(unsigned cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  sched_setaffinity(0, sizeof set, &set);
-}
-
 // In microseconds.
 double quantile(std::vector<std::uint64_t> values, unsigned percent) {
   std::sort(values.begin(), values.end());
@@ -256,7 +249,7 @@ void run(const Setup& setup) {
   Times times;
   std::int64_t idle = 0;
   if (setup.threads == 1) {
-    if (setup.cpu != ~0u) pin(setup.cpu);
+    if (setup.cpu != ~0u) ringway::bench::pin(setup.cpu);
     const Contexts contexts = make_contexts(setup);
     times = measure(setup, contexts, method);
     idle = idle_bytes(setup, contexts, method);
@@ -265,7 +258,7 @@ void run(const Setup& setup) {
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < setup.threads; ++i) {
       threads.emplace_back([&, i] {
-        if (setup.cpu != ~0u) pin(setup.cpu + i);
+        if (setup.cpu != ~0u) ringway::bench::pin(setup.cpu + i);
         found[i] = measure(setup, make_contexts(setup), method);
       });
     }

@@ -6,7 +6,7 @@ machine or kernel."""
 import json
 import subprocess
 
-from . import servers
+from . import servers, works
 from .table import figure
 
 
@@ -59,18 +59,14 @@ def accepting(bench):
                   kinds, lambda _: bench.load("handshake", "wss").at(1500))
 
 
-def lines_of(command):
-    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [json.loads(line) for line in found.splitlines()]
-
-
 def wakes(bench):
     title = "experiment: waking another ring's thread"
     print(title, flush=True)
     rows = bench.table.section(title, ["way", "target", "p50 us", "p99 us", "sender CPU us",
                                        "target CPU us"])
-    for found in lines_of([bench.context.program("ringway-wake-experiment"), "--cpu",
-                           str(bench.context.cpu)]):
+    command = [bench.context.program("ringway-wake-experiment"), "--cpu", str(bench.context.cpu)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for found in map(json.loads, said.splitlines()):
         rows.append([found["way"], found["target"]] + [
             figure(found[key], 2) for key in ("p50_us", "p99_us", "sender_cpu_us",
                                               "target_cpu_us")])
@@ -83,13 +79,10 @@ def library_contexts(bench):
     print(title, flush=True)
     rows = bench.table.section(title, ["threads", "full us", "first step", "last step",
                                        "resumed us"])
-    command = [bench.context.program("ringway-handshake-floor"), "--certificate",
-               bench.context.certificate, "--key", bench.context.key, "--cpu",
-               str(bench.context.cpu), "--count", "1000"]
     for label, extra in (("one", []), ("one, context of its own", ["--own-library-context"]),
                          ("two", ["--threads", "2"]),
                          ("two, each its own context", ["--threads", "2", "--own-library-context"])):
-        found = lines_of(command + extra)[0]
+        found = works.handshake_floor(bench, 1000, *extra)
         rows.append([label, figure(found["full_us"])] + [
             "{:.0f}, of 100 one {:.0f}".format(*found[key])
             for key in ("first_step_us", "last_step_us")] + [figure(found["resumed_us"])])

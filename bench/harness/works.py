@@ -109,7 +109,8 @@ def stateful(bench, label, load, kinds, floor, gates):
                              None if doubts else added, *gates["latency"],
                              doubts[0] if doubts else None)
     plots.line_plot(os.path.join(bench.context.results, f"p99-{label.split(':')[0]}.svg"),
-                    f"{label}: p99 of calm seconds over offered load", "units a second", "p99 us", curves)
+                    f"{label}: p99 of calm seconds over offered load", "units a second",
+                    "p99 us", curves)
     return saturated
 
 
@@ -235,12 +236,16 @@ def allocations(bench):
                          0, 0, f"{asked} for {messages:.0f} messages, {less} for {fewer:.0f}")
 
 
-def openssl_alone(bench):
+def handshake_floor(bench, count, *extra):
+    """What ringway-handshake-floor says of count handshakes."""
     command = [bench.context.program("ringway-handshake-floor"), "--certificate",
                bench.context.certificate, "--key", bench.context.key, "--cpu",
-               str(bench.context.cpu), "--count", "200" if bench.quick else "800"]
-    found = [json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-             for _ in range(bench.rounds)]
+               str(bench.context.cpu), "--count", str(count), *extra]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def openssl_alone(bench):
+    found = [handshake_floor(bench, 200 if bench.quick else 800) for _ in range(bench.rounds)]
     return {key: statistics.median(f[key] for f in found)
             for key in ("full_us", "resumed_us", "idle_session_bytes")}
 

@@ -1,4 +1,3 @@
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -7,6 +6,7 @@
 
 #include "bench/load/options.h"
 #include "bench/load/run.h"
+#include "bench/pin.h"
 
 int main(int argc, char** argv) {
   using namespace ringway::load;
@@ -21,11 +21,8 @@ int main(int argc, char** argv) {
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
   prctl(PR_SET_TIMERSLACK, 1000);
-  if (options.cpu >= 0) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<std::size_t>(options.cpu), &set);
-    if (sched_setaffinity(0, sizeof set, &set) != 0) std::perror("ringway-load: --cpu");
+  if (options.cpu >= 0 && !ringway::bench::pin(static_cast<unsigned>(options.cpu))) {
+    std::perror("ringway-load: --cpu");
   }
   return Run(options).run();
 }

@@ -56,12 +56,13 @@ class Ring {
   void send(int fd, Bytes bytes, Chain chain, Operation operation);
   // The same; header and its vector are copied by the kernel, the bytes stay until completion.
   void send_message(int fd, const msghdr* header, Operation operation);
-  // Measured on the raw forwarder (bench/run --only experiments), CPU of a transaction at 60,000 a
-  // second: this way, all of a turn in one submission, 10.9 to 11.7 us; one submission for each
-  // 13.5, for eight 12.5; sendto(2) for each 13.0, sendmmsg(2) 12.8. Waiting for each completion
-  // costs nothing that can be seen, but keeps the buffer.
   // A datagram that is sent or refused at once (-EAGAIN): only failures are reported, and the
   // kernel needs nothing of it after wait() has returned. header: one piece, no control data.
+  //
+  // CPU of a transaction on the raw forwarder at 60,000 a second (bench/run --only experiments;
+  // medians of three, whose ranges overlap): this way, all of a turn in one submission, 11.7 us, in
+  // pieces of 32 10.9, of eight 12.5, one for each 13.5; sendmsg(2) for each 13.0, sendmmsg(2)
+  // 12.8. A completion for each costs nothing that can be seen (11.6), but keeps the buffer.
   void send_datagram_now(int fd, const msghdr* header, Operation operation);
   // A datagram that waits for space; bytes stay until completion, always reported.
   void send_datagram_later(int fd, const msghdr* header, Operation operation);
