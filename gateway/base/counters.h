@@ -81,6 +81,7 @@ struct Counters {
   Counter http_pages, pings_sent, flows_timed_out, send_queue_overflows;
   Counter keepalives_answered, stun_answered, proxy_headers, framing_lost;
   Counter datagrams_truncated, datagrams_empty;
+  Counter datagram_trains, datagrams_in_trains, datagram_trains_split;
   // Reactor.
   Counter ring_enters, ring_completions, ring_submissions, ring_overflows;
   Counter receive_rearms, receive_no_buffers, sends_failed;

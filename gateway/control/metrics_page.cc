@@ -245,6 +245,13 @@ void write_transport(Page& page) {
            &Counters::datagrams_truncated);
   page.one("datagrams_empty_total", "counter", "Datagrams without content.",
            &Counters::datagrams_empty);
+  page.one("datagram_trains_total", "counter", "Sends of several datagrams to one peer.",
+           &Counters::datagram_trains);
+  page.one("datagrams_in_trains_total", "counter", "Datagrams that left in such sends.",
+           &Counters::datagrams_in_trains);
+  page.one("datagram_trains_split_total", "counter",
+           "Sends of several that were refused, and made one by one.",
+           &Counters::datagram_trains_split);
   page.one("proxy_headers_total", "counter", "PROXY headers accepted.", &Counters::proxy_headers);
 }
 

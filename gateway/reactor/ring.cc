@@ -143,6 +143,13 @@ void Ring::send_datagram_now(int fd, const msghdr* header, Operation operation) 
   io_uring_sqe_set_data64(entry, operation.packed());
 }
 
+void Ring::send_datagrams_now(int fd, const msghdr* header, Operation operation) {
+  io_uring_sqe* entry = next(operation);
+  io_uring_prep_sendmsg(entry, fd, header, MSG_DONTWAIT | MSG_NOSIGNAL);
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  io_uring_sqe_set_data64(entry, operation.packed());
+}
+
 void Ring::send_datagram_later(int fd, const msghdr* header, Operation operation) {
   io_uring_sqe* entry = next(operation);
   io_uring_prep_sendmsg(entry, fd, header, MSG_NOSIGNAL);

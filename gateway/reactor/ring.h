@@ -64,6 +64,8 @@ class Ring {
   // pieces of 32 10.9, of eight 12.5, one for each 13.5; sendmsg(2) for each 13.0, sendmmsg(2)
   // 12.8. A completion for each costs nothing that can be seen (11.6), but keeps the buffer.
   void send_datagram_now(int fd, const msghdr* header, Operation operation);
+  // The same for a header with several pieces and control data.
+  void send_datagrams_now(int fd, const msghdr* header, Operation operation);
   // A datagram that waits for space; bytes stay until completion, always reported.
   void send_datagram_later(int fd, const msghdr* header, Operation operation);
 

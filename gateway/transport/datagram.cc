@@ -1,6 +1,7 @@
 #include "gateway/transport/datagram.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 
 #include <algorithm>
 #include <cstring>
@@ -43,6 +44,28 @@ bool is_keepalive(Bytes bytes) {
          });
 }
 
+// Same family assumed of the same socket.
+bool is_same_peer(const SocketAddress& a, const SocketAddress& b) {
+  if (a.any.sa_family == AF_INET) {
+    return a.v4.sin_port == b.v4.sin_port && a.v4.sin_addr.s_addr == b.v4.sin_addr.s_addr;
+  }
+  return a.v6.sin6_port == b.v6.sin6_port &&
+         std::memcmp(&a.v6.sin6_addr, &b.v6.sin6_addr, sizeof a.v6.sin6_addr) == 0;
+}
+
+// Eight bits of socket and peer. Whoever finds peers that collide gains nothing but shorter trains.
+std::size_t peer_hash(std::uint16_t socket, const SocketAddress& peer) {
+  std::uint64_t value = socket;
+  if (peer.any.sa_family == AF_INET) {
+    value ^= std::uint64_t{peer.v4.sin_addr.s_addr} << 16 | std::uint64_t{peer.v4.sin_port} << 48;
+  } else {
+    std::uint64_t half[2];
+    std::memcpy(half, &peer.v6.sin6_addr, sizeof half);
+    value ^= half[0] ^ half[1] * 31 ^ std::uint64_t{peer.v6.sin6_port} << 48;
+  }
+  return static_cast<std::size_t>(value * 0x9e37'79b9'7f4a'7c15 >> 56);
+}
+
 }  // namespace
 
 Datagrams::Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& buffers,
@@ -59,6 +82,8 @@ Datagrams::Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& bu
   }
   queued_.reserve(kSendingMax);
   submitted_.reserve(kSendingMax);
+  trains_.reserve(kSendingMax);
+  pieces_.reserve(kSendingMax);
 }
 
 std::expected<void, std::string> Datagrams::open() {
@@ -152,29 +177,107 @@ std::optional<Datagrams::Failure> Datagrams::send(ListenerIndex listener, const 
     return Failure{ticket, socket ? TransportFailure::QueueFull : TransportFailure::NoSocket};
   }
   Sending& sending = *sending_.find(id);
-  sending.fd = socket->fd;
+  sending.socket = socket_of_listener_[listener];
   sending.ticket = ticket;
-  const Bytes bytes = buffer.bytes();
   sending.buffer = std::move(buffer);
+  sending.address_size = write_socket_address(remote, sending.address);
+  queued_.push_back(id);
+  counters_.bytes_out[0].add(sending.buffer.size());
+  return std::nullopt;
+}
+
+// Only the newest train of a peer may be joined, so that nothing is overtaken.
+void Datagrams::join_train(SlotId id) {
+  Sending& sending = *sending_.find(id);
+  const Bytes bytes = sending.buffer.bytes();
   sending.vector = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  const bool may_join =
+      !sending.alone && size != 0 && size <= sockets_[sending.socket].train_piece_max;
+  std::uint16_t& newest = newest_train_[peer_hash(sending.socket, sending.address)];
+  if (may_join && newest < trains_.size()) {
+    Train& train = trains_[newest];
+    const Sending& first = *sending_.find(train.first);
+    if (train.open && size <= train.piece_size && first.socket == sending.socket &&
+        is_same_peer(first.address, sending.address)) {
+      sending_.find(train.last)->next = id;
+      train.last = id;
+      ++train.count;
+      train.open = size == train.piece_size && train.count < kTrainPiecesMax;
+      return;
+    }
+  }
+  newest = static_cast<std::uint16_t>(trains_.size());
+  trains_.push_back({id, id, 1, size, may_join, {}, {}});
+}
+
+void Datagrams::submit(Train& train) {
+  if (train.count == 1) return submit_alone(train.first);
+  Sending& first = *sending_.find(train.first);
+  const std::size_t begin = pieces_.size();
+  for (SlotId id = train.first; id; id = sending_.find(id)->next) {
+    pieces_.push_back(sending_.find(id)->vector);
+  }
+  train.header.msg_name = &first.address;
+  train.header.msg_namelen = first.address_size;
+  train.header.msg_iov = &pieces_[begin];
+  train.header.msg_iovlen = train.count;
+  train.header.msg_control = train.control.data();
+  train.header.msg_controllen = train.control.size();
+  cmsghdr* control = CMSG_FIRSTHDR(&train.header);
+  control->cmsg_level = SOL_UDP;
+  control->cmsg_type = UDP_SEGMENT;
+  control->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+  const auto piece_size = static_cast<std::uint16_t>(train.piece_size);
+  std::memcpy(CMSG_DATA(control), &piece_size, sizeof piece_size);
+  ring_.send_datagrams_now(sockets_[first.socket].fd, &train.header,
+                           {OperationKind::SendDatagram, train.first});
+  counters_.datagram_trains.add();
+  counters_.datagrams_in_trains.add(train.count);
+}
+
+void Datagrams::submit_alone(SlotId id) {
+  Sending& sending = *sending_.find(id);
   sending.header.msg_name = &sending.address;
-  sending.header.msg_namelen = write_socket_address(remote, sending.address);
+  sending.header.msg_namelen = sending.address_size;
   sending.header.msg_iov = &sending.vector;
   sending.header.msg_iovlen = 1;
-  ring_.send_datagram_now(socket->fd, &sending.header, {OperationKind::SendDatagram, id});
-  queued_.push_back(id);
-  counters_.bytes_out[0].add(bytes.size());
-  return std::nullopt;
+  ring_.send_datagram_now(sockets_[sending.socket].fd, &sending.header,
+                          {OperationKind::SendDatagram, id});
+}
+
+// Nothing of a refused train has left. Each of it goes alone, and has an error of its own then.
+void Datagrams::split_train(SlotId first, int error) {
+  counters_.datagram_trains_split.add();
+  const Sending& sending = *sending_.find(first);
+  Socket& socket = sockets_[sending.socket];
+  if (error == EINVAL || error == EMSGSIZE) {  // pieces would need fragments on this way
+    socket.train_piece_max =
+        std::min(socket.train_piece_max, static_cast<std::uint32_t>(sending.vector.iov_len - 1));
+  } else if (error == EIO || error == EOPNOTSUPP) {  // a device that cannot: checksums, IPsec
+    socket.train_piece_max = 0;
+  }
+  for (SlotId id = first; id;) {
+    Sending again = std::move(*sending_.find(id));
+    sending_.release(id);  // its name is among those that are forgotten when drained
+    id = std::exchange(again.next, SlotId{});
+    again.alone = true;
+    queued_.push_back(sending_.take(std::move(again)));
+  }
 }
 
 std::optional<Datagrams::Failure> Datagrams::sent(const Completion& completion) {
   Sending* sending = sending_.find(completion.operation.id);
   if (!sending) return std::nullopt;
-  if (completion.result == -EAGAIN && sending->fd >= 0) {
+  if (sending->next && completion.result < 0) {
+    split_train(completion.operation.id, -completion.result);
+    return std::nullopt;
+  }
+  if (completion.result == -EAGAIN && !sending->waiting) {
     // The socket's buffer is full. Once more, this time waiting for space; the place stays taken
     // until that is reported.
-    ring_.send_datagram_later(sending->fd, &sending->header, completion.operation);
-    sending->fd = -1;
+    ring_.send_datagram_later(sockets_[sending->socket].fd, &sending->header, completion.operation);
+    sending->waiting = true;
     return std::nullopt;
   }
   std::optional<Failure> failure;
@@ -189,12 +292,16 @@ std::optional<Datagrams::Failure> Datagrams::sent(const Completion& completion) 
 void Datagrams::completions_drained() {
   for (const SlotId id : submitted_) {
     const Sending* sending = sending_.find(id);
-    if (sending && sending->fd >= 0) sending_.release(id);
+    if (sending && !sending->waiting) sending_.release(id);
   }
   submitted_.clear();
 }
 
 void Datagrams::flush() {
+  trains_.clear();
+  pieces_.clear();
+  for (const SlotId id : queued_) join_train(id);
+  for (Train& train : trains_) submit(train);
   submitted_.insert(submitted_.end(), queued_.begin(), queued_.end());
   queued_.clear();
   if (sockets_.empty()) return;

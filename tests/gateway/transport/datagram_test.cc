@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 
+#include <random>
+
 #include "tests/gateway/transport/host.h"
 
 namespace ringway::test {
@@ -63,11 +65,146 @@ TEST_P(Datagram, SendsOfATurnLeaveTogether) {
         host_.datagrams().send(0, local_of(client.fd()), host_.buffer(std::to_string(i)), 1));
   }
   const auto enters = host_.counters().ring_enters.value();
-  host_.turn();
+  host_.turn();  // queues
+  host_.turn();  // submits
   EXPECT_LE(host_.counters().ring_enters.value() - enters, 2u);
   for (int i = 0; i < 200; ++i) EXPECT_EQ(read_once(client.fd()), std::to_string(i));
   ASSERT_TRUE(host_.until([&] { return host_.buffers().in_use() == 0; }));
   EXPECT_TRUE(host_.failures.empty());
+}
+
+// Of one size, to one peer, in one turn: one send, which the kernel cuts apart again.
+class Train : public Datagram {
+ protected:
+  void send(const Socket& to, std::string_view text, Ticket ticket = 0) {
+    EXPECT_FALSE(
+        host_.datagrams().send(0, local_of(to.fd()), host_.buffer(text), ticket).has_value());
+  }
+  // One turn queues what was sent, the next one submits it.
+  void leave() {
+    host_.turn();
+    host_.turn();
+  }
+  std::uint64_t trains() { return host_.counters().datagram_trains.value(); }
+  std::uint64_t in_trains() { return host_.counters().datagrams_in_trains.value(); }
+};
+
+TEST_P(Train, EqualOnesLeaveInOneSendAndArriveApartInOrder) {
+  const Socket client = peer();
+  for (int i = 100; i < 120; ++i) send(client, "message " + std::to_string(i));
+  const auto submissions = host_.counters().ring_submissions.value();
+  leave();
+  EXPECT_LE(host_.counters().ring_submissions.value() - submissions, 2u);
+  for (int i = 100; i < 120; ++i) EXPECT_EQ(read_once(client.fd()), "message " + std::to_string(i));
+  EXPECT_EQ(trains(), 1u);
+  EXPECT_EQ(in_trains(), 20u);
+  ASSERT_TRUE(host_.until([&] { return host_.buffers().in_use() == 0; }));
+}
+
+TEST_P(Train, AShorterOneEndsItAndALongerOneBeginsTheNext) {
+  const Socket client = peer();
+  const std::vector<std::string> sent{"aaaa", "bbbb", "cc", "dd", "eee", "f", "gggggg", "hhhhhh"};
+  for (const std::string& text : sent) send(client, text);
+  leave();
+  for (const std::string& text : sent) EXPECT_EQ(read_once(client.fd()), text);
+  EXPECT_EQ(trains(), 3u) << "aaaa bbbb cc, dd alone, eee f, gggggg hhhhhh";
+  EXPECT_EQ(in_trains(), 7u);
+}
+
+TEST_P(Train, EachPeerHasItsOwnAndItsOrder) {
+  std::vector<Socket> peers;
+  for (int i = 0; i < 40; ++i) peers.push_back(peer());
+  for (int round = 0; round < 5; ++round) {
+    for (std::size_t i = 0; i < peers.size(); ++i) {
+      send(peers[i], "to " + std::to_string(100 + i) + " round " + std::to_string(round));
+    }
+  }
+  leave();
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    for (int round = 0; round < 5; ++round) {
+      EXPECT_EQ(read_once(peers[i].fd()),
+                "to " + std::to_string(100 + i) + " round " + std::to_string(round));
+    }
+  }
+  EXPECT_GE(trains(), 1u);
+}
+
+TEST_P(Train, RandomSizesToRandomPeersArriveAsTheyWereSent) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  std::vector<Socket> peers;
+  for (int i = 0; i < 7; ++i) peers.push_back(peer());
+  for (int turn = 0; turn < 20; ++turn) {
+    std::vector<std::vector<std::string>> expected(peers.size());
+    for (int i = 0; i < 100; ++i) {
+      const std::size_t to = random() % peers.size();
+      // Few sizes, so that many are equal; some too large for a train.
+      const std::size_t size = random() % 10 == 0 ? 1'400 + random() % 100 : 1 + random() % 4;
+      std::string text(size, static_cast<char>('a' + i % 26));
+      send(peers[to], text);
+      expected[to].push_back(std::move(text));
+    }
+    leave();
+    for (std::size_t to = 0; to < peers.size(); ++to) {
+      for (const std::string& text : expected[to]) ASSERT_EQ(read_once(peers[to].fd()), text);
+    }
+  }
+  EXPECT_GT(trains(), 0u);
+  EXPECT_TRUE(host_.failures.empty());
+  ASSERT_TRUE(host_.until([&] { return host_.buffers().in_use() == 0; }));
+}
+
+TEST_P(Train, OnesThatMayNeedFragmentsTravelAlone) {
+  const Socket client = peer();
+  const std::string large(1'453, 'x');
+  for (int i = 0; i < 4; ++i) send(client, large);
+  leave();
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(read_once(client.fd()), large);
+  EXPECT_EQ(trains(), 0u);
+}
+
+TEST_P(Train, AHundredAreSeveralTrains) {
+  const Socket client = peer();
+  for (int i = 100; i < 200; ++i) send(client, std::to_string(i));
+  leave();
+  for (int i = 100; i < 200; ++i) EXPECT_EQ(read_once(client.fd()), std::to_string(i));
+  EXPECT_EQ(trains(), 4u);
+}
+
+// As where the kernel refuses segments: here a socket whose checksums are off.
+TEST(RefusedTrain, IsSentOneByOneAndItsSizeIsNotTriedAgain) {
+  Host host(config_with({listen_on(Transport::Udp)}));
+  const int off = 1;
+  ASSERT_EQ(setsockopt(host.socket_of(0), SOL_SOCKET, SO_NO_CHECK, &off, sizeof off), 0);
+  const Socket client = bound_socket(SOCK_DGRAM);
+  const auto send_three = [&](const std::string& text) {
+    for (int i = 0; i < 3; ++i) {
+      static_cast<void>(host.datagrams().send(0, local_of(client.fd()), host.buffer(text), 1));
+    }
+    host.settle();
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(read_once(client.fd()), text);
+  };
+  send_three("first");
+  EXPECT_EQ(host.counters().datagram_trains_split.value(), 1u);
+  send_three("again");
+  send_three("and longer");
+  EXPECT_EQ(host.counters().datagram_trains_split.value(), 1u);
+  EXPECT_TRUE(host.failures.empty());
+  EXPECT_EQ(host.buffers().in_use(), 0u);
+}
+
+TEST(RefusedTrain, TellsEachTicketOfAPeerThatCannotBeReached) {
+  Host host(config_with({listen_on(Transport::Udp)}));
+  const Endpoint nowhere{*parse_address("240.0.0.1"), 5060};  // from a loopback address: no way
+  for (Ticket ticket = 1; ticket <= 3; ++ticket) {
+    static_cast<void>(host.datagrams().send(0, nowhere, host.buffer("x"), ticket));
+  }
+  ASSERT_TRUE(host.until([&] { return host.failures.size() == 3; }));
+  std::vector<Ticket> told;
+  for (const auto& failure : host.failures) told.push_back(failure.ticket);
+  EXPECT_EQ(told, (std::vector<Ticket>{1, 2, 3}));
+  EXPECT_EQ(host.buffers().in_use(), 0u);
 }
 
 // V3: anybody can end a multishot receive with one empty packet.
@@ -191,6 +328,10 @@ TEST_P(Datagram, WhatTheSocketCannotTakeAtOnceIsSentLater) {
   EXPECT_TRUE(host_.failures.empty());
 }
 
+INSTANTIATE_TEST_SUITE_P(Families, Train, testing::Values("127.0.0.1", "::1"),
+                         [](const auto& test) {
+                           return std::string(test.param) == "::1" ? "Ipv6" : "Ipv4";
+                         });
 INSTANTIATE_TEST_SUITE_P(Families, Datagram, testing::Values("127.0.0.1", "::1"),
                          [](const auto& test) {
                            return std::string(test.param) == "::1" ? "Ipv6" : "Ipv4";

@@ -63,6 +63,7 @@ class Host {
   };
 
   Endpoint endpoint(std::size_t listener = 0) const { return listeners_.infos[listener].local; }
+  int socket_of(std::size_t listener) const { return listeners_.sockets[listener].fd(); }
   Streams& streams() { return *streams_; }
   Datagrams& datagrams() { return *datagrams_; }
   Counters& counters() { return counters_; }
