@@ -33,7 +33,7 @@ Answers return by socket: each client (UDP endpoint or connection) has its own U
 the server. Ends on SIGINT or SIGTERM and prints its counters as one JSON line.
 
 Experiments (udp-udp):
-  --send ring|ring-skip|ring-address|inline|sendmmsg   default ring-address
+  --send ring|ring-skip|ring-address|inline|sendmmsg|train   default ring-address
   --batch N                        datagrams for one submission; 0 is all of a turn (default)
   --buffer SIZE --stride BYTES --buffers COUNT
 Experiments (tcp-udp, wss-udp):
@@ -77,6 +77,7 @@ Send parse_send(std::string_view text) {
   if (text == "ring-address") return Send::RingAddress;
   if (text == "inline") return Send::Inline;
   if (text == "sendmmsg") return Send::Sendmmsg;
+  if (text == "train") return Send::Train;
   usage("unknown way to send");
 }
 

@@ -12,8 +12,9 @@ enum class Mode { UdpUdp, TcpUdp, WssUdp };
 // How a datagram leaves. Ring keeps its buffer until the completion; RingSkip sends with
 // MSG_DONTWAIT and IOSQE_CQE_SKIP_SUCCESS, so that the buffer is free when the submission returns;
 // RingAddress is that as a send with an address, so that the kernel reads no msghdr; Inline is one
-// sendmsg(2) each; Sendmmsg is one call for a batch.
-enum class Send { Ring, RingSkip, RingAddress, Inline, Sendmmsg };
+// sendmsg(2) each; Sendmmsg is one call for a batch; Train gathers a turn's datagrams of one size
+// from one socket to one peer, which the kernel cuts apart again (UDP_SEGMENT).
+enum class Send { Ring, RingSkip, RingAddress, Inline, Sendmmsg, Train };
 
 struct Options {
   Mode mode = Mode::UdpUdp;

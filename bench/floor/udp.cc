@@ -1,9 +1,11 @@
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <deque>
 #include <vector>
 
 #include "bench/floor/options.h"
@@ -65,6 +67,7 @@ class Forwarder {
       }
       io_uring_cq_advance(ring_.get(), seen);
       if (options_.send == Send::Sendmmsg && !unsent_.empty()) flush_mmsg();
+      if (options_.send == Send::Train) flush_trains();
       batched_ = 0;
       buffers_.publish();
       rearm_waiting();
@@ -78,6 +81,18 @@ class Forwarder {
     msghdr message{};
     iovec piece{};
     sockaddr_in to{};
+  };
+
+  // Datagrams of one size for one peer.
+  struct Train {
+    static constexpr std::size_t kMax = 32;
+    msghdr message{};
+    std::array<iovec, kMax> pieces;
+    std::size_t count = 0;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> control{};
+    sockaddr_in to{};
+    int fd = -1;
+    std::uint64_t user_data = 0;
   };
 
   void arm(std::size_t socket) {
@@ -195,6 +210,10 @@ class Forwarder {
         if (sendmsg(fd, &slots_[id].message, MSG_DONTWAIT) < 0) ++ring_.counters.dropped;
         buffers_.give_back(id);
         return;
+      case Send::Train:
+        join_train(fd, id);
+        unsent_.push_back(id);
+        return;
       case Send::Sendmmsg:
         if (!unsent_.empty() && batch_fd_ != fd) flush_mmsg();
         batch_fd_ = fd;
@@ -202,6 +221,53 @@ class Forwarder {
         if (options_.batch != 0 && unsent_.size() >= options_.batch) flush_mmsg();
         return;
     }
+  }
+
+  void join_train(int fd, std::uint16_t id) {
+    const Slot& slot = slots_[id];
+    for (std::size_t i = trains_open_; i-- > 0;) {
+      Train& train = trains_[i];
+      if (train.fd != fd || train.to.sin_port != slot.to.sin_port ||
+          train.to.sin_addr.s_addr != slot.to.sin_addr.s_addr) {
+        continue;
+      }
+      if (train.count == Train::kMax || train.pieces[0].iov_len != slot.piece.iov_len) break;
+      train.pieces[train.count++] = slot.piece;
+      return;
+    }
+    if (trains_open_ == trains_.size()) trains_.emplace_back();
+    Train& train = trains_[trains_open_++];
+    train.fd = fd;
+    train.to = slot.to;
+    train.pieces[0] = slot.piece;
+    train.count = 1;
+    train.user_data = user_data(kSent, id);
+  }
+
+  void flush_trains() {
+    for (std::size_t i = 0; i < trains_open_; ++i) {
+      Train& train = trains_[i];
+      train.message = {};
+      train.message.msg_name = &train.to;
+      train.message.msg_namelen = sizeof train.to;
+      train.message.msg_iov = train.pieces.data();
+      train.message.msg_iovlen = train.count;
+      if (train.count > 1) {
+        train.message.msg_control = train.control.data();
+        train.message.msg_controllen = train.control.size();
+        cmsghdr* control = CMSG_FIRSTHDR(&train.message);
+        control->cmsg_level = SOL_UDP;
+        control->cmsg_type = UDP_SEGMENT;
+        control->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+        const auto size = static_cast<std::uint16_t>(train.pieces[0].iov_len);
+        std::memcpy(CMSG_DATA(control), &size, sizeof size);
+      }
+      io_uring_sqe* sqe = ring_.sqe();
+      io_uring_prep_sendmsg(sqe, train.fd, &train.message, MSG_DONTWAIT);
+      sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+      sqe->user_data = train.user_data;
+    }
+    trains_open_ = 0;
   }
 
   void flush_mmsg() {
@@ -233,6 +299,8 @@ class Forwarder {
   std::size_t fd_count_ = 0;
   std::uint64_t waiting_ = 0;  // bit i: the receive of fds_[i] has to be armed again
   std::vector<std::uint16_t> unsent_;
+  std::deque<Train> trains_;  // the first trains_open_ are of this turn
+  std::size_t trains_open_ = 0;
   int batch_fd_ = -1;
   unsigned batched_ = 0;
 };

@@ -23,7 +23,7 @@ def variant(base, label, *arguments):
 def sends(bench):
     """How a datagram leaves, and how many with one call."""
     kinds = [variant(servers.Floor, way, "--send", way)
-             for way in ("ring", "ring-skip", "ring-address", "inline", "sendmmsg")]
+             for way in ("ring", "ring-skip", "ring-address", "inline", "sendmmsg", "train")]
     kinds += [variant(servers.Floor, f"ring-address by {n}", "--send", "ring-address", "--batch",
                       str(n)) for n in (1, 8, 32)]
     load = bench.load("options", "udp", flows=4).at(60000)

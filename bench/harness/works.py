@@ -120,6 +120,12 @@ def udp(bench):
                      [servers.Floor, servers.Kamailio, servers.Ringway], servers.Floor,
                      {"floor": (1.6, 1.35), "kamailio": (0.25, 0.2), "latency": (150, 100)})
     counted(bench, "UDP to UDP OPTIONS", found.get("ringway"))
+    # Ringway and the generator send messages of one length to one peer as one.
+    mixed = bench.load("options", "udp", flows=4, concurrency=200, extra=("--vary", "40"))
+    found = bench.compare("UDP to UDP OPTIONS, lengths differ by up to 40 bytes: saturated",
+                          [servers.Floor, servers.Kamailio, servers.Ringway], lambda _: mixed)
+    bench.ratio_gate("UDP to UDP OPTIONS of mixed lengths, CPU to Kamailio", found, "ringway",
+                     "kamailio", 0.25, 0.2)
 
 
 def udp_calls(bench):

@@ -209,7 +209,11 @@ void Agent::write_request(std::uint32_t slot, std::string_view method, char kind
   } else {
     out_.append("<sip:answer@").append(options_.domain).append(">");
   }
-  out_.append("\r\nCall-ID: ").append(id).append(flow.tag).append("@ringway-load\r\nCSeq: ");
+  out_.append("\r\nCall-ID: ").append(id).append(flow.tag).append("@ringway-load");
+  if (options_.vary != 0) {
+    out_.append((slot * 31 + unit.generation * 17) % (options_.vary + 1), 'x');
+  }
+  out_.append("\r\nCSeq: ");
   out_.append(kind == 'b' ? "2 " : "1 ").append(method).append("\r\n");
   out_.append("User-Agent: ringway-load/" RINGWAY_VERSION "\r\n");
   if (method == "REGISTER") {

@@ -49,6 +49,7 @@ How much
   --register                 every flow registers before the load starts
   --expires S                of REGISTER (default 3600)
   --hold S                   between ACK and BYE (default 0)
+  --vary BYTES               messages differ in length by up to so many (default 0: of one length)
   --resume                   handshakes resume sessions
 
 Output
@@ -124,6 +125,7 @@ enum Key {
   kJson,
   kQuiet,
   kSpin,
+  kVary,
   kCpu,
   kHelpKey,
   kVersion
@@ -156,6 +158,7 @@ const option kOptions[] = {{"to", 1, nullptr, kTo},
                            {"json", 1, nullptr, kJson},
                            {"quiet", 0, nullptr, kQuiet},
                            {"spin", 0, nullptr, kSpin},
+                           {"vary", 1, nullptr, kVary},
                            {"cpu", 1, nullptr, kCpu},
                            {"help", 0, nullptr, kHelpKey},
                            {"version", 0, nullptr, kVersion},
@@ -243,7 +246,10 @@ void apply(Options& options, int key, const char* value, std::string& to) {
       return;
     case kSpin:
       options.spin = true;
-      break;
+      return;
+    case kVary:
+      options.vary = parse_count(value);
+      return;
     case kQuiet:
       options.progress = false;
       return;

@@ -43,6 +43,7 @@ struct Options {
   double delay_s = 0;  // ready, but silent
   double hold_s = 0;   // between ACK and BYE
   unsigned expires_s = 3600;
+  unsigned vary = 0;  // bytes by which the lengths of messages differ
   bool resume = false;
   bool register_first = false;  // each flow registers before the load starts
   bool progress = true;

@@ -1,6 +1,8 @@
 #include "bench/load/udp_channel.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -91,25 +93,65 @@ void UdpChannel::send(std::string_view message, const Address* destination) {
   loop_.mark(*this);
 }
 
+std::size_t UdpChannel::train_from(std::size_t begin) const {
+  const std::size_t size = queue_[begin].size();
+  if (!trains_ || size > kTrainPieceMax) return 1;
+  const Address& to = destinations_[begin];
+  std::size_t count = 1;
+  while (begin + count < queued_ && count < kTrainMax) {
+    const Address& next = destinations_[begin + count];
+    const std::size_t next_size = queue_[begin + count].size();
+    if (next_size > size || next.size != to.size ||
+        std::memcmp(&next.storage, &to.storage, to.size) != 0) {
+      break;
+    }
+    ++count;
+    if (next_size < size) break;  // only the last may be shorter
+  }
+  return count;
+}
+
 void UdpChannel::flush() {
+  struct Train {
+    std::size_t count;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> control{};
+  };
   std::array<mmsghdr, kBatch> batch;
-  std::array<iovec, kBatch> pieces;
+  std::array<Train, kBatch> trains;
+  std::array<iovec, kBatch * kTrainMax> pieces;
   for (std::size_t done = 0; done < queued_;) {
-    const std::size_t count = std::min(kBatch, queued_ - done);
-    for (std::size_t i = 0; i < count; ++i) {
-      pieces[i] = {queue_[done + i].data(), queue_[done + i].size()};
-      batch[i] = {};
-      batch[i].msg_hdr.msg_name = &destinations_[done + i].storage;
-      batch[i].msg_hdr.msg_namelen = destinations_[done + i].size;
-      batch[i].msg_hdr.msg_iov = &pieces[i];
-      batch[i].msg_hdr.msg_iovlen = 1;
+    std::size_t count = 0, used = 0;
+    for (std::size_t at = done; at < queued_ && count < kBatch; ++count) {
+      Train& train = trains[count];
+      train.count = train_from(at);
+      msghdr& header = batch[count].msg_hdr;
+      header = {};
+      header.msg_name = &destinations_[at].storage;
+      header.msg_namelen = destinations_[at].size;
+      header.msg_iov = &pieces[used];
+      header.msg_iovlen = train.count;
+      if (train.count > 1) {
+        header.msg_control = train.control.data();
+        header.msg_controllen = train.control.size();
+        cmsghdr* control = CMSG_FIRSTHDR(&header);
+        control->cmsg_level = SOL_UDP;
+        control->cmsg_type = UDP_SEGMENT;
+        control->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+        const auto size = static_cast<std::uint16_t>(queue_[at].size());
+        std::memcpy(CMSG_DATA(control), &size, sizeof size);
+      }
+      for (const std::size_t end = at + train.count; at < end; ++at) {
+        pieces[used++] = {queue_[at].data(), queue_[at].size()};
+      }
     }
     const int sent = sendmmsg(fd_, batch.data(), static_cast<unsigned>(count), 0);
-    if (sent <= 0) {
+    for (int i = 0; i < sent; ++i) done += trains[static_cast<std::size_t>(i)].count;
+    if (sent > 0) continue;
+    if (trains[0].count > 1) {
+      trains_ = false;  // once more, one by one
+    } else {
       ++send_failures_;  // this one is lost, like a datagram on the way
       ++done;
-    } else {
-      done += static_cast<std::size_t>(sent);
     }
   }
   queued_ = 0;

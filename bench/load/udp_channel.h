@@ -8,7 +8,9 @@
 
 namespace ringway::load {
 
-// A UDP socket: recvmmsg and sendmmsg, a batch each turn.
+// A UDP socket: recvmmsg and sendmmsg, a batch each turn. Messages of one length to one peer leave
+// as one (UDP_SEGMENT), which the kernel cuts apart before anybody sees them: it spares the
+// generator's core, not the server's.
 class UdpChannel : public Channel {
  public:
   // Binds to local, or to a free port of the address that reaches target. Exits with a word if it
@@ -25,8 +27,12 @@ class UdpChannel : public Channel {
 
  private:
   static constexpr std::size_t kBatch = 64;
+  static constexpr std::size_t kTrainMax = 32;
+  static constexpr std::size_t kTrainPieceMax = 1'452;  // bytes that need no fragments
 
   void receive();
+  // How many messages from queue_[begin] on may leave as one.
+  std::size_t train_from(std::size_t begin) const;
 
   Loop& loop_;
   ChannelUser& user_;
@@ -36,6 +42,7 @@ class UdpChannel : public Channel {
   std::vector<std::string> queue_;  // the first queued_ are waiting; the rest keep their memory
   std::vector<Address> destinations_;
   std::size_t queued_ = 0;
+  bool trains_ = true;  // until the kernel refuses one
   std::uint64_t send_failures_ = 0;
   std::vector<std::array<char, 65536>> buffers_;
 };
