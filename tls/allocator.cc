@@ -68,7 +68,9 @@ static_assert(class_for(size_of(kClasses - 2) + 1) == kClasses - 1);
 
 struct FreeBlock {
   FreeBlock* next;
+  std::size_t usable;  // of malloc_usable_size, which is asked once
 };
+static_assert(sizeof(FreeBlock) <= size_of(0));
 
 // Written by one thread, read by others for statistics.
 using Counter = std::atomic<std::uint64_t>;
@@ -79,13 +81,12 @@ void add(Counter& counter, std::uint64_t amount) {
 struct Cache {
   std::array<FreeBlock*, kClasses> heads;
   std::array<std::uint32_t, kClasses> counts;
-  // Differences: a thread may free more than it allocated, and the sum over threads is right.
-  Counter live_bytes;
-  Counter live_blocks;
-  Counter cached_bytes;  // <= kCachedBytesMax
-  Counter allocations;
-  Counter cache_hits;
-  Cache* next;  // in the list of all, under all_mutex
+  // From malloc less what went back to it, the lists' blocks included. A thread may free more than
+  // it allocated: the sum over threads is right.
+  Counter held_bytes, held_blocks;
+  Counter cached_bytes, cached_blocks;  // in the lists; cached_bytes <= kCachedBytesMax
+  Counter hits, misses;                 // allocations from the lists, and from malloc
+  Cache* next;                          // in the list of all, under all_mutex
   enum class Life : std::uint8_t { Unborn, Alive, Gone } life;
 };
 
@@ -98,16 +99,24 @@ constinit Cache* all = nullptr;  // of living threads; under all_mutex
 constinit Cache retired{};       // sums of the others; under all_mutex, or atomically added to
 
 void merge(Cache& into, const Cache& from) {
-  into.live_bytes.fetch_add(from.live_bytes.load(std::memory_order_relaxed));
-  into.live_blocks.fetch_add(from.live_blocks.load(std::memory_order_relaxed));
-  into.allocations.fetch_add(from.allocations.load(std::memory_order_relaxed));
-  into.cache_hits.fetch_add(from.cache_hits.load(std::memory_order_relaxed));
+  into.held_bytes.fetch_add(from.held_bytes.load(std::memory_order_relaxed));
+  into.held_blocks.fetch_add(from.held_blocks.load(std::memory_order_relaxed));
+  into.hits.fetch_add(from.hits.load(std::memory_order_relaxed));
+  into.misses.fetch_add(from.misses.load(std::memory_order_relaxed));
+}
+
+void give_back(FreeBlock* block) {
+  add(cache.held_bytes, 0 - std::uint64_t{block->usable});
+  add(cache.held_blocks, 0 - std::uint64_t{1});
+  add(cache.cached_bytes, 0 - std::uint64_t{block->usable});
+  add(cache.cached_blocks, 0 - std::uint64_t{1});
+  std::free(block);
 }
 
 struct Reaper {
   ~Reaper() {
     for (FreeBlock*& head : cache.heads) {
-      while (head != nullptr) std::free(std::exchange(head, head->next));
+      while (head != nullptr) give_back(std::exchange(head, head->next));
     }
     cache.life = Cache::Life::Gone;
     const std::lock_guard lock(all_mutex);
@@ -128,66 +137,71 @@ void be_born() {
   all = &cache;
 }
 
-void count_allocation(void* block) {
-  const std::size_t size = malloc_usable_size(block);
+void* allocate_by_malloc(std::size_t size) {
+  if (cache.life == Cache::Life::Unborn) be_born();
+  void* const block = std::malloc(size);
+  if (block == nullptr) return nullptr;
+  const std::size_t usable = malloc_usable_size(block);
   if (cache.life == Cache::Life::Alive) {
-    add(cache.live_bytes, size);
-    add(cache.live_blocks, 1);
-    add(cache.allocations, 1);
-    return;
+    add(cache.held_bytes, usable);
+    add(cache.held_blocks, 1);
+    add(cache.misses, 1);
+  } else {
+    retired.held_bytes.fetch_add(usable);
+    retired.held_blocks.fetch_add(1);
+    retired.misses.fetch_add(1);
   }
-  retired.live_bytes.fetch_add(size);
-  retired.live_blocks.fetch_add(1);
-  retired.allocations.fetch_add(1);
+  return block;
 }
 
+// A full handshake comes here 650 times. Lists of a thread that is unborn or gone are empty.
 void* allocate(std::size_t size, const char*, int) {
-  if (cache.life == Cache::Life::Unborn) be_born();
-  void* block = nullptr;
-  if (size > size_of(kClasses - 1)) {
-    block = std::malloc(size);
-  } else {
-    const std::size_t index = class_for(size);
-    FreeBlock*& head = cache.heads[index];
-    if (head != nullptr) {
-      block = std::exchange(head, head->next);
-      --cache.counts[index];
-      add(cache.cached_bytes, 0 - std::uint64_t{size_of(index)});
-      add(cache.cache_hits, 1);
-    } else {
-      block = std::malloc(size_of(index));
-    }
-  }
-  if (block != nullptr) count_allocation(block);
+  if (size > size_of(kClasses - 1)) return allocate_by_malloc(size);
+  const std::size_t index = class_for(size);
+  FreeBlock* const block = cache.heads[index];
+  if (block == nullptr) return allocate_by_malloc(size_of(index));
+  cache.heads[index] = block->next;
+  --cache.counts[index];
+  add(cache.cached_bytes, 0 - std::uint64_t{block->usable});
+  add(cache.cached_blocks, 0 - std::uint64_t{1});
+  add(cache.hits, 1);
   return block;
+}
+
+// The largest class that a block of so many bytes can serve; kClasses if it is not worth keeping:
+// malloc may have given 16 bytes more than asked for, but not more.
+std::size_t class_of_block(std::size_t usable) {
+  if (usable >= 2 * size_of(kClasses - 1)) return kClasses;
+  std::size_t index = usable >= size_of(kClasses - 1) ? kClasses - 1 : class_for(usable);
+  if (size_of(index) > usable) --index;
+  return usable - size_of(index) <= 16 ? index : kClasses;
+}
+
+void release_to_malloc(void* block, std::size_t usable) {
+  if (cache.life == Cache::Life::Unborn) be_born();
+  if (cache.life == Cache::Life::Alive) {
+    add(cache.held_bytes, 0 - std::uint64_t{usable});
+    add(cache.held_blocks, 0 - std::uint64_t{1});
+  } else {
+    retired.held_bytes.fetch_sub(usable);
+    retired.held_blocks.fetch_sub(1);
+  }
+  std::free(block);
 }
 
 void release(void* block, const char*, int) {
   if (block == nullptr) return;
-  if (cache.life == Cache::Life::Unborn) be_born();
   const std::size_t usable = malloc_usable_size(block);
-  if (cache.life == Cache::Life::Gone) {
-    retired.live_bytes.fetch_sub(usable);
-    retired.live_blocks.fetch_sub(1);
-    std::free(block);
-    return;
+  const std::size_t index = class_of_block(usable);
+  if (index == kClasses || cache.life != Cache::Life::Alive ||
+      (cache.counts[index] + 1) * usable > kCachedBytesPerClassMax ||
+      cache.cached_bytes.load(std::memory_order_relaxed) + usable > kCachedBytesMax) {
+    return release_to_malloc(block, usable);
   }
-  add(cache.live_bytes, 0 - std::uint64_t{usable});
-  add(cache.live_blocks, 0 - std::uint64_t{1});
-  if (usable < 2 * size_of(kClasses - 1)) {
-    // The largest class that it can serve: malloc may have given 16 bytes more than asked for.
-    std::size_t index = usable >= size_of(kClasses - 1) ? kClasses - 1 : class_for(usable);
-    if (size_of(index) > usable) --index;
-    const std::size_t size = size_of(index);
-    if (usable - size <= 16 && (cache.counts[index] + 1) * size <= kCachedBytesPerClassMax &&
-        cache.cached_bytes.load(std::memory_order_relaxed) + size <= kCachedBytesMax) {
-      cache.heads[index] = ::new (block) FreeBlock{cache.heads[index]};
-      ++cache.counts[index];
-      add(cache.cached_bytes, size);
-      return;
-    }
-  }
-  std::free(block);
+  cache.heads[index] = ::new (block) FreeBlock{cache.heads[index], usable};
+  ++cache.counts[index];
+  add(cache.cached_bytes, usable);
+  add(cache.cached_blocks, 1);
 }
 
 void* reallocate(void* block, std::size_t size, const char* file, int line) {
@@ -220,11 +234,14 @@ bool install_allocator() {
 AllocatorStatistics allocator_statistics() {
   AllocatorStatistics sum;
   const auto add_to_sum = [&sum](const Cache& one) {
-    sum.live_bytes += one.live_bytes.load(std::memory_order_relaxed);
-    sum.live_blocks += one.live_blocks.load(std::memory_order_relaxed);
-    sum.cached_bytes += one.cached_bytes.load(std::memory_order_relaxed);
-    sum.allocations += one.allocations.load(std::memory_order_relaxed);
-    sum.cache_hits += one.cache_hits.load(std::memory_order_relaxed);
+    const std::uint64_t cached_bytes = one.cached_bytes.load(std::memory_order_relaxed);
+    const std::uint64_t hits = one.hits.load(std::memory_order_relaxed);
+    sum.live_bytes += one.held_bytes.load(std::memory_order_relaxed) - cached_bytes;
+    sum.live_blocks += one.held_blocks.load(std::memory_order_relaxed) -
+                       one.cached_blocks.load(std::memory_order_relaxed);
+    sum.cached_bytes += cached_bytes;
+    sum.allocations += hits + one.misses.load(std::memory_order_relaxed);
+    sum.cache_hits += hits;
   };
   const std::lock_guard lock(all_mutex);
   add_to_sum(retired);
