@@ -49,7 +49,7 @@ How much
   --register                 every flow registers before the load starts
   --expires S                of REGISTER (default 3600)
   --hold S                   between ACK and BYE (default 0)
-  --vary BYTES               messages differ in length by up to so many (default 0: of one length)
+  --vary BYTES               Call-IDs, and so messages, differ in length by up to so many (default 0)
   --resume                   handshakes resume sessions
 
 Output

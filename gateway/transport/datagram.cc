@@ -53,7 +53,8 @@ bool is_same_peer(const SocketAddress& a, const SocketAddress& b) {
          std::memcmp(&a.v6.sin6_addr, &b.v6.sin6_addr, sizeof a.v6.sin6_addr) == 0;
 }
 
-// Eight bits of socket and peer. Whoever finds peers that collide gains nothing but shorter trains.
+// Eight bits of socket and peer. Who collides with another gains nothing but that one's shorter
+// trains.
 std::size_t peer_hash(std::uint16_t socket, const SocketAddress& peer) {
   std::uint64_t value = socket;
   if (peer.any.sa_family == AF_INET) {
@@ -192,11 +193,10 @@ void Datagrams::join_train(SlotId id) {
   const Bytes bytes = sending.buffer.bytes();
   sending.vector = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
   const auto size = static_cast<std::uint32_t>(bytes.size());
-  const bool may_join =
-      !sending.alone && size != 0 && size <= sockets_[sending.socket].train_piece_max;
-  std::uint16_t& newest = newest_train_[peer_hash(sending.socket, sending.address)];
-  if (may_join && newest < trains_.size()) {
-    Train& train = trains_[newest];
+  Way& way = ways_[peer_hash(sending.socket, sending.address)];
+  const bool may_join = !sending.alone && size != 0 && size <= way.piece_max;
+  if (may_join && way.newest_train < trains_.size()) {
+    Train& train = trains_[way.newest_train];
     const Sending& first = *sending_.find(train.first);
     if (train.open && size <= train.piece_size && first.socket == sending.socket &&
         is_same_peer(first.address, sending.address)) {
@@ -207,7 +207,7 @@ void Datagrams::join_train(SlotId id) {
       return;
     }
   }
-  newest = static_cast<std::uint16_t>(trains_.size());
+  way.newest_train = static_cast<std::uint16_t>(trains_.size());
   trains_.push_back({id, id, 1, size, may_join, {}, {}});
 }
 
@@ -250,12 +250,11 @@ void Datagrams::submit_alone(SlotId id) {
 void Datagrams::split_train(SlotId first, int error) {
   counters_.datagram_trains_split.add();
   const Sending& sending = *sending_.find(first);
-  Socket& socket = sockets_[sending.socket];
+  Way& way = ways_[peer_hash(sending.socket, sending.address)];
   if (error == EINVAL || error == EMSGSIZE) {  // pieces would need fragments on this way
-    socket.train_piece_max =
-        std::min(socket.train_piece_max, static_cast<std::uint32_t>(sending.vector.iov_len - 1));
+    way.piece_max = std::min(way.piece_max, static_cast<std::uint16_t>(sending.vector.iov_len - 1));
   } else if (error == EIO || error == EOPNOTSUPP) {  // a device that cannot: checksums, IPsec
-    socket.train_piece_max = 0;
+    way.piece_max = 0;
   }
   for (SlotId id = first; id;) {
     Sending again = std::move(*sending_.find(id));

@@ -60,8 +60,6 @@ class Datagrams {
     ListenerIndex listener = 0;
     bool armed = false;
     msghdr header{};  // how much room for name and control data; read by the kernel
-    // Datagrams of more bytes travel alone. What the kernel refuses lowers it for good.
-    std::uint32_t train_piece_max = kTrainPieceMax;
   };
   struct Sending {
     msghdr header{};
@@ -127,9 +125,15 @@ class Datagrams {
   // Of this turn, and the vectors of their headers: in place until the ring's next wait.
   std::vector<Train> trains_;
   std::vector<iovec> pieces_;
-  // By hash of socket and peer: where its newest train may be in trains_. Others with this hash
-  // take the place over, whereupon a new train begins.
-  std::array<std::uint16_t, 256> newest_train_{};
+  // By hash of socket and peer.
+  struct Way {
+    // Where its newest train may be in trains_. Others with this hash take the place over,
+    // whereupon a new train begins.
+    std::uint16_t newest_train = 0;
+    // Datagrams of more bytes travel alone. What the kernel refuses lowers it for good.
+    std::uint16_t piece_max = kTrainPieceMax;
+  };
+  std::array<Way, 256> ways_;
 };
 
 }  // namespace ringway
