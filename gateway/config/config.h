@@ -136,6 +136,7 @@ struct PageConfig {
 struct Config {
   std::uint16_t shards = 0;  // 0: one for each core
   bool pin = true;           // each shard to its core
+  bool udp_trains = true;    // many datagrams of one size to one peer may leave in one send
   std::string key_file;      // 32 bytes or more; signs tokens; empty: new at each start
   LogLevel log_level = LogLevel::Info;
   std::string log_format = "auto";  // auto, json or text; auto: text on a terminal

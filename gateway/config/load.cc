@@ -19,6 +19,7 @@ constexpr Duration kMinute = 60s, kHour = 3600s;
 void read_general(TableReader& root, std::string_view file, Config& config, ReadLog& log) {
   root.read("shards", config.shards, 0, 255);
   root.read("pin", config.pin);
+  root.read("udp_trains", config.udp_trains);
   root.read_path("key_file", config.key_file, file);
 
   TableReader logs(root.find("log"), "log", log);

@@ -99,7 +99,9 @@ ShardThread::Parts::Parts(ShardThread& thread)
       reactor(std::make_unique<Reactor>(thread.counters_,
                                         thread.setup_.exchange.waker(thread.setup_.index),
                                         thread.port_.wake_fd_)),
-      datagrams(thread.setup_.listeners, reactor->ring(), buffers, thread.counters_),
+      datagrams(thread.setup_.listeners, reactor->ring(), buffers, thread.counters_,
+                thread.setup_.config.udp_trains ? Datagrams::Trains::UnderLoad
+                                                : Datagrams::Trains::Never),
       streams({thread.setup_.config, thread.setup_.index, thread.setup_.listeners, reactor->ring(),
                buffers, thread.counters_, log, random_value<HashKey>(),
                random_value<std::uint64_t>()}),

@@ -70,8 +70,8 @@ std::size_t peer_hash(std::uint16_t socket, const SocketAddress& peer) {
 }  // namespace
 
 Datagrams::Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& buffers,
-                     Counters& counters)
-    : ring_(ring), buffers_(buffers), counters_(counters), sending_(kSendingMax) {
+                     Counters& counters, Trains trains)
+    : ring_(ring), buffers_(buffers), counters_(counters), allowed_(trains), sending_(kSendingMax) {
   socket_of_listener_.assign(listeners.infos.size(), kNoSocket);
   for (std::size_t i = 0; i < listeners.infos.size(); ++i) {
     if (listeners.infos[i].config.transport != Transport::Udp) continue;
@@ -182,17 +182,28 @@ std::optional<Datagrams::Failure> Datagrams::send(ListenerIndex listener, const 
   sending.ticket = ticket;
   sending.buffer = std::move(buffer);
   sending.address_size = write_socket_address(remote, sending.address);
+  const Bytes bytes = sending.buffer.bytes();
+  sending.vector = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
   queued_.push_back(id);
-  counters_.bytes_out[0].add(sending.buffer.size());
+  counters_.bytes_out[0].add(bytes.size());
   return std::nullopt;
+}
+
+void Datagrams::submit_queued() {
+  if (allowed_ == Trains::Never || queued_.size() < kTrainTurnMin) {
+    for (const SlotId id : queued_) submit_alone(id);
+    return;
+  }
+  trains_.clear();
+  pieces_.clear();
+  for (const SlotId id : queued_) join_train(id);
+  for (Train& train : trains_) submit(train);
 }
 
 // Only the newest train of a peer may be joined, so that nothing is overtaken.
 void Datagrams::join_train(SlotId id) {
-  Sending& sending = *sending_.find(id);
-  const Bytes bytes = sending.buffer.bytes();
-  sending.vector = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-  const auto size = static_cast<std::uint32_t>(bytes.size());
+  const Sending& sending = *sending_.find(id);
+  const auto size = static_cast<std::uint32_t>(sending.vector.iov_len);
   Way& way = ways_[peer_hash(sending.socket, sending.address)];
   const bool may_join = !sending.alone && size != 0 && size <= way.piece_max;
   if (may_join && way.newest_train < trains_.size()) {
@@ -297,10 +308,7 @@ void Datagrams::completions_drained() {
 }
 
 void Datagrams::flush() {
-  trains_.clear();
-  pieces_.clear();
-  for (const SlotId id : queued_) join_train(id);
-  for (Train& train : trains_) submit(train);
+  submit_queued();
   submitted_.insert(submitted_.end(), queued_.begin(), queued_.end());
   queued_.clear();
   if (sockets_.empty()) return;

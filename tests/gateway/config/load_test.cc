@@ -42,6 +42,7 @@ TEST(LoadConfig, ShippedFileNamesEveryDefaultAsItIs) {
   EXPECT_EQ(config.page, plain.page);
   EXPECT_EQ(config.shards, plain.shards);
   EXPECT_EQ(config.pin, plain.pin);
+  EXPECT_EQ(config.udp_trains, plain.udp_trains);
   EXPECT_EQ(config.key_file, plain.key_file);
   EXPECT_EQ(config.log_level, plain.log_level);
   EXPECT_EQ(config.log_format, plain.log_format);

@@ -43,7 +43,9 @@ class Host {
     auto opened = open_listeners(config_, 1);
     if (!opened) throw std::runtime_error(opened.error());
     listeners_ = std::move(opened->front());
-    datagrams_ = std::make_unique<Datagrams>(listeners_, *ring_, buffers_, counters_);
+    datagrams_ = std::make_unique<Datagrams>(
+        listeners_, *ring_, buffers_, counters_,
+        config_.udp_trains ? Datagrams::Trains::UnderLoad : Datagrams::Trains::Never);
     streams_ = std::make_unique<Streams>(Streams::Environment{
         config_, 3, listeners_, *ring_, buffers_, counters_, log_, HashKey{1, 2}, 42});
     streams_->publish_tls(std::move(tls));
