@@ -47,7 +47,7 @@ bool was_limit(const Options& options, const Result& result) {
 }
 
 CpuUse cpu_use(const std::vector<int>& pids) {
-  CpuUse total;
+  CpuUse use;
   for (const int pid : pids) {
     const std::string folder = "/proc/" + std::to_string(pid) + "/task";
     DIR* tasks = opendir(folder.c_str());
@@ -59,14 +59,35 @@ CpuUse cpu_use(const std::vector<int>& pids) {
       unsigned long long running = 0;
       unsigned long long waiting = 0;
       if (std::fscanf(file, "%llu %llu", &running, &waiting) == 2) {
-        total.running_s += static_cast<double>(running) * 1e-9;
-        total.waiting_s += static_cast<double>(waiting) * 1e-9;
+        use.threads[std::atoi(task->d_name)] = {static_cast<double>(running) * 1e-9,
+                                                static_cast<double>(waiting) * 1e-9};
       }
       std::fclose(file);
     }
     closedir(tasks);
   }
-  return total;
+  return use;
+}
+
+double running_between(const CpuUse& before, const CpuUse& after) {
+  double running = 0;
+  for (const auto& [id, thread] : after.threads) {
+    const auto known = before.threads.find(id);
+    running += thread.running_s - (known != before.threads.end() ? known->second.running_s : 0);
+  }
+  return running;
+}
+
+double waiting_between(const CpuUse& before, const CpuUse& after) {
+  double running_most = -1, waiting = 0;
+  for (const auto& [id, thread] : after.threads) {
+    const auto known = before.threads.find(id);
+    const CpuUse::Thread since = known != before.threads.end() ? known->second : CpuUse::Thread{};
+    if (thread.running_s - since.running_s <= running_most) continue;
+    running_most = thread.running_s - since.running_s;
+    waiting = thread.waiting_s - since.waiting_s;
+  }
+  return waiting;
 }
 
 void print_summary(const Options& options, const Statistics& statistics, const Result& result) {
@@ -95,10 +116,9 @@ void print_summary(const Options& options, const Statistics& statistics, const R
       std::printf("only %u flows came back\n", result.open_flows);
     }
   }
-  std::printf("%-14s %.0f %% of a core%s\n", "generator", result.generator_cpu * 100,
-              was_limit(options, result)
-                  ? ": SATURATED, the figures may be the generator's own"
-                  : "");
+  std::printf(
+      "%-14s %.0f %% of a core%s\n", "generator", result.generator_cpu * 100,
+      was_limit(options, result) ? ": SATURATED, the figures may be the generator's own" : "");
   if (!options.server_pids.empty() && statistics.completed > 0) {
     std::printf("%-14s %.0f %% of a core, %.2f us for each\n", "server",
                 result.server_cpu_s / result.duration_s * 100,

@@ -271,8 +271,8 @@ void Run::begin_window(std::uint64_t now) {
   next_second_ = now + kSecond;
   window_started_ = now;
   own_cpu_ = own_cpu_seconds();
-  own_wait_ = cpu_use({getpid()}).waiting_s;
-  server_cpu_ = cpu_use(options_.server_pids);
+  own_use_ = cpu_use({getpid()});
+  server_use_ = cpu_use(options_.server_pids);
   if (options_.mode == Mode::Storm) {
     dropped_at_ = opening_since_ = now;
     opened_ = 0;
@@ -285,10 +285,10 @@ void Run::end_window(std::uint64_t now) {
   result_.duration_s = seconds(now - window_started_);
   result_.generator_cpu = (own_cpu_seconds() - own_cpu_) / std::max(result_.duration_s, 1e-9);
   result_.generator_wait =
-      (cpu_use({getpid()}).waiting_s - own_wait_) / std::max(result_.duration_s, 1e-9);
+      waiting_between(own_use_, cpu_use({getpid()})) / std::max(result_.duration_s, 1e-9);
   const CpuUse server = cpu_use(options_.server_pids);
-  result_.server_cpu_s = server.running_s - server_cpu_.running_s;
-  result_.server_wait_s = server.waiting_s - server_cpu_.waiting_s;
+  result_.server_cpu_s = running_between(server_use_, server);
+  result_.server_wait_s = waiting_between(server_use_, server);
   if (agent_ != nullptr) result_.open_flows = agent_->open_count();
   if (answering_ != nullptr) result_.answered = answering_->requests();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct Result {
   double generator_cpu = 0;   // share of one core
   double generator_wait = 0;  // share of the time in which it was ready but had no core
   double server_cpu_s = 0;    // of --server-pid
-  double server_wait_s = 0;   // ready to run without a core, summed over its threads
+  double server_wait_s = 0;   // in which its busiest thread was ready to run without a core
   double ready_s = 0;         // until all flows were open, and registered if asked
   double recovered_s = 0;     // storm: from the drop until all were registered again; 0: not
   unsigned open_flows = 0;
@@ -27,12 +28,19 @@ struct Result {
   std::vector<Interval> intervals;
 };
 
-// What all threads of these processes have used, by the scheduler's own accounting.
+// What the threads of some processes have used, by the scheduler's own accounting.
 struct CpuUse {
-  double running_s = 0;
-  double waiting_s = 0;  // ready to run while others had the core
+  struct Thread {
+    double running_s = 0;
+    double waiting_s = 0;  // ready to run while others had the core
+  };
+  std::map<int, Thread> threads;  // by thread id
 };
 CpuUse cpu_use(const std::vector<int>& pids);
+double running_between(const CpuUse& before, const CpuUse& after);
+// Of the thread that ran most. Threads that seldom have anything to do wait for it where they share
+// its core, which says nothing of others.
+double waiting_between(const CpuUse& before, const CpuUse& after);
 
 // One run from opening the flows to the result.
 class Run {
@@ -77,15 +85,14 @@ class Run {
   std::uint64_t load_started_ = 0;  // open loop: moment of unit 0
   std::uint64_t issued_ = 0;        // open loop: units started since
   std::uint64_t next_burst_ = 0;
-  std::uint64_t opened_ = 0;        // connections opened at --rate since opening_since_
+  std::uint64_t opened_ = 0;  // connections opened at --rate since opening_since_
   std::uint64_t opening_since_ = 0;
   std::uint64_t next_second_ = 0;
   std::uint64_t next_tick_ = 0;
   std::uint64_t interval_completed_ = 0;
   std::uint64_t interval_lost_ = 0;
   double own_cpu_ = 0;
-  double own_wait_ = 0;
-  CpuUse server_cpu_;
+  CpuUse own_use_, server_use_;
   std::uint64_t dropped_at_ = 0;  // storm
   Result result_;
 };
