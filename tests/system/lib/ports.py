@@ -1,7 +1,9 @@
 """Free ports, held until the program that gets them is about to start.
 
 They lie outside the range from which the kernel picks the near ends of connections, and none is given out
-twice before all others: a gateway that restarts finds its ports as it left them.
+twice before all others: a gateway that restarts finds its ports as it left them. Nor are they given to a case
+that runs beside this one, not even between the moment when they are let go and the one when the program has
+them: two gateways would share a UDP port without a word.
 """
 
 import itertools
@@ -21,6 +23,20 @@ def _outside_the_kernels_range():
 
 
 _ports, _ports_lock = _outside_the_kernels_range(), threading.Lock()
+_claims = {}  # port -> a socket whose name in the kernel says that this process has it, until it ends
+
+
+def _claim(port):
+    if port in _claims:
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0ringway-test-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims[port] = claim
+    return True
 
 
 def _try(ip, port, kinds):
@@ -51,6 +67,8 @@ class Reservation:
         for _ in range(500):
             with _ports_lock:
                 port = next(_ports)
+                if not _claim(port):
+                    continue
             held, port = _try(ip, port, (socket.SOCK_STREAM, socket.SOCK_DGRAM))
             if held:
                 self.held += held
