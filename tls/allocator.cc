@@ -23,7 +23,6 @@
 #include <limits>
 #include <mutex>
 #include <new>
-#include <utility>
 
 namespace ringway::tls {
 namespace {
@@ -105,18 +104,25 @@ void merge(Cache& into, const Cache& from) {
   into.misses.fetch_add(from.misses.load(std::memory_order_relaxed));
 }
 
-void give_back(FreeBlock* block) {
-  add(cache.held_bytes, 0 - std::uint64_t{block->usable});
-  add(cache.held_blocks, 0 - std::uint64_t{1});
+void release_to_malloc(void* block, std::size_t usable);
+
+// Precondition: the list is not empty. What it gives still counts as held.
+FreeBlock* take_first(std::size_t index) {
+  FreeBlock* const block = cache.heads[index];
+  cache.heads[index] = block->next;
+  --cache.counts[index];
   add(cache.cached_bytes, 0 - std::uint64_t{block->usable});
   add(cache.cached_blocks, 0 - std::uint64_t{1});
-  std::free(block);
+  return block;
 }
 
 struct Reaper {
   ~Reaper() {
-    for (FreeBlock*& head : cache.heads) {
-      while (head != nullptr) give_back(std::exchange(head, head->next));
+    for (std::size_t index = 0; index < kClasses; ++index) {
+      while (cache.heads[index] != nullptr) {
+        FreeBlock* const block = take_first(index);
+        release_to_malloc(block, block->usable);
+      }
     }
     cache.life = Cache::Life::Gone;
     const std::lock_guard lock(all_mutex);
@@ -158,14 +164,9 @@ void* allocate_by_malloc(std::size_t size) {
 void* allocate(std::size_t size, const char*, int) {
   if (size > size_of(kClasses - 1)) return allocate_by_malloc(size);
   const std::size_t index = class_for(size);
-  FreeBlock* const block = cache.heads[index];
-  if (block == nullptr) return allocate_by_malloc(size_of(index));
-  cache.heads[index] = block->next;
-  --cache.counts[index];
-  add(cache.cached_bytes, 0 - std::uint64_t{block->usable});
-  add(cache.cached_blocks, 0 - std::uint64_t{1});
+  if (cache.heads[index] == nullptr) return allocate_by_malloc(size_of(index));
   add(cache.hits, 1);
-  return block;
+  return take_first(index);
 }
 
 // The largest class that a block of so many bytes can serve; kClasses if it is not worth keeping:
