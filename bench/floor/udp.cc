@@ -1,4 +1,3 @@
-#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "bench/floor/options.h"
 #include "bench/floor/report.h"
 #include "bench/floor/ring.h"
+#include "gateway/transport/segment_control.h"
 
 // UDP to UDP. Each client endpoint gets a socket of its own towards the server, so that an answer
 // finds its way back by the socket it arrives on and no byte of a message is read. That is one
@@ -89,7 +89,7 @@ class Forwarder {
     msghdr message{};
     std::array<iovec, kMax> pieces;
     std::size_t count = 0;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> control{};
+    SegmentControl control;
     sockaddr_in to{};
     int fd = -1;
     std::uint64_t user_data = 0;
@@ -253,14 +253,8 @@ class Forwarder {
       train.message.msg_iov = train.pieces.data();
       train.message.msg_iovlen = train.count;
       if (train.count > 1) {
-        train.message.msg_control = train.control.data();
-        train.message.msg_controllen = train.control.size();
-        cmsghdr* control = CMSG_FIRSTHDR(&train.message);
-        control->cmsg_level = SOL_UDP;
-        control->cmsg_type = UDP_SEGMENT;
-        control->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
         const auto size = static_cast<std::uint16_t>(train.pieces[0].iov_len);
-        std::memcpy(CMSG_DATA(control), &size, sizeof size);
+        train.control.attach(train.message, size);
       }
       io_uring_sqe* sqe = ring_.sqe();
       io_uring_prep_sendmsg(sqe, train.fd, &train.message, MSG_DONTWAIT);

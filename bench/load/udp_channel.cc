@@ -1,8 +1,6 @@
 #include "bench/load/udp_channel.h"
 
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+#include "gateway/transport/segment_control.h"
 
 namespace ringway::load {
 
@@ -114,7 +114,7 @@ std::size_t UdpChannel::train_from(std::size_t begin) const {
 void UdpChannel::flush() {
   struct Train {
     std::size_t count;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> control{};
+    SegmentControl control;
   };
   std::array<mmsghdr, kBatch> batch;
   std::array<Train, kBatch> trains;
@@ -131,14 +131,7 @@ void UdpChannel::flush() {
       header.msg_iov = &pieces[used];
       header.msg_iovlen = train.count;
       if (train.count > 1) {
-        header.msg_control = train.control.data();
-        header.msg_controllen = train.control.size();
-        cmsghdr* control = CMSG_FIRSTHDR(&header);
-        control->cmsg_level = SOL_UDP;
-        control->cmsg_type = UDP_SEGMENT;
-        control->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-        const auto size = static_cast<std::uint16_t>(queue_[at].size());
-        std::memcpy(CMSG_DATA(control), &size, sizeof size);
+        train.control.attach(header, static_cast<std::uint16_t>(queue_[at].size()));
       }
       for (const std::size_t end = at + train.count; at < end; ++at) {
         pieces[used++] = {queue_[at].data(), queue_[at].size()};

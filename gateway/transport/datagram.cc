@@ -1,7 +1,6 @@
 #include "gateway/transport/datagram.h"
 
 #include <errno.h>
-#include <netinet/udp.h>
 
 #include <algorithm>
 #include <cstring>
@@ -233,14 +232,7 @@ void Datagrams::submit(Train& train) {
   train.header.msg_namelen = first.address_size;
   train.header.msg_iov = &pieces_[begin];
   train.header.msg_iovlen = train.count;
-  train.header.msg_control = train.control.data();
-  train.header.msg_controllen = train.control.size();
-  cmsghdr* control = CMSG_FIRSTHDR(&train.header);
-  control->cmsg_level = SOL_UDP;
-  control->cmsg_type = UDP_SEGMENT;
-  control->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-  const auto piece_size = static_cast<std::uint16_t>(train.piece_size);
-  std::memcpy(CMSG_DATA(control), &piece_size, sizeof piece_size);
+  train.control.attach(train.header, static_cast<std::uint16_t>(train.piece_size));
   ring_.send_datagrams_now(sockets_[first.socket].fd, &train.header,
                            {OperationKind::SendDatagram, train.first});
   counters_.datagram_trains.add();

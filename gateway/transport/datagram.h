@@ -15,6 +15,7 @@
 #include "gateway/reactor/receive_buffers.h"
 #include "gateway/reactor/ring.h"
 #include "gateway/transport/listener.h"
+#include "gateway/transport/segment_control.h"
 #include "gateway/transport/sockaddr.h"
 
 namespace ringway {
@@ -86,7 +87,7 @@ class Datagrams {
     std::uint32_t piece_size = 0;  // of the first
     bool open = true;              // more may join
     msghdr header{};
-    alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(std::uint16_t))> control{};
+    SegmentControl control;
   };
 
   Socket* find(ListenerIndex listener);

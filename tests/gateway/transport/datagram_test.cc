@@ -354,14 +354,11 @@ TEST_P(Datagram, WhatTheSocketCannotTakeAtOnceIsSentLater) {
   EXPECT_TRUE(host_.failures.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, Train, testing::Values("127.0.0.1", "::1"),
-                         [](const auto& test) {
-                           return std::string(test.param) == "::1" ? "Ipv6" : "Ipv4";
-                         });
-INSTANTIATE_TEST_SUITE_P(Families, Datagram, testing::Values("127.0.0.1", "::1"),
-                         [](const auto& test) {
-                           return std::string(test.param) == "::1" ? "Ipv6" : "Ipv4";
-                         });
+std::string family_name(const testing::TestParamInfo<const char*>& test) {
+  return std::string(test.param) == "::1" ? "Ipv6" : "Ipv4";
+}
+INSTANTIATE_TEST_SUITE_P(Families, Datagram, testing::Values("127.0.0.1", "::1"), family_name);
+INSTANTIATE_TEST_SUITE_P(Families, Train, testing::Values("127.0.0.1", "::1"), family_name);
 
 // A completion of a name that means something else by now, with a buffer: an address too short, a
 // size below the head, and a payload that claims to be longer than it is.
