@@ -60,7 +60,9 @@ struct Output {
   std::uint8_t shard = 0;
   std::uint8_t relay = 0;
   std::uint16_t websocket_code = 0;
-  std::uint16_t next_hop = 0xffff;  // SendConnect over TLS: whose client profile; 0xffff: default
+  // SendConnect: on whose behalf, which decides the TLS profile and which connection is used;
+  // 0xffff: no configured next hop.
+  std::uint16_t next_hop = 0xffff;
   Endpoint remote;
   FlowId flow;
   Ticket ticket = 0;

@@ -47,15 +47,15 @@ std::uint16_t Streams::client_profile(const Destination& destination) const {
   return tls_->default_client_profile;
 }
 
-// A connection is shared only by what would have opened it alike: transport, both addresses,
-// certificates and the verified name. The key is 64 bits of a keyed hash, which strangers cannot
+// A connection is shared only by what would have opened it alike: transport, both addresses, next
+// hop and the verified name. The key is 64 bits of a keyed hash, which strangers cannot
 // make collide.
-std::uint64_t Streams::reuse_key(const Destination& destination, std::uint16_t profile) const {
+std::uint64_t Streams::reuse_key(const Destination& destination) const {
   std::array<std::uint8_t, 384> memory;
   Writer writer(memory);
   writer.character(static_cast<char>(destination.transport));
   write_endpoint(destination.remote, writer);
-  writer.character('|').number(destination.listener).character('|').number(profile);
+  writer.character('|').number(destination.listener).character('|').number(destination.next_hop);
   if (is_secure(destination.transport)) writer.character('|').text(destination.name);
   if (writer.overflowed()) return 0;
   const std::uint64_t key = keyed_hash(hash_key_, writer.written());
@@ -64,8 +64,7 @@ std::uint64_t Streams::reuse_key(const Destination& destination, std::uint16_t p
 
 void Streams::send_connect(const Destination& destination, BufferRef message, Ticket ticket,
                            Instant now) {
-  const std::uint16_t profile = client_profile(destination);
-  const std::uint64_t key = reuse_key(destination, profile);
+  const std::uint64_t key = reuse_key(destination);
   const auto found = reusable_.find(key);
   Stream* stream = found == reusable_.end() ? nullptr : streams_.find(found->second);
   if (!stream) {
@@ -117,6 +116,7 @@ Stream* Streams::connect(const Destination& destination, std::uint64_t key,
   stream.framer = sip::StreamFramer(sip::StreamFramer::Keepalive::Await);
   stream.outbound = std::make_unique<Outbound>();
   stream.outbound->name = destination.name;
+  stream.outbound->next_hop = destination.next_hop;
   stream.outbound->client_profile = client_profile(destination);
   stream.outbound->reuse_key = key;
   if (key != 0) reusable_.emplace(key, id);

@@ -22,6 +22,7 @@ struct Outbound {
   SocketAddress address{};      // read by the kernel while it connects
   std::string name;             // verified and sent as SNI
   std::uint64_t reuse_key = 0;  // which sends may share the connection; 0: none (relays)
+  std::uint16_t next_hop = 0xffff;
   std::uint16_t client_profile = 0xffff;
   std::uint8_t relay = 0;
 };
@@ -102,6 +103,7 @@ struct Stream {
   http::RequestHeadReader head_reader;
   std::unique_ptr<Outbound> outbound;
   std::unique_ptr<PageTransfer> page;
+  std::unique_ptr<const std::string> certificate_names;  // as FlowInfo has them; null: none
 };
 
 // G10: user memory of an idle connection, OpenSSL's aside.

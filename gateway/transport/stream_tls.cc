@@ -90,6 +90,7 @@ bool Streams::step_handshake(Instant now) {
   }
   counters_.handshakes_done.add();
   if (stream.tls.resumed()) counters_.handshakes_resumed.add();
+  if (!stream.outbound) note_certificate_names(stream);
   const MutableBytes rest = bytes.last(input.size());
   BufferRef held = std::move(stream.partial);
   drop_partial(stream);
@@ -101,6 +102,20 @@ bool Streams::step_handshake(Instant now) {
   mark_dirty(stream);  // what waited for the handshake
   take_in(stream, rest, std::move(held), -1);
   return true;
+}
+
+// Allocates, once for a connection, and only for clients with a certificate.
+void Streams::note_certificate_names(Stream& stream) {
+  if (!stream.tls.peer_verified()) return;
+  const tls::CertificateIdentities identities = stream.tls.peer_identities();
+  std::string names;
+  for (const auto* list : {&identities.sip_domains, &identities.dns_names}) {
+    for (const std::string& name : *list) {
+      if (names.size() + name.size() + 1 > kCertificateNamesBytesMax) continue;
+      if (name.find('\n') == name.npos) names.append(name).push_back('\n');
+    }
+  }
+  if (!names.empty()) stream.certificate_names = std::make_unique<const std::string>(names);
 }
 
 void Streams::handshake_failed(Stream& stream, Instant now) {

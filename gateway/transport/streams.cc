@@ -220,8 +220,13 @@ void Streams::opened(Stream& stream, Instant now) {
   counters_.flows_opened[static_cast<std::size_t>(stream.transport)].add();
   StreamEvent& event = events_.emplace_back();
   event.kind = StreamEvent::Kind::FlowOpened;
-  event.flow = {flow_id(stream), stream.transport, stream.listener, stream.remote,
-                stream.outbound != nullptr};
+  event.flow.flow = flow_id(stream);
+  event.flow.transport = stream.transport;
+  event.flow.listener = stream.listener;
+  event.flow.remote = stream.remote;
+  event.flow.opened_by_us = stream.outbound != nullptr;
+  if (stream.outbound) event.flow.next_hop = stream.outbound->next_hop;
+  if (stream.certificate_names) event.flow.certificate_names = *stream.certificate_names;
 }
 
 void Streams::stop_accepting() {
@@ -484,10 +489,10 @@ bool Streams::step_closing(Instant now) {
     if (stream->stage == Stage::Lingering) {
       end(*stream);
     } else {
-      begin_close(*stream, stream->leave_end, stream->leave_failure,
-                  stream->leave_failure == TransportFailure::Reset ? Manner::Abrupt
-                                                                   : Manner::Graceful,
-                  now);
+      begin_close(
+          *stream, stream->leave_end, stream->leave_failure,
+          stream->leave_failure == TransportFailure::Reset ? Manner::Abrupt : Manner::Graceful,
+          now);
     }
     return true;
   }

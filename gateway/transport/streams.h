@@ -80,7 +80,7 @@ class Streams {
     Transport transport = Transport::Tcp;
     ListenerIndex listener = kNoListener;  // whose address is ours
     Endpoint remote;
-    std::uint16_t next_hop = 0xffff;  // whose client profile (TLS)
+    std::uint16_t next_hop = 0xffff;  // on whose behalf; 0xffff: no configured one
     std::string_view name;            // to verify (TLS)
   };
   // On the connection that leads there, which is opened if there is none.
@@ -216,6 +216,7 @@ class Streams {
   void tls_unavailable(Stream& stream, Instant now);
   bool make_session(Stream& stream);
   void queue_handshake(Stream& stream);
+  void note_certificate_names(Stream& stream);
   void handshake_failed(Stream& stream, Instant now);
   bool decrypt(Stream& stream, Instant now);
   void encrypt(Stream& stream, Instant now);
@@ -235,7 +236,7 @@ class Streams {
   // connector.cc
   Stream* connect(const Destination& destination, std::uint64_t key, TransportFailure& failure,
                   Instant now);
-  std::uint64_t reuse_key(const Destination& destination, std::uint16_t profile) const;
+  std::uint64_t reuse_key(const Destination& destination) const;
   std::uint16_t client_profile(const Destination& destination) const;
   void forget_outbound(Stream& stream);
 

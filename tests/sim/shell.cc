@@ -336,17 +336,19 @@ void Shell::flush(Flow& flow) {
   }
 }
 
-// Connections that we opened are used again, as the transport's key says: by address and listener.
+// Connections that we opened are used again, as the transport's key says.
 void Shell::send_connect(const Output& output) {
   const std::string_view text = as_text(output.buffer.bytes());
   for (auto& flow : flows_) {
     if (flow && flow->info.opened_by_us && flow->info.transport == output.transport &&
-        flow->info.remote == output.remote && flow->info.listener == output.listener) {
+        flow->info.remote == output.remote && flow->info.listener == output.listener &&
+        flow->info.next_hop == output.next_hop) {
       return send_on(*flow, text, output.ticket);
     }
   }
   Flow& flow = new_flow(output.transport, output.listener, output.remote);
   flow.info.opened_by_us = true;
+  flow.info.next_hop = output.next_hop;
   flow.side = Wire::Side::Client;
   const FlowId id = flow.info.flow;
   send_on(flow, text, output.ticket);

@@ -60,6 +60,19 @@ TEST_F(Connector, SharesOnlyWithTheSameListenerAndTarget) {
   ASSERT_TRUE(host_.until([&] { return host_.count(Kind::FlowOpened) == 3; }));
 }
 
+TEST_F(Connector, SharesOnlyWithTheSameNextHop) {
+  for (const std::uint16_t next_hop : std::to_array<std::uint16_t>({0, 1, 0, 0xffff, 0xffff, 1})) {
+    Streams::Destination destination = to(peer_);
+    destination.next_hop = next_hop;
+    host_.send_connect(destination, "x");
+  }
+  ASSERT_TRUE(host_.until([&] { return host_.count(Kind::FlowOpened) == 3; }));
+  std::vector<std::uint16_t> next_hops;
+  for (const auto& event : host_.events) next_hops.push_back(event.flow.next_hop);
+  std::sort(next_hops.begin(), next_hops.end());
+  EXPECT_EQ(next_hops, (std::vector<std::uint16_t>{0, 1, 0xffff}));
+}
+
 TEST_F(Connector, AClosedConnectionIsNotUsedAgain) {
   host_.send_connect(to(peer_), "one");
   Socket accepted = accept_one();

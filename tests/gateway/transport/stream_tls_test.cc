@@ -160,6 +160,62 @@ TEST_F(StreamTls, WithoutCertificatesTheConnectionIsClosedAndLogged) {
   EXPECT_EQ(host_.count(Kind::FlowOpened), 0u);
 }
 
+// Whom the client's certificate speaks for is told with the flow (RFC 5922 7.1), and only if its
+// chain was verified.
+TEST(StreamTlsClientCertificate, Rfc5922_7_1_ItsNamesComeWithTheFlow) {
+  const tls::test::Authority authority;
+  const auto shown = [&](const char* names) {
+    return authority.issue({.common_name = "cn.test", .alternative_names = names});
+  };
+  std::string many, expected;
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "host-" + std::to_string(i) + ".example.test";
+    many += (i == 0 ? "DNS:" : ",DNS:") + name;
+    if (expected.size() + name.size() < kCertificateNamesBytesMax) expected += name + '\n';
+  }
+  const struct {
+    const char* name;
+    tls::KeyPair client;
+    std::string expected;
+  } kCases[] = {
+      {"none", {}, ""},
+      {"one", shown("DNS:a.test"), "a.test\n"},
+      {"sip first", shown("DNS:a.test,URI:sip:b.test,IP:192.0.2.1"), "b.test\na.test\n"},
+      {"more than there is room for", shown(many.c_str()), expected},
+  };
+  for (const auto& each : kCases) {
+    Certificates certificates;
+    tls::ContextConfig contexts;
+    tls::ServerProfile profile;
+    profile.certificates = {{.names = {}, .primary = certificates.server}};
+    profile.client_certificates = tls::ClientCertificatePolicy::Request;
+    profile.client_ca = authority.pem();
+    contexts.servers = {profile};
+    tls::ClientProfile client;
+    client.verify_chain = false;
+    client.name_policy = tls::NamePolicy::None;
+    client.own = each.client;
+    contexts.clients = {client};
+    const auto context = tls::TlsContext::build(contexts, {tls::TicketKey::random(), std::nullopt});
+    ASSERT_TRUE(context) << context.error().text;
+    Host host(config_with({listen_on(Transport::Tls)}),
+              std::make_shared<const TlsSettings>(TlsSettings{*context, {0}, {}}));
+    const Socket socket = connected_socket(host.endpoint());
+    tls::test::Endpoint endpoint(tls::TlsSession::connect(*context, 0, "gw.test"));
+    endpoint.receive({});
+    std::string seen;
+    ASSERT_TRUE(host.until([&] {
+      const auto output = endpoint.take_output();
+      if (!output.empty()) write_all(socket, as_text(output));
+      std::string input;
+      Host::read_some(socket.fd(), input);
+      if (!input.empty()) endpoint.receive(as_bytes(input));
+      return host.count(Kind::FlowOpened) == 1;
+    })) << each.name;
+    EXPECT_EQ(host.last(Kind::FlowOpened).flow.certificate_names, each.expected) << each.name;
+  }
+}
+
 // Our side as the client.
 class OutboundTls : public StreamTls {
  protected:
