@@ -10,9 +10,9 @@
 
 namespace ringway {
 
-// How a thread that may be asleep in its ring is woken. It announces its sleep; who has just put
-// something into one of its mailboxes asks must_wake() and, if so, wakes it: by a ring message
-// from another ring thread (Ring::wake), or by the eventfd that its reactor reads.
+// How a thread that may be asleep in its kernel is woken. It announces its sleep; who has just put
+// something into one of its mailboxes asks must_wake() and, if so, wakes it: by Kernel::wake() from
+// another shard, or by the eventfd that its reactor reads.
 // A thread that is awake looks into its mailboxes anyway and costs its peers no system call.
 //
 // Measured (bench/run --only experiments): a sleeping thread sees a ring message after 12 to 15 us,
@@ -34,13 +34,13 @@ class Waker {
            asleep_.exchange(false, std::memory_order_relaxed);
   }
 
-  // The descriptor of the sleeper's ring, -1 until it runs.
-  void set_ring(int fd) { ring_fd_.store(fd, std::memory_order_release); }
-  int ring() const { return ring_fd_.load(std::memory_order_acquire); }
+  // The handle of the sleeper's kernel, -1 unless it runs.
+  void set_handle(int handle) { handle_.store(handle, std::memory_order_release); }
+  int handle() const { return handle_.load(std::memory_order_acquire); }
 
  private:
   std::atomic<bool> asleep_{false};
-  std::atomic<int> ring_fd_{-1};
+  std::atomic<int> handle_{-1};
 };
 
 // One direction between two shards: a queue of messages, and the buffers that they point into.

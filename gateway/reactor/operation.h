@@ -9,8 +9,8 @@ namespace ringway {
 // What a completion is about. gateway/shard/dispatch.cc has the one switch over it.
 enum class OperationKind : std::uint8_t {
   None,             // a result that nobody waits for
-  WakeEvent,        // the eventfd was written by a thread without a ring
-  WakeRing,         // a message from another shard's ring
+  WakeEvent,        // the eventfd was written by a thread without a kernel of this kind
+  WakeShard,        // another shard has mail for this one
   Accept,           // slot: listener
   ReceiveDatagram,  // slot: listener
   SendDatagram,     // slot: place in the datagrams' send table

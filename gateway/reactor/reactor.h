@@ -3,13 +3,13 @@
 #include <array>
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <span>
 #include <string>
 
 #include "gateway/base/counters.h"
-#include "gateway/reactor/clock.h"
+#include "gateway/reactor/kernel.h"
 #include "gateway/reactor/mailbox.h"
-#include "gateway/reactor/ring.h"
 
 namespace ringway {
 
@@ -26,15 +26,19 @@ class Reactor {
   // Of deferred results the kernel works on 20 at a time (IO_LOCAL_TW_DEFAULT_MAX).
   static constexpr std::size_t kCrowd = 20;
 
-  // waker: announces this thread's sleep. wake_fd: an eventfd that threads without a ring write.
-  Reactor(Counters& counters, Waker& waker, int wake_fd)
-      : counters_(counters), waker_(waker), wake_fd_(wake_fd), ring_(counters) {}
-  ~Reactor() { waker_.set_ring(-1); }
+  // waker: announces this thread's sleep. wake_fd: an eventfd that other threads write, and which
+  // exists until none of them runs any more.
+  Reactor(std::unique_ptr<Kernel> kernel, Counters& counters, Waker& waker, int wake_fd)
+      : counters_(counters), waker_(waker), wake_fd_(wake_fd), kernel_(std::move(kernel)) {}
+  ~Reactor() { end(); }
 
   // On the thread that will use it.
   [[nodiscard]] std::expected<void, std::string> open();
 
-  Ring& ring() { return ring_; }
+  // Nobody wakes it any more, and the kernel lets go of all memory. After it only Kernel::close().
+  void end();
+
+  Kernel& kernel() { return *kernel_; }
   // When this turn began.
   Instant now() const { return now_; }
 
@@ -43,7 +47,7 @@ class Reactor {
   // The completions are lent until the next turn.
   template <typename HasMail>
   std::span<Completion> turn(Instant deadline, HasMail&& has_mail) {
-    if (deadline > now_ && !ring_.has_completions()) {
+    if (deadline > now_ && !kernel_->has_completions()) {
       waker_.announce_sleep();
       if (has_mail()) deadline = now_;
     }
@@ -61,7 +65,7 @@ class Reactor {
   // Wakes another shard's thread if it sleeps.
   void wake(Waker& other);
 
-  // Not empty: the ring is broken and the thread must end.
+  // Not empty: waiting has failed and the thread must end.
   const std::string& failure() const { return failure_; }
 
  private:
@@ -70,7 +74,7 @@ class Reactor {
   Counters& counters_;
   Waker& waker_;
   int wake_fd_;
-  Ring ring_;
+  std::unique_ptr<Kernel> kernel_;
   Instant now_{};
   Duration overslept_{};
   bool drained_ = true, crowded_ = false;

@@ -7,41 +7,40 @@
 #include "gateway/base/check.h"
 
 namespace ringway {
+namespace {
 
-// struct io_uring_buf of the kernel; the tail of the ring lies over the reserved field of the
-// first one (io_uring_register_buf_ring(3)).
-struct ReceiveBuffers::Entry {
-  std::uint64_t address;
-  std::uint32_t size;
-  std::uint16_t buffer;
-  std::uint16_t tail_of_first;
-};
+std::string no_memory_text(std::size_t size) {
+  return "the system refuses " + std::to_string(size >> 20) +
+         " MiB of address space for receive buffers; raise the limit of address space (ulimit -v, "
+         "LimitAS=) or allow overcommitted memory (sysctl vm.overcommit_memory=0)";
+}
+
+}  // namespace
 
 ReceiveBuffers::~ReceiveBuffers() {
-  if (entries_) munmap(entries_, shape_.count * sizeof(Entry));
+  if (ring_.entries) munmap(ring_.entries, ring_.count * sizeof(BufferRing::Entry));
   if (memory_) munmap(memory_, std::size_t{shape_.count} * shape_.stride);
 }
 
-std::expected<void, std::string> ReceiveBuffers::open(Ring& ring, const Shape& shape) {
-  static_assert(sizeof(Entry) == 16);
+std::expected<void, std::string> ReceiveBuffers::open(Kernel& kernel, const Shape& shape) {
   CHECK((shape.count & (shape.count - 1)) == 0 && shape.stride >= shape.size);
   shape_ = shape;
   const auto map = [](std::size_t size) {
     return mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                 -1, 0);
   };
-  void* entries = map(shape.count * sizeof(Entry));
-  CHECK(entries != MAP_FAILED);
-  entries_ = static_cast<Entry*>(entries);
   const std::size_t size = std::size_t{shape.count} * shape.stride;
+  void* entries = map(shape.count * sizeof(BufferRing::Entry));
+  if (entries == MAP_FAILED) return std::unexpected(no_memory_text(size));
+  ring_ = {static_cast<BufferRing::Entry*>(entries), shape.count};
   void* memory = map(size);
-  CHECK(memory != MAP_FAILED);
+  if (memory == MAP_FAILED) return std::unexpected(no_memory_text(size));
   memory_ = static_cast<std::uint8_t*>(memory);
   // A buffer has room for the largest message but normally gets a small one: only the pages that
   // are written to shall become resident.
   madvise(memory, size, MADV_NOHUGEPAGE);
 
-  const int result = ring.register_buffers(shape.group, entries, shape.count);
+  const int result = kernel.register_buffers(shape.group, ring_);
   if (result == -ENOMEM) {
     return std::unexpected(
         "the receive buffers do not fit into the limit of locked memory; raise it (ulimit -l, "
@@ -63,7 +62,7 @@ MutableBytes ReceiveBuffers::bytes(std::uint16_t buffer, std::size_t size) const
 
 void ReceiveBuffers::give_back(std::uint16_t buffer) {
   DCHECK(available_ < shape_.count);
-  Entry& entry = entries_[tail_ & (shape_.count - 1)];
+  BufferRing::Entry& entry = ring_.at(tail_);
   entry.address = reinterpret_cast<std::uint64_t>(memory_ + std::size_t{buffer} * shape_.stride);
   entry.size = shape_.size;
   entry.buffer = buffer;
@@ -72,7 +71,7 @@ void ReceiveBuffers::give_back(std::uint16_t buffer) {
 }
 
 void ReceiveBuffers::publish() {
-  __atomic_store_n(&entries_[0].tail_of_first, tail_, __ATOMIC_RELEASE);
+  ring_.publish(tail_);
 }
 
 }  // namespace ringway

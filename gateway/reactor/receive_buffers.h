@@ -5,7 +5,8 @@
 #include <expected>
 #include <string>
 
-#include "gateway/reactor/ring.h"
+#include "gateway/reactor/buffer_ring.h"
+#include "gateway/reactor/kernel.h"
 #include "protocol/base/bytes.h"
 
 namespace ringway {
@@ -27,9 +28,9 @@ class ReceiveBuffers {
   ReceiveBuffers(const ReceiveBuffers&) = delete;
   ReceiveBuffers& operator=(const ReceiveBuffers&) = delete;
 
-  // Registers with ring and fills it. This object outlives the ring.
+  // Registers with kernel and gives it all of them. This object outlives the kernel's end().
   // Errors: a sentence that says what to do.
-  [[nodiscard]] std::expected<void, std::string> open(Ring& ring, const Shape& shape);
+  [[nodiscard]] std::expected<void, std::string> open(Kernel& kernel, const Shape& shape);
 
   std::uint16_t group() const { return shape_.group; }
   // The size first bytes of a lent buffer. Precondition: size <= Shape::size.
@@ -43,10 +44,8 @@ class ReceiveBuffers {
   std::uint32_t available() const { return available_; }
 
  private:
-  struct Entry;
-
   Shape shape_;
-  Entry* entries_ = nullptr;  // shared with the kernel
+  BufferRing ring_;  // shared with the kernel
   std::uint8_t* memory_ = nullptr;
   std::uint16_t tail_ = 0;
   std::uint32_t available_ = 0;  // available_ <= count

@@ -4,6 +4,9 @@
 #include <liburing.h>
 #include <string.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "gateway/base/check.h"
 
 namespace ringway {
@@ -43,7 +46,11 @@ std::string setup_error(int error) {
 Ring::Ring(Counters& counters) : counters_(counters), ring_(std::make_unique<io_uring>()) {}
 
 Ring::~Ring() {
-  if (open_) io_uring_queue_exit(ring_.get());
+  end();
+}
+
+void Ring::end() {
+  if (std::exchange(open_, false)) io_uring_queue_exit(ring_.get());
 }
 
 std::expected<void, std::string> Ring::open() {
@@ -60,8 +67,8 @@ std::expected<void, std::string> Ring::open() {
   return {};
 }
 
-int Ring::fd() const {
-  return ring_->ring_fd;
+int Ring::handle() const {
+  return open_ ? ring_->ring_fd : -1;
 }
 
 io_uring_sqe* Ring::next(Operation operation) {
@@ -77,6 +84,7 @@ io_uring_sqe* Ring::next(Operation operation) {
 }
 
 void Ring::reserve(unsigned count) {
+  count = std::min(count, kSubmissions);
   // More than one pass only when the kernel is short of memory or must first post what overflowed.
   for (int attempt = 0; io_uring_sq_space_left(ring_.get()) < count && attempt < 1000; ++attempt) {
     counters_.ring_enters.add();
@@ -156,21 +164,23 @@ void Ring::send_datagram_later(int fd, const msghdr* header, Operation operation
   io_uring_sqe_set_data64(entry, operation.packed());
 }
 
-void Ring::read(int fd, MutableBytes bytes, Operation operation) {
+void Ring::read_event(int fd, std::uint64_t* value, Operation operation) {
   io_uring_sqe* entry = next(operation);
-  io_uring_prep_read(entry, fd, bytes.data(), static_cast<unsigned>(bytes.size()), 0);
+  io_uring_prep_read(entry, fd, value, sizeof *value, 0);
   io_uring_sqe_set_data64(entry, operation.packed());
 }
 
-void Ring::cancel(Operation target) {
+// Names are unique in a ring, so the descriptor is not asked.
+void Ring::cancel(int, Operation target) {
   io_uring_sqe* entry = next({});
   io_uring_prep_cancel64(entry, target.packed(), IORING_ASYNC_CANCEL_ALL);
   io_uring_sqe_set_data64(entry, Operation{}.packed());
 }
 
-void Ring::wake(int ring_fd, Operation operation) {
+void Ring::wake(int handle) {
   io_uring_sqe* entry = next({});
-  io_uring_prep_msg_ring(entry, ring_fd, 0, operation.packed(), 0);
+  const Operation message{OperationKind::WakeShard, {}};
+  io_uring_prep_msg_ring(entry, handle, 0, message.packed(), 0);
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
   io_uring_sqe_set_data64(entry, Operation{}.packed());
 }
@@ -233,10 +243,10 @@ std::span<Completion> Ring::reap(std::span<Completion> batch) {
   return batch.first(count);
 }
 
-int Ring::register_buffers(std::uint16_t group, void* memory, std::uint32_t count) {
+int Ring::register_buffers(std::uint16_t group, BufferRing& ring) {
   io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<std::uint64_t>(memory);
-  registration.ring_entries = count;
+  registration.ring_addr = reinterpret_cast<std::uint64_t>(ring.entries);
+  registration.ring_entries = ring.count;
   registration.bgid = group;
   return io_uring_register_buf_ring(ring_.get(), &registration, 0);
 }

@@ -6,10 +6,10 @@ namespace ringway {
 void ShardThread::dispatch(const Completion& completion) {
   switch (completion.operation.kind) {
     case OperationKind::None:
-    case OperationKind::WakeRing:
+    case OperationKind::WakeShard:
       return;
     case OperationKind::WakeEvent:
-      return parts_->reactor->arm_wake_event();
+      return parts_->reactor.arm_wake_event();
     case OperationKind::ReceiveDatagram:
       if (const auto received = parts_->datagrams.receive(completion)) {
         parts_->core.receive_message(received->source, received->bytes, now(), parts_->outbox);

@@ -96,13 +96,12 @@ void ShardThread::join() {
 ShardThread::Parts::Parts(ShardThread& thread)
     : buffers(thread.setup_.config.limits.buffer_bytes),
       log(thread.setup_.index, thread.setup_.config.log_level, thread.setup_.log, thread.counters_),
-      reactor(std::make_unique<Reactor>(thread.counters_,
-                                        thread.setup_.exchange.waker(thread.setup_.index),
-                                        thread.port_.wake_fd_)),
-      datagrams(thread.setup_.listeners, reactor->ring(), buffers, thread.counters_,
+      reactor(thread.setup_.make_kernel(thread.counters_, thread.setup_.index), thread.counters_,
+              thread.setup_.exchange.waker(thread.setup_.index), thread.port_.wake_fd_),
+      datagrams(thread.setup_.listeners, reactor.kernel(), buffers, thread.counters_,
                 thread.setup_.config.udp_trains ? Datagrams::Trains::UnderLoad
                                                 : Datagrams::Trains::Never),
-      streams({thread.setup_.config, thread.setup_.index, thread.setup_.listeners, reactor->ring(),
+      streams({thread.setup_.config, thread.setup_.index, thread.setup_.listeners, reactor.kernel(),
                buffers, thread.counters_, log, random_value<HashKey>(),
                random_value<std::uint64_t>()}),
       mac(thread.setup_.token_key),
@@ -118,7 +117,7 @@ std::expected<void, std::string> ShardThread::open() {
     pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);  // an optimisation
   }
   parts_ = std::make_unique<Parts>(*this);
-  if (auto opened = parts_->reactor->open(); !opened) return opened;
+  if (auto opened = parts_->reactor.open(); !opened) return opened;
   parts_->log.set_time(now());
   parts_->streams.publish_tls(setup_.tls);
   parts_->streams.publish_pages(setup_.pages);
@@ -137,21 +136,21 @@ void ShardThread::run(std::promise<std::expected<void, std::string>>& started) {
   const bool is_open = opened.has_value();
   started.set_value(std::move(opened));
   while (is_open && !stopping_) turn();
-  if (parts_) parts_->reactor.reset();
+  if (parts_) parts_->reactor.end();
 }
 
 // One turn: wait, dispatch what has completed, read the mail, serve deadlines, a few handshakes,
 // and send everything that came of it.
 void ShardThread::turn() {
-  const auto completions = parts_->reactor->turn(next_deadline(), [this] { return has_mail(); });
-  if (!parts_->reactor->failure().empty()) {
-    tell_control(ShardFailed{parts_->reactor->failure()});
+  const auto completions = parts_->reactor.turn(next_deadline(), [this] { return has_mail(); });
+  if (!parts_->reactor.failure().empty()) {
+    tell_control(ShardFailed{parts_->reactor.failure()});
     stopping_ = true;
     return;
   }
   parts_->log.set_time(now());
   for (const Completion& completion : completions) dispatch(completion);
-  if (parts_->reactor->drained()) parts_->datagrams.completions_drained();
+  if (parts_->reactor.drained()) parts_->datagrams.completions_drained();
   read_mail();
   expire();
   serve_comers_and_goers();
@@ -166,7 +165,7 @@ void ShardThread::turn() {
 void ShardThread::serve_comers_and_goers() {
   Streams& streams = parts_->streams;
   if (!streams.has_handshakes() && !streams.has_closings()) return;
-  if (parts_->reactor->is_crowded() && now() < newcomers_at_) return;
+  if (parts_->reactor.is_crowded() && now() < newcomers_at_) return;
   newcomers_at_ = now() + kNewcomersEvery;
   for (int i = 0; i < kClosingStepsATurn && streams.step_closing(now()); ++i) pump();
   if (streams.step_handshake(now())) pump();
@@ -186,7 +185,7 @@ void ShardThread::flush() {
     setup_.exchange.box(setup_.index, to).reclaim();
     if (!posted_[shard]) continue;
     posted_[shard] = false;
-    parts_->reactor->wake(setup_.exchange.waker(to));
+    parts_->reactor.wake(setup_.exchange.waker(to));
   }
   counters_.buffers_in_use.set(parts_->buffers.in_use());
   counters_.buffer_bytes_in_use.set(parts_->buffers.bytes_in_use());
@@ -215,7 +214,7 @@ void ShardThread::expire() {
   }
   if (late <= kDeadlineMissed) return;
   // Who is to blame decides what helps: another core, or a look at what the shard does.
-  const bool woken_late = parts_->reactor->overslept() > kDeadlineMissed / 2;
+  const bool woken_late = parts_->reactor.overslept() > kDeadlineMissed / 2;
   (woken_late ? counters_.late_wakes : counters_.missed_deadlines).add();
   parts_->log.warning(woken_late ? "woken_late" : "deadline_missed",
                       {{"late_ms", late / 1ms}, {"shard", int{setup_.index}}});

@@ -11,6 +11,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/spsc_queue.h"
 #include "gateway/config/config.h"
+#include "gateway/reactor/kernel_choice.h"
 #include "gateway/shard/shard_message.h"
 #include "gateway/transport/listener.h"
 #include "tls/mac.h"
@@ -55,6 +56,7 @@ struct ShardSetup {
   tls::MacKey token_key{};                           // the same on all shards
   Log::Queue& log;                                   // read by the control thread
   std::function<void()> wake_control;                // called after a message to it was queued
+  KernelFactory make_kernel = ring_kernels();        // the same for all shards
 };
 
 // One core's thread: reactor, transport, buffers and signalling core, which nobody else touches.

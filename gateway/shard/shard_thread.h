@@ -38,14 +38,14 @@ class ShardThread {
   const Counters& counters() const { return counters_; }
 
  private:
-  // Everything that lives on the thread. The ring goes first, so that the kernel lets go of the
-  // memory of the rest.
+  // Everything that lives on the thread. The reactor ends before any of it goes, so that the kernel
+  // lets go of its memory.
   struct Parts {
     explicit Parts(ShardThread& thread);
 
     BufferPool buffers;
     Log log;
-    std::unique_ptr<Reactor> reactor;
+    Reactor reactor;
     Datagrams datagrams;
     Streams streams;
     tls::Mac mac;
@@ -62,7 +62,7 @@ class ShardThread {
   void expire();
   void advance_drain();
   Instant next_deadline() const;
-  Instant now() const { return parts_->reactor->now(); }
+  Instant now() const { return parts_->reactor.now(); }
 
   // dispatch.cc
   void dispatch(const Completion& completion);

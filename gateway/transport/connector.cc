@@ -1,8 +1,5 @@
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 
@@ -12,8 +9,6 @@
 
 namespace ringway {
 namespace {
-
-constexpr int kUserTimeoutMilliseconds = 20'000;
 
 TransportFailure failure_of(int error) {
   switch (error) {
@@ -30,10 +25,6 @@ TransportFailure failure_of(int error) {
     default:
       return TransportFailure::NoSocket;
   }
-}
-
-void set_option(int fd, int level, int name, int value) {
-  setsockopt(fd, level, name, &value, sizeof value);
 }
 
 }  // namespace
@@ -86,28 +77,26 @@ Stream* Streams::connect(const Destination& destination, std::uint64_t key,
     return nullptr;
   }
   const Family family = destination.remote.family();
-  Socket socket(::socket(socket_family(family), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket) return nullptr;
-  set_option(socket.fd(), IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(socket.fd(), IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMilliseconds);
+  SocketAddress local_address;
+  socklen_t local_size = 0;
   if (destination.listener < listeners_.infos.size()) {
     Endpoint local = listeners_.infos[destination.listener].local;
     local.port = 0;
     if (local.family() == family && !local.address.is_any()) {
-      set_option(socket.fd(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-      if (family == Family::V4) set_option(socket.fd(), IPPROTO_IP, IP_FREEBIND, 1);
-      SocketAddress address;
-      const socklen_t size = write_socket_address(local, address);
-      if (bind(socket.fd(), &address.any, size) != 0) {
-        failure = failure_of(errno);
-        return nullptr;
-      }
+      local_size = write_socket_address(local, local_address);
     }
   }
   const SlotId id = streams_.take();
   if (!id) return nullptr;
+  const int fd = kernel_.open_stream(socket_family(family),
+                                     local_size == 0 ? nullptr : &local_address.any, local_size);
+  if (fd < 0) {
+    streams_.release(id);
+    failure = failure_of(-fd);
+    return nullptr;
+  }
   Stream& stream = *streams_.find(id);
-  stream.fd = socket.release();
+  stream.fd = fd;
   stream.id = id;
   stream.transport = destination.transport;
   stream.listener = destination.listener;
@@ -123,7 +112,7 @@ Stream* Streams::connect(const Destination& destination, std::uint64_t key,
   counters_.flows[static_cast<std::size_t>(stream.transport)].add();
   const socklen_t size = write_socket_address(destination.remote, stream.outbound->address);
   stream.connecting = true;
-  ring_.connect(stream.fd, &stream.outbound->address.any, size, {OperationKind::Connect, id});
+  kernel_.connect(stream.fd, &stream.outbound->address.any, size, {OperationKind::Connect, id});
   enter(stream, Stage::Connecting, now);
   return &stream;
 }

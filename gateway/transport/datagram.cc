@@ -14,12 +14,6 @@ namespace {
 constexpr std::uint16_t kGroup = 1;
 constexpr std::uint16_t kNoSocket = 0xffff;
 
-// What the kernel writes in front of a datagram: struct io_uring_recvmsg_out.
-struct ReceivedHead {
-  std::uint32_t name_size, control_size, payload_size, flags;
-};
-static_assert(sizeof(ReceivedHead) == 16);
-
 TransportFailure failure_of(int error) {
   switch (error) {
     case EMSGSIZE:
@@ -68,9 +62,13 @@ std::size_t peer_hash(std::uint16_t socket, const SocketAddress& peer) {
 
 }  // namespace
 
-Datagrams::Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& buffers,
+Datagrams::Datagrams(const ShardListeners& listeners, Kernel& kernel, BufferPool& buffers,
                      Counters& counters, Trains trains)
-    : ring_(ring), buffers_(buffers), counters_(counters), allowed_(trains), sending_(kSendingMax) {
+    : kernel_(kernel),
+      buffers_(buffers),
+      counters_(counters),
+      allowed_(trains),
+      sending_(kSendingMax) {
   socket_of_listener_.assign(listeners.infos.size(), kNoSocket);
   for (std::size_t i = 0; i < listeners.infos.size(); ++i) {
     if (listeners.infos[i].config.transport != Transport::Udp) continue;
@@ -88,7 +86,7 @@ Datagrams::Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& bu
 
 std::expected<void, std::string> Datagrams::open() {
   if (sockets_.empty()) return {};
-  auto opened = receive_buffers_.open(ring_, {kGroup, kBufferCount, kBufferSize, kBufferStride});
+  auto opened = receive_buffers_.open(kernel_, {kGroup, kBufferCount, kBufferSize, kBufferStride});
   if (!opened) return opened;
   rearm_ = true;
   flush();
@@ -120,7 +118,7 @@ std::optional<Datagrams::Received> Datagrams::receive(const Completion& completi
 
 std::optional<Datagrams::Received> Datagrams::read(const Socket& socket, MutableBytes bytes) {
   if (bytes.size() < kHeadSize) return std::nullopt;
-  ReceivedHead head;
+  DatagramHead head;
   std::memcpy(&head, bytes.data(), sizeof head);
   SocketAddress address{};
   std::memcpy(&address, bytes.data() + sizeof head,
@@ -233,8 +231,8 @@ void Datagrams::submit(Train& train) {
   train.header.msg_iov = &pieces_[begin];
   train.header.msg_iovlen = train.count;
   train.control.attach(train.header, static_cast<std::uint16_t>(train.piece_size));
-  ring_.send_datagrams_now(sockets_[first.socket].fd, &train.header,
-                           {OperationKind::SendDatagram, train.first});
+  kernel_.send_datagrams_now(sockets_[first.socket].fd, &train.header,
+                             {OperationKind::SendDatagram, train.first});
   counters_.datagram_trains.add();
   counters_.datagrams_in_trains.add(train.count);
 }
@@ -245,8 +243,8 @@ void Datagrams::submit_alone(SlotId id) {
   sending.header.msg_namelen = sending.address_size;
   sending.header.msg_iov = &sending.vector;
   sending.header.msg_iovlen = 1;
-  ring_.send_datagram_now(sockets_[sending.socket].fd, &sending.header,
-                          {OperationKind::SendDatagram, id});
+  kernel_.send_datagram_now(sockets_[sending.socket].fd, &sending.header,
+                            {OperationKind::SendDatagram, id});
 }
 
 // Nothing of a refused train has left. Each of it goes alone, and has an error of its own then.
@@ -278,7 +276,8 @@ std::optional<Datagrams::Failure> Datagrams::sent(const Completion& completion) 
   if (completion.result == -EAGAIN && !sending->waiting) {
     // The socket's buffer is full. Once more, this time waiting for space; the place stays taken
     // until that is reported.
-    ring_.send_datagram_later(sockets_[sending->socket].fd, &sending->header, completion.operation);
+    kernel_.send_datagram_later(sockets_[sending->socket].fd, &sending->header,
+                                completion.operation);
     sending->waiting = true;
     return std::nullopt;
   }
@@ -310,8 +309,8 @@ void Datagrams::flush() {
   for (Socket& socket : sockets_) {
     if (socket.armed) continue;
     socket.armed = true;
-    ring_.receive_message(socket.fd, &socket.header, kGroup,
-                          {OperationKind::ReceiveDatagram, {socket.listener, 1}});
+    kernel_.receive_message(socket.fd, &socket.header, kGroup,
+                            {OperationKind::ReceiveDatagram, {socket.listener, 1}});
   }
 }
 

@@ -12,8 +12,8 @@
 #include "gateway/base/buffer_pool.h"
 #include "gateway/base/counters.h"
 #include "gateway/base/outbox.h"
+#include "gateway/reactor/kernel.h"
 #include "gateway/reactor/receive_buffers.h"
-#include "gateway/reactor/ring.h"
 #include "gateway/transport/listener.h"
 #include "gateway/transport/segment_control.h"
 #include "gateway/transport/sockaddr.h"
@@ -25,8 +25,8 @@ class Datagrams {
  public:
   enum class Trains : std::uint8_t { Never, UnderLoad };
   // All references outlive this object; the sockets stay the listeners'.
-  Datagrams(const ShardListeners& listeners, Ring& ring, BufferPool& buffers, Counters& counters,
-            Trains trains);
+  Datagrams(const ShardListeners& listeners, Kernel& kernel, BufferPool& buffers,
+            Counters& counters, Trains trains);
 
   // Registers buffers and arms all sockets.
   [[nodiscard]] std::expected<void, std::string> open();
@@ -51,8 +51,8 @@ class Datagrams {
   // A completion of kind SendDatagram.
   std::optional<Failure> sent(const Completion& completion);
 
-  // End of the turn, once before each wait of the ring: what was queued is sent, buffers go back to
-  // the kernel, ended receives are armed again.
+  // End of the turn, once before each wait of the kernel: what was queued is sent, buffers go back
+  // to the kernel, ended receives are armed again.
   void flush();
   // All completions of the sends before the last wait were seen: the rest of them succeeded.
   void completions_drained();
@@ -100,7 +100,7 @@ class Datagrams {
   void answer_stun(const Socket& socket, const Endpoint& remote, Bytes request);
 
   // One datagram of any size behind the kernel's header and the source address.
-  static constexpr std::uint32_t kHeadSize = 16 + sizeof(SocketAddress);
+  static constexpr std::uint32_t kHeadSize = sizeof(DatagramHead) + sizeof(SocketAddress);
   static constexpr std::uint32_t kBufferSize = (kHeadSize + 65'536 + 63) / 64 * 64;
   static constexpr std::uint32_t kBufferCount = 256;
   // Starts of messages should not fall into the same cache sets: a page and an odd number of lines.
@@ -118,7 +118,7 @@ class Datagrams {
   static constexpr std::uint32_t kTrainPieceMax = 1'452;
   static_assert(kBufferStride >= kBufferSize);
 
-  Ring& ring_;
+  Kernel& kernel_;
   BufferPool& buffers_;
   Counters& counters_;
   const Trains allowed_;
@@ -130,7 +130,7 @@ class Datagrams {
   SlotTable<Sending> sending_;
   std::vector<SlotId> queued_;     // sent in this turn
   std::vector<SlotId> submitted_;  // of the turn before: failed ones are told until drained
-  // Of this turn, and the vectors of their headers: in place until the ring's next wait.
+  // Of this turn, and the vectors of their headers: in place until the kernel's next wait.
   std::vector<Train> trains_;
   std::vector<iovec> pieces_;
   // By hash of socket and peer.

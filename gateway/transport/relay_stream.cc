@@ -85,16 +85,16 @@ void Streams::send_relay(std::uint8_t index, BufferRef request, Instant now) {
 // turn are chained, which keeps their order.
 void Streams::submit_relay(Stream& stream, Instant now) {
   const std::uint32_t count = std::min(stream.wire.count(), kSendsMax);
-  ring_.reserve(count);
+  kernel_.reserve(count);
   stream.sends = static_cast<std::uint8_t>(count);
   stream.sending_items = static_cast<std::uint16_t>(count);
   stream.send_since = now;
   schedule(stream, now);
   SendItem* item = &stream.wire.front(items_);
   for (std::uint32_t i = 0; i < count; ++i) {
-    ring_.send(stream.fd, item->buffer_left(),
-               i + 1 < count ? Ring::Chain::Linked : Ring::Chain::Last,
-               {OperationKind::SendStream, stream.id});
+    kernel_.send(stream.fd, item->buffer_left(),
+                 i + 1 < count ? Kernel::Chain::Linked : Kernel::Chain::Last,
+                 {OperationKind::SendStream, stream.id});
     if (i + 1 < count) item = &SendList::after(items_, *item);
   }
 }

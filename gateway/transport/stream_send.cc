@@ -109,7 +109,7 @@ void Streams::flush_stream(Stream& stream, Instant now) {
   if (stream.stage != Stage::Flushing) return;
   if (stream.peer_closed) return end(stream);
   // The peer reads to the end before it sees the connection go.
-  shutdown(stream.fd, SHUT_WR);
+  kernel_.shutdown(stream.fd, SHUT_WR);
   stream.stage = Stage::Lingering;
   stream.stage_since = now;
   stream.timer_at = kNever;
@@ -137,10 +137,10 @@ void Streams::submit(Stream& stream, Instant now) {
   SendItem* item = &stream.wire.front(items_);
   if (count == 1 && (item->header_left().empty() || !item->buffer)) {
     const Bytes bytes = item->buffer ? item->buffer_left() : item->header_left();
-    return ring_.send(stream.fd, bytes, Ring::Chain::Last, operation);
+    return kernel_.send(stream.fd, bytes, Kernel::Chain::Last, operation);
   }
   if (vectors_used_ + 2 * count > vectors_.size() || headers_used_ == headers_.size()) {
-    ring_.reserve(Ring::kSubmissions);  // submits, after which the kernel has its copies
+    kernel_.reserve(UINT32_MAX);  // submits, after which the kernel has its copies
     vectors_used_ = headers_used_ = 0;
   }
   msghdr& header = headers_[headers_used_++];
@@ -154,7 +154,7 @@ void Streams::submit(Stream& stream, Instant now) {
     }
     if (i + 1 < count) item = &SendList::after(items_, *item);
   }
-  ring_.send_message(stream.fd, &header, operation);
+  kernel_.send_message(stream.fd, &header, operation);
 }
 
 void Streams::sent(const Completion& completion, Instant now) {

@@ -46,7 +46,7 @@ std::vector<Prefix> parse_prefixes(const std::vector<std::string>& texts) {
 Streams::Streams(const Environment& environment)
     : config_(environment.config),
       shard_(environment.shard),
-      ring_(environment.ring),
+      kernel_(environment.kernel),
       buffers_(environment.buffers),
       counters_(environment.counters),
       log_(environment.log),
@@ -79,12 +79,13 @@ Streams::Streams(const Environment& environment)
 Streams::~Streams() {
   for (std::uint32_t slot = 0; slot < streams_.used_slots(); ++slot) {
     Stream* stream = streams_.at(slot);
-    if (stream && stream->fd >= 0) ::close(stream->fd);
+    if (stream && stream->fd >= 0) kernel_.close(stream->fd);
   }
 }
 
 std::expected<void, std::string> Streams::open(Instant now) {
-  auto opened = receive_buffers_.open(ring_, {kGroup, kReceiveCount, kReceiveSize, kReceiveStride});
+  auto opened =
+      receive_buffers_.open(kernel_, {kGroup, kReceiveCount, kReceiveSize, kReceiveStride});
   if (!opened) return opened;
   update_accepts();
   for (std::size_t i = 0; i < relays_.size(); ++i) connect_relay(static_cast<std::uint8_t>(i), now);
@@ -104,16 +105,16 @@ void Streams::update_accepts() {
     const bool wanted = !paused && !acceptor.one_by_one;
     if (wanted && !acceptor.armed) {
       acceptor.armed = true;
-      ring_.accept(acceptor.fd, many);
+      kernel_.accept(acceptor.fd, many);
     } else if (!wanted && acceptor.armed && !acceptor.cancelling) {
       acceptor.cancelling = true;
-      ring_.cancel(many);
+      kernel_.cancel(acceptor.fd, many);
     }
-    if (paused && acceptor.singles != 0) ring_.cancel(single);
+    if (paused && acceptor.singles != 0) kernel_.cancel(acceptor.fd, single);
     if (paused || !acceptor.one_by_one) continue;
     while (acceptor.singles < kSinglesMax && establishing_ + acceptor.singles < limit) {
       ++acceptor.singles;
-      ring_.accept_one(acceptor.fd, single);
+      kernel_.accept_one(acceptor.fd, single);
     }
   }
 }
@@ -142,9 +143,8 @@ void Streams::admit(const Acceptor& acceptor, int fd, Instant now) {
   const ListenConfig& listen = listeners_.infos[acceptor.listener].config;
   const auto transport = static_cast<std::size_t>(listen.transport);
   SocketAddress address{};
-  socklen_t size = sizeof address;
-  if (draining_ || getpeername(fd, &address.any, &size) != 0) {
-    ::close(fd);
+  if (draining_ || kernel_.peer_of(fd, &address.any, sizeof address) < 0) {
+    kernel_.close(fd);
     return;
   }
   const Endpoint remote = read_socket_address(address);
@@ -156,7 +156,7 @@ void Streams::admit(const Acceptor& acceptor, int fd, Instant now) {
   const SlotId id = refused ? SlotId{} : streams_.take();
   if (!id) {
     counters_.flows_refused[transport].add();
-    ::close(fd);
+    kernel_.close(fd);
     return;
   }
   Stream& stream = *streams_.find(id);
@@ -233,14 +233,14 @@ void Streams::stop_accepting() {
   draining_ = true;
   update_accepts();
   // New connections are refused by the kernel from here on, not left waiting in the backlog.
-  for (const Acceptor& acceptor : acceptors_) shutdown(acceptor.fd, SHUT_RDWR);
+  for (const Acceptor& acceptor : acceptors_) kernel_.shutdown(acceptor.fd, SHUT_RDWR);
 }
 
 // Receiving.
 
 void Streams::arm_receive(Stream& stream) {
   stream.receive_armed = true;
-  ring_.receive(stream.fd, kGroup, receive_bytes_max_, {OperationKind::ReceiveStream, stream.id});
+  kernel_.receive(stream.fd, kGroup, receive_bytes_max_, {OperationKind::ReceiveStream, stream.id});
 }
 
 void Streams::received(const Completion& completion, Instant now) {
@@ -540,10 +540,10 @@ void Streams::end(Stream& stream) {
   timers_.cancel(stream.timer);
   stream.timer_at = kNever;
   // close() alone would neither send a FIN nor end what is armed.
-  shutdown(stream.fd, SHUT_RDWR);
-  if (stream.receive_armed) ring_.cancel({OperationKind::ReceiveStream, stream.id});
-  if (stream.sends != 0) ring_.cancel({OperationKind::SendStream, stream.id});
-  if (stream.connecting) ring_.cancel({OperationKind::Connect, stream.id});
+  kernel_.shutdown(stream.fd, SHUT_RDWR);
+  if (stream.receive_armed) kernel_.cancel(stream.fd, {OperationKind::ReceiveStream, stream.id});
+  if (stream.sends != 0) kernel_.cancel(stream.fd, {OperationKind::SendStream, stream.id});
+  if (stream.connecting) kernel_.cancel(stream.fd, {OperationKind::Connect, stream.id});
   finish_if_idle(stream);
 }
 
@@ -555,7 +555,7 @@ void Streams::finish_if_idle(Stream& stream) {
 }
 
 void Streams::release(Stream& stream) {
-  ::close(stream.fd);
+  kernel_.close(stream.fd);
   if (stream.source_counted) sources_.remove(stream.remote.address);
   if (stream.protocol == Protocol::Relay) {
     --relay_streams_;

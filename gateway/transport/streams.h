@@ -21,8 +21,8 @@
 #include "gateway/base/slot_table.h"
 #include "gateway/base/timer_wheel.h"
 #include "gateway/config/config.h"
+#include "gateway/reactor/kernel.h"
 #include "gateway/reactor/receive_buffers.h"
-#include "gateway/reactor/ring.h"
 #include "gateway/transport/event.h"
 #include "gateway/transport/listener.h"
 #include "gateway/transport/source_counts.h"
@@ -45,14 +45,14 @@ class Streams {
     const Config& config;
     ShardIndex shard = 0;
     const ShardListeners& listeners;
-    Ring& ring;
+    Kernel& kernel;
     BufferPool& buffers;
     Counters& counters;
     Log& log;
     HashKey hash_key{};
     std::uint64_t seed = 0;  // for jitter
   };
-  // All references outlive this object; the ring is destroyed first.
+  // All references outlive this object; the kernel has ended before.
   explicit Streams(const Environment& environment);
   ~Streams();
   Streams(const Streams&) = delete;
@@ -250,7 +250,7 @@ class Streams {
 
   const Config& config_;
   ShardIndex shard_;
-  Ring& ring_;
+  Kernel& kernel_;
   BufferPool& buffers_;
   Counters& counters_;
   Log& log_;

@@ -124,7 +124,7 @@ TEST_F(KernelTrapTest, CloseAloneSendsNoFinWhileAReceiveIsArmed) {
   server.reset();
   submit();
   EXPECT_FALSE(readable(client.fd(), 0)) << "the ring holds the socket open";
-  ring_.cancel(name(OperationKind::ReceiveStream, 1));
+  ring_.cancel(server.fd(), name(OperationKind::ReceiveStream, 1));
   wait_for(2);
   EXPECT_TRUE(readable(client.fd()));
   EXPECT_EQ(read_once(client.fd()), "");
@@ -149,7 +149,7 @@ TEST_F(KernelTrapTest, AMessageFromAnotherRingWakesTheWaitAndTheSenderGetsNoComp
   std::thread sender([&] {
     Ring ring(counters);
     ASSERT_TRUE(ring.open());
-    ring.wake(ring_.fd(), name(OperationKind::WakeRing, 3, 4));
+    ring.wake(ring_.handle());
     std::string error;
     EXPECT_TRUE(ring.wait(Duration::zero(), error)) << error;
     EXPECT_FALSE(ring.has_completions());
@@ -157,8 +157,7 @@ TEST_F(KernelTrapTest, AMessageFromAnotherRingWakesTheWaitAndTheSenderGetsNoComp
   const auto completions = wait_for(1);
   sender.join();
   ASSERT_EQ(completions.size(), 1u);
-  EXPECT_EQ(completions[0].operation.kind, OperationKind::WakeRing);
-  EXPECT_EQ(completions[0].operation.id, (SlotId{3, 4}));
+  EXPECT_EQ(completions[0].operation.kind, OperationKind::WakeShard);
 }
 
 // Whatever the kernel cannot do without blocking it would give to worker threads of its own, which
@@ -179,7 +178,7 @@ TEST_F(KernelTrapTest, NothingThatWeSubmitMakesTheKernelStartAWorkerThread) {
   ASSERT_TRUE(server);
   ring_.receive(server.fd(), kGroup, 0, name(OperationKind::ReceiveStream, 1));
   const std::string large(4 << 20, 'x');  // more than the socket takes: it has to wait for space
-  ring_.send(client.fd(), as_bytes(large), Ring::Chain::Last, name(OperationKind::SendStream, 1));
+  ring_.send(client.fd(), as_bytes(large), Kernel::Chain::Last, name(OperationKind::SendStream, 1));
   const Socket udp = bound_socket(SOCK_DGRAM);
   msghdr header{};
   iovec vector{const_cast<char*>("x"), 1};
@@ -193,7 +192,7 @@ TEST_F(KernelTrapTest, NothingThatWeSubmitMakesTheKernelStartAWorkerThread) {
   for (int i = 0; i < 20; ++i) submit();
   EXPECT_EQ(thread_count(), before);
   shutdown(client.fd(), SHUT_RDWR);
-  ring_.cancel(name(OperationKind::SendStream, 1));
+  ring_.cancel(client.fd(), name(OperationKind::SendStream, 1));
   for (int i = 0; i < 20; ++i) submit();
   EXPECT_EQ(thread_count(), before);
 }

@@ -21,11 +21,11 @@ TEST(Waker, ASleeperIsWokenByExactlyOneOfSeveral) {
   EXPECT_FALSE(waker.must_wake());
 }
 
-TEST(Waker, HasNoRingUntilItRuns) {
+TEST(Waker, HasNoHandleUntilItRuns) {
   Waker waker;
-  EXPECT_EQ(waker.ring(), -1);
-  waker.set_ring(12);
-  EXPECT_EQ(waker.ring(), 12);
+  EXPECT_EQ(waker.handle(), -1);
+  waker.set_handle(12);
+  EXPECT_EQ(waker.handle(), 12);
 }
 
 TEST(Mailbox, KeepsTheBufferUntilTheReceiverIsDoneWithTheMessage) {

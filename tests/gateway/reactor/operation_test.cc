@@ -6,7 +6,7 @@ namespace ringway {
 namespace {
 
 TEST(Operation, ItsThreePartsSurviveTheKernelsSixtyFourBits) {
-  for (const auto kind : {OperationKind::None, OperationKind::WakeRing, OperationKind::Connect}) {
+  for (const auto kind : {OperationKind::None, OperationKind::WakeShard, OperationKind::Connect}) {
     for (const SlotId id :
          {SlotId{0, 0}, SlotId{0, 1}, SlotId{0xff'ffff, 0xffff'ffff}, SlotId{0x12'3456, 7}}) {
       const Operation back = Operation::unpack(Operation{kind, id}.packed());

@@ -27,7 +27,7 @@ class ReactorTest : public testing::Test {
   Counters counters_;
   Waker waker_;
   Socket event_{eventfd(0, EFD_CLOEXEC)};
-  Reactor reactor_{counters_, waker_, event_.fd()};
+  Reactor reactor_{std::make_unique<Ring>(counters_), counters_, waker_, event_.fd()};
 };
 
 TEST_F(ReactorTest, ADeadlineEndsTheWaitWithoutACompletion) {
@@ -93,7 +93,7 @@ TEST_F(ReactorTest, AnotherRingWakesASleeperAndCostsNothingWhileItIsAwake) {
   std::thread sleeper([&] {
     Counters counters;
     const Socket event(eventfd(0, EFD_CLOEXEC));
-    Reactor reactor(counters, sleeper_waker, event.fd());
+    Reactor reactor(std::make_unique<Ring>(counters), counters, sleeper_waker, event.fd());
     ASSERT_TRUE(reactor.open());
     ready = true;
     while (received < kMessages) {
@@ -120,7 +120,7 @@ TEST_F(ReactorTest, AnotherRingWakesASleeperAndCostsNothingWhileItIsAwake) {
 
 TEST_F(ReactorTest, AThreadThatIsAwakeIsNotWoken) {
   Waker awake;
-  awake.set_ring(reactor_.ring().fd());
+  awake.set_handle(reactor_.kernel().handle());
   const auto submitted = counters_.ring_submissions.value();
   const auto enters = counters_.ring_enters.value();
   reactor_.wake(awake);
@@ -148,7 +148,7 @@ TEST_F(ReactorTest, AWakeOfARingThatIsGoneHurtsNobody) {
     Counters counters;
     Ring ring(counters);
     ASSERT_TRUE(ring.open());
-    other.set_ring(ring.fd());
+    other.set_handle(ring.handle());
   }
   reactor_.wake(other);
   const auto completions = turn(reactor_.now());
@@ -161,7 +161,7 @@ TEST_F(ReactorTest, AWakeOfARingThatIsGoneHurtsNobody) {
 TEST_F(ReactorTest, ATurnTakesABatchAndSaysThatThereIsMore) {
   constexpr std::size_t kCount = 2 * Reactor::kBatch + 10;
   for (std::size_t i = 0; i < kCount; ++i) {
-    reactor_.ring().cancel({OperationKind::Connect, {static_cast<std::uint32_t>(i), 9}});
+    reactor_.kernel().cancel(-1, {OperationKind::Connect, {static_cast<std::uint32_t>(i), 9}});
   }
   EXPECT_EQ(turn(kNever).size(), Reactor::kBatch);
   EXPECT_FALSE(reactor_.drained());
@@ -172,15 +172,15 @@ TEST_F(ReactorTest, ATurnTakesABatchAndSaysThatThereIsMore) {
 }
 
 TEST_F(ReactorTest, TellsWhereItCanBeWokenOnlyWhileItLives) {
-  EXPECT_EQ(waker_.ring(), reactor_.ring().fd());
+  EXPECT_EQ(waker_.handle(), reactor_.kernel().handle());
   Waker waker;
   {
     Counters counters;
-    Reactor reactor(counters, waker, event_.fd());
+    Reactor reactor(std::make_unique<Ring>(counters), counters, waker, event_.fd());
     ASSERT_TRUE(reactor.open());
-    EXPECT_GE(waker.ring(), 0);
+    EXPECT_GE(waker.handle(), 0);
   }
-  EXPECT_EQ(waker.ring(), -1);
+  EXPECT_EQ(waker.handle(), -1);
 }
 
 }  // namespace

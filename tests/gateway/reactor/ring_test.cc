@@ -15,8 +15,7 @@ namespace {
 TEST_F(RingTest, CompletionsCarryTheNameOfTheirOperation) {
   const Socket event(eventfd(3, EFD_CLOEXEC));
   std::uint64_t value = 0;
-  ring_.read(event.fd(), {reinterpret_cast<std::uint8_t*>(&value), sizeof value},
-             name(OperationKind::WakeEvent, 0xff'ffff, 0xdead'beef));
+  ring_.read_event(event.fd(), &value, name(OperationKind::WakeEvent, 0xff'ffff, 0xdead'beef));
   const auto completions = wait_for(1);
   ASSERT_EQ(completions.size(), 1u);
   EXPECT_EQ(completions[0].operation.kind, OperationKind::WakeEvent);
@@ -161,7 +160,7 @@ TEST_F(RingTest, LinkedSendsKeepTheirOrder) {
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     expected += pieces[i];
     ring_.send(sender.fd(), as_bytes(pieces[i]),
-               i + 1 < pieces.size() ? Ring::Chain::Linked : Ring::Chain::Last,
+               i + 1 < pieces.size() ? Kernel::Chain::Linked : Kernel::Chain::Last,
                name(OperationKind::SendStream, 1));
   }
   wait_for(pieces.size());
@@ -181,7 +180,7 @@ TEST_F(RingTest, CancelEndsAllOperationsOfThatNameAndNoOthers) {
   ring_.receive_message(a.fd(), &header, kGroup, name(OperationKind::ReceiveDatagram, 1, 1));
   ring_.receive_message(b.fd(), &header, kGroup, name(OperationKind::ReceiveDatagram, 1, 2));
   submit();
-  ring_.cancel(name(OperationKind::ReceiveDatagram, 1, 1));
+  ring_.cancel(a.fd(), name(OperationKind::ReceiveDatagram, 1, 1));
   std::vector<Completion> ended;
   for (const Completion& completion : wait_for(2)) {
     if (completion.operation.kind == OperationKind::ReceiveDatagram) ended.push_back(completion);
@@ -221,7 +220,7 @@ TEST_F(RingTest, ABatchThatIsTooSmallLeavesTheRestForLater) {
 TEST_F(RingTest, AnOverflowOfTheCompletionQueueLosesNothingAndIsCounted) {
   constexpr std::uint32_t kCount = Ring::kCompletions + 500;
   for (std::uint32_t i = 0; i < kCount; ++i) {
-    ring_.cancel(name(OperationKind::Connect, i));  // finds nothing
+    ring_.cancel(-1, name(OperationKind::Connect, i));  // finds nothing
   }
   std::string error;
   ASSERT_TRUE(ring_.wait(Duration::zero(), error)) << error;
@@ -241,8 +240,7 @@ TEST_F(RingTest, WaitReturnsAtItsTimeoutWithoutACompletion) {
 TEST_F(RingTest, WaitMakesNoSystemCallWhileThereAreCompletions) {
   const Socket event(eventfd(1, EFD_CLOEXEC));
   std::uint64_t value = 0;
-  ring_.read(event.fd(), {reinterpret_cast<std::uint8_t*>(&value), sizeof value},
-             name(OperationKind::WakeEvent, 1));
+  ring_.read_event(event.fd(), &value, name(OperationKind::WakeEvent, 1));
   std::string error;
   for (const Patience patience; !ring_.has_completions() && patience.left();) {
     ASSERT_TRUE(ring_.wait(100ms, error)) << error;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gateway/reactor/ring.h"
 #include "gateway/transport/datagram.h"
 #include "gateway/transport/streams.h"
 #include "tests/gateway/reactor/peer.h"
@@ -39,23 +40,23 @@ class Host {
  public:
   explicit Host(Config config, std::shared_ptr<const TlsSettings> tls = {},
                 std::shared_ptr<const StaticPages> pages = {})
-      : config_(std::move(config)), ring_(std::make_unique<Ring>(counters_)) {
+      : config_(std::move(config)), kernel_(std::make_unique<Ring>(counters_)) {
     auto opened = open_listeners(config_, 1);
     if (!opened) throw std::runtime_error(opened.error());
     listeners_ = std::move(opened->front());
     datagrams_ = std::make_unique<Datagrams>(
-        listeners_, *ring_, buffers_, counters_,
+        listeners_, *kernel_, buffers_, counters_,
         config_.udp_trains ? Datagrams::Trains::UnderLoad : Datagrams::Trains::Never);
     streams_ = std::make_unique<Streams>(Streams::Environment{
-        config_, 3, listeners_, *ring_, buffers_, counters_, log_, HashKey{1, 2}, 42});
+        config_, 3, listeners_, *kernel_, buffers_, counters_, log_, HashKey{1, 2}, 42});
     streams_->publish_tls(std::move(tls));
     streams_->publish_pages(std::move(pages));
-    if (auto ready = ring_->open(); !ready) throw std::runtime_error(ready.error());
+    if (auto ready = kernel_->open(); !ready) throw std::runtime_error(ready.error());
     if (auto ready = datagrams_->open(); !ready) throw std::runtime_error(ready.error());
     if (auto ready = streams_->open(now_); !ready) throw std::runtime_error(ready.error());
     flush();
   }
-  ~Host() { ring_.reset(); }
+  ~Host() { kernel_->end(); }
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -80,9 +81,9 @@ class Host {
     const bool busy =
         streams_->has_handshakes() || streams_->has_closings() || streams_->has_unflushed();
     std::string error;
-    ASSERT_TRUE(ring_->wait(busy ? Duration::zero() : Duration(2ms), error)) << error;
+    ASSERT_TRUE(kernel_->wait(busy ? Duration::zero() : Duration(2ms), error)) << error;
     std::array<Completion, 256> batch;
-    const auto completions = ring_->reap(batch);
+    const auto completions = kernel_->reap(batch);
     for (const Completion& completion : completions) dispatch(completion);
     completions_ += completions.size();
     if (completions.size() < batch.size()) datagrams_->completions_drained();
@@ -212,7 +213,7 @@ class Host {
         return pump();
       case OperationKind::None:
       case OperationKind::WakeEvent:
-      case OperationKind::WakeRing:
+      case OperationKind::WakeShard:
         return;
     }
   }
@@ -239,7 +240,7 @@ class Host {
   Log log_{3, LogLevel::Debug, log_queue_, counters_};
   BufferPool buffers_{config_.limits.buffer_bytes};
   ShardListeners listeners_;
-  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<Kernel> kernel_;
   std::unique_ptr<Datagrams> datagrams_;
   std::unique_ptr<Streams> streams_;
   Instant now_{1'000s};
