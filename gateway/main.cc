@@ -117,10 +117,11 @@ int serve(Config config, const Extras& extras) {
   Exchange exchange(shards);
   std::vector<std::unique_ptr<Shard>> running;
   for (unsigned i = 0; i < shards; ++i) {
-    running.push_back(std::make_unique<Shard>(ShardSetup{
-        config, static_cast<ShardIndex>(i), config.pin ? static_cast<int>(i % cores) : -1,
-        std::move((*listeners)[i]), exchange, (*tls_settings)[i], pages, *filter, nullptr,
-        *token_key, control.log_queue(i), control.wake()}));
+    running.push_back(std::make_unique<Shard>(
+        ShardSetup{config, static_cast<ShardIndex>(i),
+                   config.pin ? static_cast<int>(i % cores) : -1, std::move((*listeners)[i]),
+                   exchange, (*tls_settings)[i], pages, FilterRules::for_another_shard(*filter),
+                   nullptr, *token_key, control.log_queue(i), control.wake()}));
   }
   for (const auto& shard : running) {
     if (const auto started = shard->start(); !started) return fail(started.error());

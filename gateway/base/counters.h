@@ -70,7 +70,7 @@ struct Counters {
   Counter ng_latency_microseconds;
   // Filter.
   Counter filter_drops, filter_logged;
-  CounterArray<64> filter_rule_hits;  // by rule number in the published set
+  CounterArray<1024> filter_rule_hits;  // by rule number in the published set
   // Transport.
   CounterArray<kTransportCount> flows;  // gauges
   CounterArray<kTransportCount> flows_opened, flows_refused;

@@ -143,6 +143,7 @@ struct Config {
   std::string server_name;          // Server and User-Agent of our own messages; empty: none
   bool filter = true;
   std::string filter_file;                 // empty: the built-in list (configs/scanners.toml)
+  std::string filter_extra_file;           // rules beside those; empty: none
   std::vector<std::string> filter_exempt;  // prefixes that the filter never judges
   std::vector<std::string> nameservers;    // empty: the system's
   std::uint32_t max_breadth = 60;

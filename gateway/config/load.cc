@@ -41,6 +41,7 @@ void read_general(TableReader& root, std::string_view file, Config& config, Read
   TableReader filter(root.find("filter"), "filter", log);
   filter.read("enabled", config.filter);
   filter.read_path("file", config.filter_file, file);
+  filter.read_path("extra_file", config.filter_extra_file, file);
   filter.read("exempt", config.filter_exempt);
   filter.finish();
 

@@ -278,7 +278,9 @@ void Control::reload(std::string_view reason) {
   const auto filter = make_filter(setup_.config);
   if (filter) {
     setup_.filter = *filter;
-    send_all(PublishFilter{*filter});
+    for (const auto& shard : *shards_) {
+      shard->control().send(PublishFilter{FilterRules::for_another_shard(*filter)});
+    }
   } else {
     setup_.log.event(LogLevel::Error, "filter_kept", {{"reason", filter.error()}});
   }

@@ -1,15 +1,25 @@
 #include "gateway/control/setup.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "gateway/config/load.h"
 #include "gateway/filter/rules_file.h"
+#include "protocol/base/writer.h"
 #include "tls/certificate.h"
 #include "tls/digest.h"
 #include "tls/random.h"
 
 namespace ringway {
 namespace {
+
+std::string address_text(const Address& address) {
+  std::array<std::uint8_t, kEndpointTextMax> memory;
+  Writer out(memory);
+  write_address(address, AddressForm::Bracketed, out);
+  return std::string(out.written_text());
+}
 
 tls::Pem file(const std::string& path) {
   return {path, {}};
@@ -118,22 +128,60 @@ std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string> make
   return settings;
 }
 
-std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(const Config& config) {
-  if (!config.filter) return nullptr;
+namespace {
+
+// The rules of one file; an empty name: the built-in ones.
+std::expected<std::vector<FilterRules::Rule>, std::string> read_rules(const std::string& file) {
   std::string text(built_in_rules());
-  if (!config.filter_file.empty()) {
-    FileText read = read_text_file(config.filter_file);
-    if (!read.error.empty()) return std::unexpected(config.filter_file + ": " + read.error);
+  if (!file.empty()) {
+    FileText read = read_text_file(file);
+    if (!read.error.empty()) return std::unexpected(file + ": " + read.error);
     text = std::move(read.text);
   }
   LoadedRules loaded = parse_rules(text);
-  if (!loaded.mistakes.empty()) {
-    const Mistake& mistake = loaded.mistakes.front();
-    return std::unexpected((config.filter_file.empty() ? "built-in rules" : config.filter_file) +
-                           ":" + std::to_string(mistake.position.line) + ":" +
-                           std::to_string(mistake.position.column) + ": " + mistake.text);
+  if (loaded.mistakes.empty()) return std::move(loaded.rules);
+  const Mistake& mistake = loaded.mistakes.front();
+  return std::unexpected((file.empty() ? "built-in rules" : file) + ":" +
+                         std::to_string(mistake.position.line) + ":" +
+                         std::to_string(mistake.position.column) + ": " + mistake.text);
+}
+
+// What {local} in a rule stands for beside the listener's address.
+std::vector<std::string> own_hosts(const Config& config) {
+  std::vector<std::string> hosts;
+  const auto add = [&](std::string host) {
+    if (!host.empty() && std::find(hosts.begin(), hosts.end(), host) == hosts.end()) {
+      hosts.push_back(std::move(host));
+    }
+  };
+  for (const ListenConfig& listen : config.listen) {
+    add(listen.advertise_host);
+    if (!listen.address.address.is_any()) add(address_text(listen.address.address));
   }
-  return std::make_shared<const FilterRules>(std::move(loaded.rules));
+  for (const NextHopConfig& next_hop : config.next_hops) {
+    for (const std::string& domain : next_hop.domains) add(domain);
+  }
+  return hosts;
+}
+
+}  // namespace
+
+std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(const Config& config) {
+  if (!config.filter) return nullptr;
+  auto rules = read_rules(config.filter_file);
+  if (!rules) return std::unexpected(rules.error());
+  if (!config.filter_extra_file.empty()) {
+    auto extra = read_rules(config.filter_extra_file);
+    if (!extra) return std::unexpected(extra.error());
+    if (rules->size() + extra->size() > FilterRules::kRulesMax) {
+      return std::unexpected(config.filter_extra_file + ": more than " +
+                             std::to_string(FilterRules::kRulesMax) +
+                             " rules together with the other file");
+    }
+    rules->insert(rules->end(), extra->begin(), extra->end());
+  }
+  return std::make_shared<const FilterRules>(std::move(*rules), std::vector<Prefix>{},
+                                             own_hosts(config));
 }
 
 std::expected<tls::MacKey, std::string> make_token_key(const Config& config) {
@@ -175,6 +223,7 @@ std::vector<std::string> watched_files(const Config& config) {
     add(next_hop.tls_key_file);
   }
   add(config.filter_file);
+  add(config.filter_extra_file);
   return files;
 }
 

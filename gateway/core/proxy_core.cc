@@ -88,7 +88,7 @@ void ProxyCore::receive_message(const Source& source, Bytes bytes, Instant now, 
     if (verdict.matched() && !core.next_hops.is_next_hop(source.remote)) {
       const auto& rule = core.filter->rules()[static_cast<std::size_t>(verdict.rule)];
       core.counters.filter_rule_hits[static_cast<std::size_t>(verdict.rule)].add();
-      const bool dropped = verdict.action == FilterRules::Action::Drop;
+      const bool dropped = verdict.action >= FilterRules::Action::Reject;
       std::uint8_t memory[kEndpointTextMax];
       Writer remote(memory);
       write_endpoint(source.remote, remote);

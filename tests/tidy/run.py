@@ -56,6 +56,7 @@ CONTAINED = [
     (r"(toml\+\+/.*|toml\.hpp|toml\+\+\.h)", ("gateway/config", "gateway/filter")),
     (r"(ares.*\.h)", ("gateway/control",)),
     (r"(spdlog/.*)", ("gateway/control",)),
+    (r"(re2/.*)", ("gateway/filter",)),
 ]
 # libcrypto's one-shot digests are allowed where a protocol asks for one.
 DIGEST_HEADERS = {"protocol/websocket/handshake.cc": {"openssl/sha.h", "openssl/evp.h"}}

@@ -141,6 +141,108 @@ TEST(Filter, CompactNamesSpacesAndCase) {
       << "a body is not judged";
 }
 
+// RFC 3261 7.3.1: HCOLON takes white space on both sides, and a value goes on in the next line if
+// that begins with white space.
+TEST(Filter, FoldedValuesAreJudgedUnfolded) {
+  const FilterRules rules = built_in();
+  for (const std::string_view lines :
+       {"User-Agent :\r\n Friendly-Scanner", "User-Agent:\r\n\tfriendly-scanner",
+        "User-Agent: \r\n \r\n friendly-scanner", "user-agent\t:\n friendly-scanner",
+        "User-Agent: a\r\n friendly-scanner\r\n b", "From :\r\n <sip:100@1.1.1.1>\r\n ;tag=1",
+        "f\t:\r\n\t\"sipvicious\"\r\n <sip:x@y>", "m:\r\n <sip:123@1.1.1.1>"}) {
+    const std::string text = "OPTIONS sip:x SIP/2.0\r\n" + std::string(lines) + "\r\nTo: <sip:a@b>";
+    EXPECT_TRUE(hits(rules, text + "\r\n\r\n")) << lines;
+    EXPECT_TRUE(hits(rules, text)) << lines << ", cut short";
+  }
+  EXPECT_FALSE(
+      hits(rules, "OPTIONS sip:x SIP/2.0\r\nSubject: x\r\n User-Agent: friendly-scanner\r\n\r\n"))
+      << "that line belongs to Subject";
+  EXPECT_FALSE(hits(rules, "OPTIONS sip:x SIP/2.0\r\nUser-Agent: a\r\n" + std::string(2000, ' ') +
+                               "friendly-\r\n scanner\r\n\r\n"));
+}
+
+TEST(Filter, EveryOccurrenceOfAHeaderIsJudged) {
+  const FilterRules rules = built_in();
+  EXPECT_TRUE(
+      hits(rules, "OPTIONS sip:x SIP/2.0\r\nUser-Agent: Phone\r\nUser-Agent: sipcli/v1.8\r\n\r\n"));
+  EXPECT_TRUE(
+      hits(rules, "OPTIONS sip:x SIP/2.0\r\nf: <sip:a@b>\r\nFrom: <sip:100@1.1.1.1>\r\n\r\n"));
+}
+
+TEST(Filter, TokensRegexesCaseAndTheOtherFields) {
+  const auto judge = [](FilterRules::Rule rule, const std::string& message) {
+    return hits(FilterRules({std::move(rule)}), message);
+  };
+  const Rule token{"t", Field::UserAgent, Match::Token, Action::Drop, "scan"};
+  EXPECT_TRUE(judge(token, request({.user_agent = "Scan"})));
+  EXPECT_TRUE(judge(token, request({.user_agent = "a (SCAN/2)"})));
+  EXPECT_FALSE(judge(token, request({.user_agent = "scanner"})));
+  EXPECT_FALSE(judge(token, request({.user_agent = "a-scan"})));
+  EXPECT_TRUE(judge(token, request({.user_agent = "scanner scan"}))) << "the second place counts";
+  const Rule exact_case{"c",          Field::UserAgent, Match::Prefix,
+                        Action::Drop, "Scan",           FilterRules::Case::Exact};
+  EXPECT_TRUE(judge(exact_case, request({.user_agent = "Scan 1"})));
+  EXPECT_FALSE(judge(exact_case, request({.user_agent = "scan 1"})));
+  const Rule regex{"r", Field::UserAgent, Match::Regex, Action::Drop, "^v[0-9]{3}$"};
+  EXPECT_TRUE(judge(regex, request({.user_agent = "V123"})));
+  EXPECT_FALSE(judge(regex, request({.user_agent = "v1234"})));
+  const Rule method{"m", Field::Method, Match::Exact, Action::Drop, "OPTIONS"};
+  EXPECT_TRUE(judge(method, request({})));
+  const Rule uri{"u", Field::RequestUri, Match::Exact, Action::Drop, "sip:bob@example.org"};
+  EXPECT_TRUE(judge(uri, request({})));
+  const Rule via{"v", Field::ViaHost, Match::Exact, Action::Drop, "10.0.0.7"};
+  EXPECT_TRUE(judge(via, request({})));
+  const Rule server{"s", Field::Server, Match::Exact, Action::Drop, "Apache"};
+  EXPECT_FALSE(judge(server, request({})));
+  EXPECT_TRUE(judge(server, "OPTIONS sip:x SIP/2.0\r\nServer: apache\r\n\r\n"));
+}
+
+TEST(Filter, LocalStandsForEachOfOurHosts) {
+  const FilterRules rules({{"r", Field::FromUri, Match::Exact, Action::Drop, "sip:a@{local}"}}, {},
+                          {"sip.example.org", "203.0.113.5"});
+  EXPECT_TRUE(hits(rules, request({.from = "<sip:a@sip.example.org>"})));
+  EXPECT_TRUE(hits(rules, request({.from = "<sip:a@203.0.113.5:5060>"})));
+  EXPECT_TRUE(hits(rules, request({.from = "<sip:a@192.0.2.1>"}))) << "the listener's address";
+  EXPECT_FALSE(hits(rules, request({.from = "<sip:a@203.0.113.6>"})));
+}
+
+TEST(Filter, TheStrongestActionDecidesAndPointsAddUp) {
+  const FilterRules rules({{"s1", Field::UserAgent, Match::Prefix, Action::Score, "Scan",
+                            FilterRules::Case::Ignored, 403, 30},
+                           {"s2", Field::FromName, Match::Exact, Action::Score, "Alice",
+                            FilterRules::Case::Ignored, 403, 20},
+                           {"r", Field::ToUri, Match::Prefix, Action::Reject, "sip:bob",
+                            FilterRules::Case::Ignored, 480}});
+  const auto verdict = rules.judge(as_bytes(request({.user_agent = "scan"})), kSource, kLocal);
+  EXPECT_EQ(verdict.rule, 2);
+  EXPECT_EQ(verdict.action, Action::Reject);
+  EXPECT_EQ(verdict.code, 480);
+  EXPECT_EQ(verdict.points, 50);
+}
+
+// Texts that begin with each other, and more of them than one word of a search tells apart.
+TEST(Filter, AThousandRulesAreFoundEach) {
+  std::vector<Rule> rules;
+  for (int i = 0; i < 1024; ++i) {
+    const bool exact = i % 4 == 0;
+    rules.push_back({"r" + std::to_string(i), Field::UserAgent,
+                     exact        ? Match::Exact
+                     : i % 4 == 1 ? Match::Prefix
+                     : i % 4 == 2 ? Match::Token
+                                  : Match::Contains,
+                     Action::Drop, "scanner-" + std::to_string(i) + (exact ? "" : "-end")});
+  }
+  const FilterRules filter(rules);
+  for (int i = 0; i < 1024; ++i) {
+    const auto verdict =
+        filter.judge(as_bytes(request({.user_agent = (i % 4 > 1 ? "x " : "") +
+                                                     rules[static_cast<std::size_t>(i)].text})),
+                     kSource, kLocal);
+    EXPECT_EQ(verdict.rule, i);
+  }
+  EXPECT_FALSE(hits(filter, request({.user_agent = "scanner-1024"})));
+}
+
 TEST(Filter, OnlyRequestsAreJudged) {
   const FilterRules rules = built_in();
   std::string text = request({.user_agent = "friendly-scanner"});
@@ -191,8 +293,18 @@ TEST(Filter, ScannersAndPhonesUnderTheBuiltInRules) {
       {"sipp", false, Action::Log},
       {"sipsak 0.9.8", true, Action::Log},
       {"eyeBeam", true, Action::Log},
-      {"eyeBeam release 3015c stamp 27107", true, Action::Drop},
+      {"eyeBeam release 3015c stamp 27107", true, Action::Log},
       {"cisco", true, Action::Log},
+      {"Cisco", false, Action::Log},
+      {"Eco-Friendly Phones (barcode scanner edition)", false, Action::Log},
+      {"User Friendly Phone 2", false, Action::Log},
+      {"my-sipcli-phone", false, Action::Log},
+      {"SIPVoice 2.1", false, Action::Log},
+      {"iWarp Phone", false, Action::Log},
+      {"SmapPhone", false, Action::Log},
+      {"Mozilla/5.0 (sipcli/v1.8)", true, Action::Drop},
+      {"Mozilla/5.0 (compatible; Nmap NSE)", true, Action::Drop},
+      {"sundayddr", true, Action::Drop},
       {"Cisco-CP7960G/8.0", false, Action::Log},
   };
   for (const auto& test : kCases) {
@@ -204,6 +316,13 @@ TEST(Filter, ScannersAndPhonesUnderTheBuiltInRules) {
     }
   }
   EXPECT_TRUE(hits(rules, request({.from = "<sip:100@1.1.1.1>;tag=1"})));
+  EXPECT_TRUE(hits(rules, request({.contact = "<sip:123@1.1.1.1:5060>"})));
+  for (const char* name : {"Caller", "MAYET", "Simple SIP", "0123456789"}) {
+    const auto verdict = rules.judge(
+        as_bytes(request({.from = "\"" + std::string(name) + "\" <sip:alice@example.org>;tag=1"})),
+        kSource, kLocal);
+    EXPECT_EQ(verdict.action, Action::Log) << name;
+  }
   EXPECT_TRUE(hits(rules, request({.from = "<sip:voipgw@198.51.100.9>;tag=1"})));
   EXPECT_FALSE(hits(rules, request({.from = "<sip:voipgw@198.51.100.8>;tag=1"})));
 }

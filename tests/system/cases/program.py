@@ -260,11 +260,46 @@ def scanners(t):
         probes(t, g, b, transport)
         assert g.metric("ringway_filter_drops_total") == before + 5, transport
     assert any("scanner" in json.dumps(event) or "filter" in json.dumps(event) for event in g.events())
-    for agent in ("x-lite 4", "Linphone/5.2", "FPBX-16.0", "Cisco-CP8841/1"):
+    for agent in ("x-lite 4", "Linphone/5.2", "FPBX-16.0", "Cisco-CP8841/1", "Cisco-CUCM8.6",
+                  "Eco-Friendly Phones (barcode scanner edition)", "Z 3.14.38765 rv2.8.3", "SIPVoice 2"):
         a = t.client(g, "udp")
         sent = a.request("OPTIONS", headers=[("User-Agent", agent)])
         b.reply(b.expect("OPTIONS"), 200)
         assert a.final(sent).status == 200, agent
+
+
+@case("RFC 3261 7.3.1: a scanner is known by folded and repeated headers and by compact names too")
+def folded_scanners(t):
+    b = t.backend()
+    g = t.gateway("udp", "tcp", next_hop=b.uri(), shards=2)
+    hidden = (("User-Agent: probe", "User-Agent :\r\n Friendly-Scanner"),
+              ("User-Agent: probe", "User-Agent\t:\r\n\tsipcli/v1.8"),
+              ("User-Agent: probe", "User-Agent: Phone\r\nUser-Agent: sundayddr"),
+              ("User-Agent: probe", "m: \r\n <sip:123@1.1.1.1>"))
+    for transport in ("udp", "tcp"):
+        for line, other in hidden:
+            a = t.client(g, transport)
+            message = a.build("OPTIONS", headers=[("User-Agent", "probe")])
+            a.flow.send(message.to_bytes().replace(line.encode(), other.encode()))
+            if transport == "tcp":
+                a.flow.expect_end(5)
+            a.silence(0.1)
+    assert g.metric("ringway_filter_drops_total") == 8
+    b.silence(0.1, lambda m: m.is_request)
+
+
+@case("display names and programs that people have pass the shipped rules")
+def no_scanners(t):
+    b = t.backend()
+    g = t.gateway("wss", "udp", next_hop=b.uri(), shards=2)
+    for transport in ("wss", "udp"):
+        for name in ("Caller", "Mayet", "Simple SIP", "0123456789", "Friendly Scanner Sales"):
+            a = t.client(g, transport)
+            message = a.build("OPTIONS")
+            message.set("From", f'"{name}" <sip:user@127.0.0.1>;tag=7')
+            a.flow.send(message)
+            b.reply(b.expect("OPTIONS"), 200)
+            assert a.final(message).status == 200, name
 
 
 @case("bad input is answered where it can be, and never ends the program", sanitize=True)

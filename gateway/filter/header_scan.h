@@ -1,0 +1,51 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace ringway {
+
+// Walks the header section of a raw message, before any parse, and stops at the headers that
+// filter rules look at. It takes what a parser might take: lines that end in LF alone, white space
+// before the colon, compact names (RFC 3261 7.3.3), values folded over lines (RFC 3261 7.3.1).
+class HeaderScan {
+ public:
+  enum class Name : std::uint8_t { UserAgent, Server, From, To, Contact, Via };
+  static constexpr std::size_t kNames = 6;
+  static constexpr std::size_t kValueMax = 1024;  // bytes of a value that are given back
+
+  struct Header {
+    Name name;
+    std::string_view value;  // unfolded and trimmed; valid until the next call
+  };
+
+  // text: one whole message; it outlives the scan.
+  explicit HeaderScan(std::string_view text);
+  // The first line, without its end.
+  std::string_view start_line() const { return start_line_; }
+  // The next header that rules may look at; nullopt at the empty line or at the end.
+  std::optional<Header> next();
+
+ private:
+  std::string_view take_line();
+  std::string_view unfold(std::string_view first);
+
+  std::string_view rest_, start_line_;
+  std::array<char, kValueMax> unfolded_;  // written before it is read
+};
+
+// The name and URI of a From, To or Contact value (RFC 3261 20.10), as far as a scanner's ones go.
+struct NameAddress {
+  std::string_view name, uri;
+};
+NameAddress split_name_address(std::string_view value);
+
+// scheme:user@host of a URI, without what may follow.
+std::string_view uri_without_port(std::string_view uri);
+
+// The host of a Via value's sent-by; empty if there is none.
+std::string_view via_host(std::string_view value);
+
+}  // namespace ringway
