@@ -56,7 +56,7 @@ class CallTable {
 
   SlotId find(std::string_view call_id, std::uint32_t leg) const;
   Call* get(SlotId id) { return table_.find(id); }
-  Call* at(std::uint32_t slot) { return table_.at(slot); }
+  const Call* at(std::uint32_t slot) const { return table_.at(slot); }
   std::uint32_t used_slots() const { return table_.used_slots(); }
   // Empty if the table is full.
   SlotId take(std::string_view call_id, std::uint32_t leg);

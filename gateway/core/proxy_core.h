@@ -12,6 +12,7 @@
 #include "gateway/base/random.h"
 #include "gateway/config/config.h"
 #include "gateway/config/listener_info.h"
+#include "gateway/core/call_info.h"
 #include "gateway/filter/filter.h"
 #include "gateway/routing/next_hops.h"
 #include "protocol/base/bytes.h"
@@ -19,15 +20,6 @@
 #include "tls/mac.h"
 
 namespace ringway {
-
-// One line of /calls. Views are lent until the next call of the core.
-struct CallInfo {
-  std::string_view call_id, from, to;
-  std::string_view state;  // "trying", "ringing", "answered"
-  FlowId flow;
-  bool media = false;
-  Duration age{};
-};
 
 // The signalling core of one shard: sans-IO. Bytes, events and the time go in, an outbox comes
 // out. It never blocks, never calls back, reads no clock, and allocates nothing for a message.

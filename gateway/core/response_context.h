@@ -14,14 +14,6 @@
 
 namespace ringway {
 
-// One client transaction of a context.
-struct ClientBranch {
-  SlotId client;                 // empty once it has ended
-  sip::Status final_status = 0;  // 0: none yet
-  bool cancelled = false;        // a CANCEL was sent or waits for a provisional response
-  BufferRef challenge;           // its 401 or 407, to be merged (RFC 3261 16.7 item 7)
-};
-
 // What the deadline of a context is for.
 enum class ContextTimer : std::uint8_t {
   None,
@@ -29,6 +21,14 @@ enum class ContextTimer : std::uint8_t {
   TimerC,       // RFC 3261 16.6 item 11
   Return,       // the user agent may come back until then
   Name,         // a lookup
+};
+
+// One client transaction of a context.
+struct ClientBranch {
+  SlotId client;                 // empty once it has ended
+  sip::Status final_status = 0;  // 0: none yet
+  bool cancelled = false;        // a CANCEL was sent or waits for a provisional response
+  BufferRef challenge;           // its 401 or 407, to be merged (RFC 3261 16.7 item 7)
 };
 
 // A response that waits for the media relay before it can be forwarded.
@@ -39,26 +39,95 @@ struct ParkedResponse {
 };
 
 // One server transaction and the client transactions made for it (RFC 3261 16.7), or a request of
-// our own (no server transaction). It parks while somebody outside the shard has to answer.
-struct ResponseContext {
+// our own, which has no server transaction. This class decides; Requests and Responses perform.
+//
+//              open
+//               |             park
+//               v  ------------------------->  AwaitName, AwaitUserAgent, AwaitOffer
+//            Routing  <-------------------------------'          |
+//               |             resume                             | forwarded
+//               | forwarded                                      |
+//               v                                                |
+//          Proceeding  <-----------------------------------------'
+//           |       |
+//           |       | forwarded: another branch, when one is silent or has failed
+//           |       '---> Proceeding
+//           | answered: a final response went to the server transaction
+//           v
+//        Answered      2xx of an INVITE: until its client transactions have ended (RFC 6026 8.1)
+//
+// Whoever holds the table releases it: after a final response that is no 2xx to INVITE, after the
+// last client transaction, or when it fails here.
+class ResponseContext {
+ public:
   enum class State : std::uint8_t {
     Routing,
     AwaitName,       // DNS
     AwaitUserAgent,  // its flow is gone; delivered when it returns
     AwaitOffer,      // the media relay has the request's description
     Proceeding,      // forwarded
+    Answered,        // a final response was forwarded
   };
   static constexpr std::size_t kBranchesMax = 8;
+
+  // What the caller has to do about a response or an end of a branch.
+  enum class Decision : std::uint8_t {
+    Nothing,
+    Forward,         // at once (16.7 item 5)
+    CancelBranch,    // it was called off before it had answered (RFC 3261 9.1)
+    CancelBranches,  // all that have no final response
+    TryAnother,      // the next target, if there is one; else as SendBest if no branch is open
+    SendBest,        // every branch has ended (16.7 item 6)
+    FailHere,        // nothing was forwarded: refuse it ourselves
+  };
+
+  State state() const { return state_; }
+  bool is_answered() const { return state_ == State::Answered; }
+  bool is_cancelled() const { return cancelled_; }
+  bool is_waiting_for(State state) const { return state_ == state; }
+
+  // The request waits for somebody outside the shard.
+  void park(State waits_for);
+  void resume() { state_ = State::Routing; }
+  bool may_fork() const { return branch_count_ < kBranchesMax; }
+  // Precondition: may_fork(). The index of the new branch.
+  std::uint8_t forwarded(SlotId client);
+  // A 1xx above 100 on a branch.
+  Decision provisional(std::uint8_t branch) const;
+  // A 2xx. The other branches are called off where it was the first (16.7 item 10).
+  Decision success(std::uint8_t branch, sip::Status status);
+  // A final response above 2xx, or (message empty) a time-out or a failure of the transport.
+  Decision failed(std::uint8_t branch, sip::Status status, BufferRef message, bool challenge);
+  // A failed branch that is tried once more in another way does not count.
+  void discount(std::uint8_t branch, sip::Status status);
+  void count_again(std::uint8_t branch);
+  // The branch tried last says nothing: it cannot hold back the others' final response.
+  void silent(std::uint8_t branch);
+  void silence_ended(std::uint8_t branch);
+  // The asker called it off, or is gone (RFC 3261 16.10).
+  Decision cancel();
+  // Precondition: a final response was given to the server transaction.
+  void answer() { state_ = State::Answered; }
+  // A branch is called off: its CANCEL was sent or waits for a provisional response.
+  void call_off(std::uint8_t branch) { branches_[branch].cancelled = true; }
+  void client_ended(std::uint8_t branch) { branches_[branch].client = {}; }
+
+  std::uint8_t branch_count() const { return branch_count_; }
+  bool has_open_branches() const { return open_ != 0; }
+  const ClientBranch& branch(std::uint8_t index) const { return branches_[index]; }
+  sip::Status best_status() const { return best_status_; }
+  std::uint8_t best_branch() const { return best_branch_; }
+  BufferRef take_best() { return std::move(best_); }
+  bool has_best() const { return static_cast<bool>(best_); }
+  // No target is tried any more (16.7 item 5).
+  void give_up_targets() { next_target = kNoMoreTargets; }
 
   SlotId server;
   Source source;
   BufferRef request;  // as received
   sip::Method method = sip::Method::Other;
-  State state = State::Routing;
-  bool own = false;      // made by us: nobody to answer
-  bool initial = false;  // no To tag
-  bool cancelled = false;
-  bool answered = false;       // a final response was forwarded
+  bool own = false;            // made by us: nobody to answer
+  bool initial = false;        // no To tag
   bool has_sdp = false;        // the request carries a description
   bool media = false;          // descriptions pass the relay
   bool call_new = false;       // call was made by this request: ends with its failure
@@ -72,16 +141,10 @@ struct ResponseContext {
   BufferRef body;  // the request's description as the relay wrote it
   SlotId call;
 
+  static constexpr std::uint8_t kNoMoreTargets = 255;
   Target target;        // the one tried now
   SlotId more_targets;  // in the core's table of target lists
   std::uint8_t next_target = 0;
-  std::uint8_t branch_count = 0;
-  std::array<ClientBranch, kBranchesMax> branches;
-  std::uint8_t branches_open = 0;
-
-  sip::Status best_status = 0;
-  BufferRef best;  // the best final response so far
-  std::uint8_t best_branch = 0;
   std::array<ParkedResponse, 2> parked;  // [0] is at the relay, [1] waits behind it
 
   ContextTimer timer_for = ContextTimer::None;
@@ -89,6 +152,16 @@ struct ResponseContext {
   SlotId next_waiting;  // others that wait for the same user agent
   SlotId next_of_flow, previous_of_flow;
   BufferRef name;  // AwaitName: what is looked up
+
+ private:
+  State state_ = State::Routing;
+  bool cancelled_ = false;
+  std::uint8_t branch_count_ = 0;
+  std::uint8_t open_ = 0;  // branches without a final response; open_ <= branch_count_
+  sip::Status best_status_ = 0;
+  std::uint8_t best_branch_ = 0;
+  BufferRef best_;  // the best final response so far
+  std::array<ClientBranch, kBranchesMax> branches_;
 };
 
 }  // namespace ringway

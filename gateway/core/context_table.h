@@ -1,0 +1,51 @@
+#pragma once
+
+#include "gateway/base/slot_table.h"
+#include "gateway/core/flows.h"
+#include "gateway/core/response_context.h"
+#include "gateway/core/services.h"
+#include "gateway/routing/next_hop_set.h"
+
+namespace ringway {
+
+// The response contexts of one shard, their deadlines, the targets that they have left to try, and
+// which of them came over which flow.
+class ContextTable {
+ public:
+  // Both outlive this object.
+  ContextTable(Services& core, Flows& flows)
+      : core_(core), flows_(flows), table_(core.config.limits.contexts) {}
+
+  ResponseContext* find(SlotId id) { return table_.find(id); }
+  // For a request as received; a copy is kept. Empty: no place or no buffer.
+  SlotId open(const Source& source, const Incoming& in);
+  // For a request of our own: nobody waits for its response.
+  SlotId open_own(sip::Method method, BufferRef request, const Source& source);
+  // Takes it off its flow and frees it with its targets and its deadline.
+  void release(SlotId id);
+
+  void arm(SlotId id, ContextTimer timer, Instant deadline);
+  void disarm(ResponseContext& context);
+
+  // The first of list is tried now; the rest is kept for later, without room only the first.
+  void set_targets(ResponseContext& context, const TargetList& list);
+  bool has_another_target(const ResponseContext& context) const;
+  // Precondition: has_another_target().
+  void take_next_target(ResponseContext& context);
+
+  std::uint32_t size() const { return table_.size(); }
+  std::uint32_t target_lists() const { return lists_.size(); }
+
+ private:
+  static constexpr std::uint32_t kTargetLists = 16'384;
+
+  void link_to_flow(SlotId id);
+  void unlink_from_flow(ResponseContext& context, SlotId id);
+
+  Services& core_;
+  Flows& flows_;
+  SlotTable<ResponseContext> table_;
+  SlotTable<TargetList> lists_{kTargetLists};
+};
+
+}  // namespace ringway

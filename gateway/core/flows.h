@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+#include "gateway/base/flow_id.h"
+#include "gateway/base/flow_info.h"
+#include "gateway/base/reserved_array.h"
+#include "gateway/base/slot_table.h"
+
+namespace ringway {
+
+// The signalling half of a connection. What hangs on it is linked by its owner: user agents by
+// Registrations, requests by ContextTable, calls by Calls.
+struct FlowState {
+  std::uint32_t generation = 0;
+  bool live = false;
+  bool opened_by_us = false;
+  Transport transport = Transport::Tcp;
+  ListenerIndex listener = kNoListener;
+  Endpoint remote;
+  std::uint32_t first_agent = 0;  // slot + 1: user agents registered over it
+  SlotId first_context;           // requests that came over it and are not answered yet
+  SlotId first_call;              // calls of a user agent that never registered
+};
+
+// The established connections of this shard.
+class Flows {
+ public:
+  explicit Flows(ShardIndex shard) : shard_(shard), states_(kSlots) {}
+
+  void opened(const FlowInfo& info);
+  // nullptr: ended, another shard's, or none.
+  FlowState* find(FlowId flow);
+  // Also one that has ended, as long as its slot is not used again.
+  FlowState* find_ended(FlowId flow);
+  bool is_own(FlowId flow) const { return flow.shard() == shard_; }
+
+ private:
+  static constexpr std::uint32_t kSlots = 1u << 17;
+
+  ShardIndex shard_;
+  ReservedArray<FlowState> states_;
+};
+
+}  // namespace ringway

@@ -1,0 +1,78 @@
+#include "gateway/core/probes.h"
+
+#include "gateway/base/subject.h"
+#include "protocol/transaction/key.h"
+
+namespace ringway {
+
+void Probes::start(Instant now) {
+  const auto& next_hops = core_.config.next_hops;
+  if (!timers_.empty()) return;
+  timers_.resize(next_hops.size(), 0);
+  if (next_hops.size() < 2) return;
+  for (std::size_t i = 0; i < next_hops.size(); ++i) {
+    const Duration interval = next_hops[i].probe_interval;
+    if (interval <= Duration::zero()) continue;
+    // Spread, so that shards and next hops do not probe all at once.
+    const auto spread =
+        static_cast<std::int64_t>(core_.random.below(static_cast<std::uint64_t>(interval.count())));
+    timers_[i] = core_.wheel.arm(now + Duration{spread} / 4,
+                                 subject_value(Subject::Probe, {static_cast<std::uint32_t>(i), 1}));
+  }
+}
+
+BufferRef Probes::write(const NextHopConfig& next_hop, const Target& target, SlotId client) {
+  BufferRef message = core_.buffers.take(1024);
+  if (!message) return {};
+  Writer out(message.space());
+  const bool is_ipv6 = next_hop.host.find(':') != std::string::npos;
+  out.text("OPTIONS sip:").text(is_ipv6 ? "[" : "").text(next_hop.host).text(is_ipv6 ? "]" : "");
+  if (next_hop.port != 0) out.character(':').number(next_hop.port);
+  const std::string_view sent_by = core_.own.sent_by(target.listener);
+  out.text(" SIP/2.0\r\nVia: SIP/2.0/").text(via_token(target.transport)).character(' ');
+  out.text(sent_by).text(";branch=");
+  sip::write_branch(transactions_.branch_of(client), out);
+  out.text("\r\nMax-Forwards: 70\r\nFrom: <sip:ringway@").text(sent_by);
+  out.text(">;tag=").hex(core_.random.next(), 16);
+  out.text("\r\nTo: <sip:").text(is_ipv6 ? "[" : "").text(next_hop.host).text(is_ipv6 ? "]" : "");
+  out.text(">\r\nCall-ID: probe-").hex(core_.random.next(), 16).text("\r\nCSeq: 1 OPTIONS\r\n");
+  out.text("Contact: <sip:").text(core_.own.host_port_transport(target.listener)).text(">\r\n");
+  const std::string& name = core_.config.server_name;
+  if (!name.empty()) out.text("User-Agent: ").text(name).text("\r\n");
+  out.text("Accept: application/sdp\r\nContent-Length: 0\r\n\r\n");
+  if (out.overflowed()) return {};
+  message.set_size(out.size());
+  return message;
+}
+
+void Probes::send(std::uint16_t index, Instant now, Outbox& outbox) {
+  const NextHopConfig& next_hop = core_.config.next_hops[index];
+  timers_[index] =
+      core_.wheel.arm(now + next_hop.probe_interval, subject_value(Subject::Probe, {index, 1}));
+  TargetList list;
+  next_hops_.select_for_probe(index, list);
+  for (std::size_t i = 0; i < list.count; ++i) {
+    const Target& target = list.targets[i];
+    next_hops_.probe_sent(target, now);
+    const SlotId client = transactions_.reserve_client(sip::Method::Options, target, 0);
+    if (!client) return;
+    BufferRef message = write(next_hop, target, client);
+    if (!message) return transactions_.release_client(client);
+    ClientTransaction& transaction = *transactions_.client(client);
+    transaction.own = Subject::Probe;
+    transaction.own_value = index;
+    const auto outcome = transactions_.start_client(client, std::move(message), now, outbox);
+    if (outcome.terminated) transactions_.release_client(client);
+  }
+}
+
+void Probes::answered(const Target& target, sip::Status status, Instant now) {
+  if (status == 0) return;
+  if (status == 503) {
+    next_hops_.failed(target, now);
+  } else if (sip::is_final(status)) {
+    next_hops_.succeeded(target);
+  }
+}
+
+}  // namespace ringway

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <vector>
+
+#include "gateway/base/outbox.h"
+#include "gateway/core/services.h"
+#include "gateway/routing/next_hop_set.h"
+#include "gateway/transaction/layer.h"
+
+namespace ringway {
+
+// OPTIONS to next hops, so that a dead one is known before a call finds out. Only where there is a
+// choice: a single next hop is asked by calls alone.
+class Probes {
+ public:
+  // All outlive this object.
+  Probes(Services& core, TransactionLayer& transactions, NextHopSet& next_hops)
+      : core_(core), transactions_(transactions), next_hops_(next_hops) {}
+
+  // Arms the first deadline of each next hop; once.
+  void start(Instant now);
+  // The deadline of that next hop: one OPTIONS to each of its addresses.
+  void send(std::uint16_t next_hop, Instant now, Outbox& outbox);
+  // status 0: no answer, which was counted as a failure already.
+  void answered(const Target& target, sip::Status status, Instant now);
+
+ private:
+  BufferRef write(const NextHopConfig& next_hop, const Target& target, SlotId client);
+
+  Services& core_;
+  TransactionLayer& transactions_;
+  NextHopSet& next_hops_;
+  std::vector<TimerWheel::Handle> timers_;  // by next hop
+};
+
+}  // namespace ringway

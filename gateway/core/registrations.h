@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "gateway/base/outbox.h"
+#include "gateway/core/context_table.h"
+#include "gateway/core/flows.h"
+#include "gateway/core/services.h"
+#include "gateway/nat/binding_table.h"
+
+namespace ringway {
+
+// Who is where: what a 2xx to REGISTER teaches (RFC 3261 10.3, RFC 5626), and what happens when a
+// user agent's flow ends and it comes back on another. Every shard keeps the whole table; the shard
+// that learns announces. What others have to do about a change waits in next_change().
+class Registrations {
+ public:
+  // All outlive this object.
+  Registrations(Services& core, Flows& flows, ContextTable& contexts);
+
+  struct Change {
+    enum class Kind : std::uint8_t {
+      Here,  // reachable: what waits for it goes on
+      Gone,  // deregistered, expired, or away for longer than the grace; release() it when done
+    };
+    Kind kind = Kind::Here;
+    SlotId agent;
+    bool left = false;  // Gone: its connection had ended, so its calls end too
+  };
+  std::optional<Change> next_change();
+
+  UserAgent* get(SlotId agent) { return agents_.get(agent); }
+  SlotId find(std::uint64_t user_agent) const { return agents_.find(user_agent); }
+  SlotId find_contact(std::string_view uri) const {
+    return agents_.find_contact(agents_.hash_text(uri));
+  }
+  void release(SlotId agent);
+  std::uint32_t size() const { return agents_.size(); }
+
+  // The user agent that a REGISTER is about; 0: it names none.
+  std::uint64_t registering(const sip::MessageView& request) const;
+  // The one registered over the flow of source: the one with that From, else any; 0: none.
+  std::uint64_t user_agent_of(const Source& source, std::string_view from);
+  // Its Contact at that next hop points at us. Where a next hop may know Path or not, both are
+  // sent until it shows that it does; a user agent keeps what it began with.
+  bool uses_alias(std::uint16_t next_hop, std::uint64_t user_agent);
+
+  // The 2xx to the REGISTER of context. request: as it was received.
+  void learn(const ResponseContext& context, const sip::MessageView& request,
+             const sip::MessageView& response, Instant now, Outbox& outbox);
+  // From another shard.
+  void announced(const Output::Announcement& news, Instant now);
+  // A flow of this shard has ended: its user agents are away.
+  void flow_ended(FlowState& state, FlowId flow, Instant now, Outbox& outbox);
+  // The deadline of a user agent.
+  void expired(SlotId agent);
+
+  // The request waits for its return. Empty table: it waits for its own deadline alone.
+  void wait(std::uint64_t user_agent, SlotId context, Instant until);
+  void stop_waiting(const ResponseContext& context, SlotId id);
+  // All that wait for it, linked by next_waiting; nobody waits then.
+  SlotId take_waiting(SlotId agent);
+
+ private:
+  using Announcement = Output::Announcement;
+
+  struct Identity {
+    std::uint64_t user_agent = 0, contact = 0, aor = 0;  // hashes
+  };
+  Identity identify(const sip::MessageView& request) const;
+  std::uint64_t aor_hash(std::string_view name_addr) const;
+  std::uint32_t granted_seconds(const sip::MessageView& request,
+                                const sip::MessageView& response) const;
+  void forget_flow(FlowId flow, Outbox& outbox);
+  void here(const Announcement& news, Instant now);
+  void away(SlotId agent, Instant now);
+  void gone(SlotId agent);
+  void announce(const Announcement& news, Outbox& outbox);
+  void link_to_flow(SlotId agent);
+  void unlink_from_flow(SlotId agent);
+
+  Services& core_;
+  Flows& flows_;
+  ContextTable& contexts_;
+  BindingTable agents_;
+  std::vector<bool> path_seen_;  // by next hop: its 2xx to REGISTER echoed our Path
+  std::vector<Change> changes_;
+  std::size_t next_change_ = 0;
+};
+
+}  // namespace ringway

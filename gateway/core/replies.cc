@@ -1,0 +1,127 @@
+#include "gateway/core/replies.h"
+
+#include <array>
+
+#include "protocol/base/ascii.h"
+#include "protocol/sip/build.h"
+#include "protocol/sip/params.h"
+
+namespace ringway {
+namespace {
+
+using sip::HeaderName;
+using sip::Method;
+
+// The To tag of our own responses: the same for a repetition of the request (RFC 3261 8.2.7), and
+// known again in the ACK.
+std::string_view own_tag(const HashKey& key, const sip::MessageView& request, Writer& out) {
+  const auto via = sip::parse_via(request.top_via());
+  const std::uint64_t hash = keyed_hash(key, via ? via->branch : std::string_view{}) ^
+                             (keyed_hash(key, request.value(HeaderName::CallId)) >> 1);
+  const std::size_t before = out.size();
+  out.text("rw").hex(hash, 16);
+  return out.written_text().substr(before);
+}
+
+// Mostly one rport without a value has to go and the rest stays.
+void copy_params_without_source(const sip::Via& via, Writer& out) {
+  constexpr std::string_view kAsked = ";rport";
+  const std::size_t asked = via.params.find(kAsked);
+  const std::size_t behind = asked + kAsked.size();
+  if (asked != via.params.npos && via.received.empty() && via.rport && via.rport->empty() &&
+      (behind == via.params.size() || via.params[behind] == ';') &&
+      via.params.find('"') == via.params.npos) {
+    out.text(via.params.substr(0, asked)).text(via.params.substr(behind));
+    return;
+  }
+  sip::ParamCursor params(via.params);
+  while (const auto param = params.next()) {
+    if (ascii::equal_ignoring_case(param->name, "received")) continue;  // only we know
+    if (ascii::equal_ignoring_case(param->name, "rport")) continue;
+    out.character(';').text(param->text);
+  }
+}
+
+}  // namespace
+
+Source Replies::reply_address(const Source& source, const sip::Via& via) const {
+  Source reply = source;
+  if (source.transport == Transport::Udp && !via.rport && !core_.config.force_rport) {
+    reply.remote.port = via.port != 0 ? via.port : 5060;
+  }
+  return reply;
+}
+
+std::string_view Replies::via_with_source(const sip::Via& via, const Source& source, Writer& out) {
+  std::array<std::uint8_t, kEndpointTextMax> memory;
+  Writer address(memory);
+  write_address(source.remote.address, AddressForm::Bare, address);
+  bool same = via.host == address.written_text();
+  if (!same && via.host_is_ipv6) {  // which may be written in several ways
+    const auto claimed = parse_address(via.host);
+    same = claimed && *claimed == source.remote.address;
+  }
+  if (same && !via.rport && via.received.empty()) return via.text;
+  const std::size_t before = out.size();
+  out.text(via.text.substr(0, via.text.size() - via.params.size()));
+  copy_params_without_source(via, out);
+  if (!same || via.rport) out.text(";received=").text(address.written_text());
+  if (via.rport) out.text(";rport=").number(source.remote.port);
+  return out.overflowed() ? via.text : out.written_text().substr(before);
+}
+
+bool Replies::is_for_own_response(const Incoming& ack) const {
+  std::array<std::uint8_t, 32> memory;
+  Writer tag(memory);
+  return ack.essentials.to_tag == own_tag(core_.hash_key, ack.view, tag);
+}
+
+// Empty: no buffer, counted.
+BufferRef Replies::write(const sip::MessageView& request, const Source& source, sip::Status status,
+                         std::string_view reason, std::string_view extra) {
+  std::array<std::uint8_t, 2048> memory;
+  Writer text(memory);
+  sip::ResponseOptions options;
+  options.reason = reason;
+  options.extra = extra;
+  if (status != 100) options.to_tag = own_tag(core_.hash_key, request, text);
+  const auto via = sip::parse_via(request.top_via());
+  options.top_via = via ? via_with_source(*via, source, text) : request.top_via();
+  BufferRef buffer =
+      core_.buffers.take(request.headers_end() + options.top_via.size() + extra.size() + 256);
+  Writer out(buffer ? buffer.space() : MutableBytes{});
+  sip::write_response(request, status, options, out);
+  if (!buffer || out.overflowed()) {
+    core_.drop(DropReason::NoBuffer);
+    return {};
+  }
+  buffer.set_size(out.size());
+  return buffer;
+}
+
+void Replies::refuse(const sip::MessageView& request, const Source& source, sip::Status status,
+                     std::string_view reason, std::string_view extra, Outbox& outbox) {
+  if (request.method() == Method::Ack) return;
+  BufferRef buffer = write(request, source, status, reason, extra);
+  if (!buffer) return;
+  core_.counters.responses_by_class[status / 100].add();
+  const auto via = sip::parse_via(request.top_via());
+  TransactionLayer::send_back(via ? reply_address(source, *via) : source, std::move(buffer), 0,
+                              outbox);
+}
+
+void Replies::respond(SlotId server, const sip::MessageView& request, const Source& source,
+                      sip::Status status, std::string_view extra, Instant now, Outbox& outbox) {
+  BufferRef buffer = write(request, source, status, {}, extra);
+  if (!buffer) return transactions_.forget(server);
+  transactions_.respond(server, status, std::move(buffer), now, outbox);
+}
+
+void Replies::trying(SlotId server, const sip::MessageView& request, const Source& source,
+                     Outbox& outbox) {
+  if (BufferRef buffer = write(request, source, 100, {}, {})) {
+    transactions_.send_100(server, std::move(buffer), outbox);
+  }
+}
+
+}  // namespace ringway

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string_view>
+
+#include "gateway/base/outbox.h"
+#include "gateway/core/services.h"
+#include "gateway/transaction/layer.h"
+#include "protocol/base/writer.h"
+#include "protocol/sip/via.h"
+
+namespace ringway {
+
+// Responses that we make ourselves (RFC 3261 8.2.6). extra: whole header lines, each with CRLF.
+class Replies {
+ public:
+  // Both outlive this object.
+  Replies(Services& core, TransactionLayer& transactions)
+      : core_(core), transactions_(transactions) {}
+
+  // Without a transaction: it costs a stranger's packet one packet and no memory. An ACK gets none.
+  void refuse(const sip::MessageView& request, const Source& source, sip::Status status,
+              std::string_view reason, std::string_view extra, Outbox& outbox);
+  // Through the server transaction, which repeats it.
+  void respond(SlotId server, const sip::MessageView& request, const Source& source,
+               sip::Status status, std::string_view extra, Instant now, Outbox& outbox);
+  // 100, without a To tag and with the Timestamp of the request (RFC 3261 8.2.6.1).
+  void trying(SlotId server, const sip::MessageView& request, const Source& source, Outbox& outbox);
+
+  // True for the ACK of a response that refuse() or respond() made.
+  bool is_for_own_response(const Incoming& ack) const;
+  // Where responses to a request go (RFC 3261 18.2.2, RFC 3581 4).
+  Source reply_address(const Source& source, const sip::Via& via) const;
+  // The top Via value with received and rport as the source says (RFC 3261 18.2.1, RFC 3581 4).
+  // via.text if it may stay as it is; else text in out.
+  static std::string_view via_with_source(const sip::Via& via, const Source& source, Writer& out);
+
+ private:
+  BufferRef write(const sip::MessageView& request, const Source& source, sip::Status status,
+                  std::string_view reason, std::string_view extra);
+
+  Services& core_;
+  TransactionLayer& transactions_;
+};
+
+}  // namespace ringway

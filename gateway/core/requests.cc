@@ -1,0 +1,452 @@
+#include "gateway/core/requests.h"
+
+#include <cstring>
+
+#include "gateway/base/subject.h"
+#include "protocol/base/ascii.h"
+#include "protocol/sip/header_values.h"
+#include "protocol/sip/name_addr.h"
+#include "protocol/sip/parse.h"
+#include "protocol/transaction/key.h"
+
+namespace ringway {
+namespace {
+
+using sip::HeaderName;
+using sip::Method;
+using State = ResponseContext::State;
+
+constexpr std::size_t kDatagramRequestMax = 1'300;  // RFC 3261 18.1.1
+
+transaction::RequestIdentity identity_of(const Incoming& in, std::string_view method) {
+  const sip::Essentials& essentials = in.essentials;
+  return {essentials.via.branch, essentials.via.sent_by, method,
+          essentials.call_id,    essentials.from_tag,    essentials.via.text,
+          in.view.request_uri(), essentials.cseq.number};
+}
+
+bool opens_dialog(Method method) {
+  return method == Method::Invite || method == Method::Subscribe;
+}
+
+}  // namespace
+
+Requests::Requests(const Parts& parts)
+    : core_(parts.core),
+      contexts_(parts.contexts),
+      transactions_(parts.transactions),
+      next_hops_(parts.next_hops),
+      registrations_(parts.registrations),
+      calls_(parts.calls),
+      media_(parts.media),
+      replies_(parts.replies),
+      router_(parts.router),
+      responses_(parts.responses),
+      writer_(parts.core, parts.registrations) {}
+
+// --- 16.3: what is asked before any state is made ----------------------------------------------
+
+std::uint32_t Requests::loop_hash(const Incoming& in) const {
+  std::uint64_t hash = keyed_hash(core_.hash_key, in.view.request_uri());
+  for (const sip::Header* route = in.view.find(HeaderName::Route); route;
+       route = in.view.next(route)) {
+    hash = hash * 31 + keyed_hash(core_.hash_key, in.view.text(route->value));
+  }
+  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
+}
+
+// RFC 5393 4.2: a Via of ours whose loop hash is the one that this request has now.
+bool Requests::comes_back(const Incoming& in, std::uint32_t hash) const {
+  for (const sip::Header* header = in.view.find(HeaderName::Via); header;
+       header = in.view.next(header)) {
+    const std::string_view text = in.view.text(header->value);
+    if (text.find("z9hG4bK-r") == text.npos) continue;
+    sip::ListCursor values(text);
+    while (const auto value = values.next()) {
+      if (value->find("z9hG4bK-r") == value->npos) continue;
+      const auto via = sip::parse_via(*value);
+      const auto branch = via ? sip::parse_branch(via->branch) : std::nullopt;
+      if (!branch || static_cast<std::uint32_t>(branch->nonce) != hash) continue;
+      for (std::size_t i = 0; i < core_.listeners.size(); ++i) {
+        if (core_.own.sent_by(static_cast<ListenerIndex>(i)) == via->sent_by) return true;
+      }
+    }
+  }
+  return false;
+}
+
+// True if the request was answered.
+bool Requests::refuse_by_validation(const Source& source, const Incoming& in, Outbox& outbox) {
+  const auto& [view_in, essentials] = in;
+  const auto refuse = [&](sip::Status status, std::string_view extra) {
+    replies_.refuse(view_in, source, status, {}, extra, outbox);
+    return true;
+  };
+  if (view_in.method() == Method::Options && essentials.request_uri.user.empty() &&
+      core_.own.is_own(essentials.request_uri) && !view_in.has(HeaderName::Route)) {
+    return refuse(draining_ ? 503 : 200,
+                  "Accept: application/sdp\r\nSupported: path, outbound\r\n");
+  }
+  if (essentials.max_forwards && *essentials.max_forwards == 0) {
+    core_.counters.max_forwards_483.add();
+    return refuse(483, {});
+  }
+  if (const sip::Header* header = view_in.find(HeaderName::ProxyRequire)) {
+    // We support no option that a proxy would have to know (RFC 3261 16.3 item 5).
+    std::array<std::uint8_t, 1024> memory;
+    Writer extra(memory);
+    for (; header; header = view_in.next(header)) {
+      extra.text("Unsupported: ").text(view_in.text(header->value)).text("\r\n");
+    }
+    return refuse(420, extra.overflowed() ? std::string_view{} : extra.written_text());
+  }
+  if (const sip::Header* header = view_in.find(HeaderName::MaxBreadth)) {
+    const auto breadth = ascii::parse_number(view_in.text(header->value), 0xffff'ffff);
+    if (breadth && *breadth == 0) return refuse(440, {});  // RFC 5393 5.3.3
+  }
+  if (draining_ && essentials.to_tag.empty() && opens_dialog(view_in.method())) {
+    return refuse(503, "Retry-After: 5\r\n");
+  }
+  return false;
+}
+
+// --- 16.2, 17.2.3: transactions ---------------------------------------------------------------
+
+void Requests::receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
+  const sip::MessageView& request = in.view;
+  const Method method = request.method();
+  core_.counters.requests_by_method[static_cast<std::size_t>(method)].add();
+  const auto key =
+      transaction::transaction_key(core_.hash_key, identity_of(in, request.method_text()));
+  const SlotId known = transactions_.find_server(key);
+  if (method == Method::Ack) {
+    if (known && !transactions_.ack_received(known, now, outbox).to_user) return;
+    return receive_ack(source, in, now, outbox);
+  }
+  if (known) {
+    transactions_.request_repeated(known, now, outbox);
+    return;
+  }
+  if (refuse_by_validation(source, in, outbox)) return;
+  const std::uint32_t hash = loop_hash(in);
+  if (comes_back(in, hash)) {
+    core_.counters.loops_482.add();
+    return replies_.refuse(request, source, 482, {}, {}, outbox);
+  }
+
+  TransactionLayer::Outcome outcome;
+  const Source reply = replies_.reply_address(source, in.essentials.via);
+  const SlotId server = transactions_.open_server(key, method, reply, now, outbox, outcome);
+  if (!server) return replies_.refuse(request, source, 503, {}, "Retry-After: 5\r\n", outbox);
+  if (outcome.send_100) replies_.trying(server, request, source, outbox);
+  if (method == Method::Cancel && receive_cancel(server, source, in, now, outbox)) return;
+
+  const SlotId id = contexts_.open(source, in);
+  if (!id) {
+    core_.counters.transactions_refused.add();
+    return replies_.respond(server, request, source, 503, "Retry-After: 5\r\n", now, outbox);
+  }
+  ResponseContext& context = *contexts_.find(id);
+  context.server = server;
+  context.loop_hash = hash;
+  transactions_.server(server)->context = id;
+  route(id, in, now, outbox);
+}
+
+// An ACK that matches no transaction is the one for a 2xx: it is routed like a request and has no
+// transaction of its own (RFC 3261 16.11, 17).
+void Requests::receive_ack(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
+  if (replies_.is_for_own_response(in)) return;
+  if (in.essentials.max_forwards && *in.essentials.max_forwards == 0) {
+    return core_.drop(DropReason::AckWithoutTarget);
+  }
+  const SlotId id = contexts_.open(source, in);
+  if (!id) return core_.drop(DropReason::TableFull);
+  contexts_.find(id)->own = true;
+  route(id, in, now, outbox);
+}
+
+// RFC 3261 16.10: the CANCEL is answered 200; what it is about ends with 487 soon. False: there is
+// nothing to cancel; it goes on like any request and finds its 481 where the INVITE went.
+bool Requests::receive_cancel(SlotId server, const Source& source, const Incoming& in, Instant now,
+                              Outbox& outbox) {
+  const auto key = transaction::transaction_key(core_.hash_key, identity_of(in, "INVITE"));
+  const SlotId invite = transactions_.find_server(key);
+  if (!invite) return false;
+  replies_.respond(server, in.view, source, 200, {}, now, outbox);
+  responses_.cancel(transactions_.server(invite)->context, now, outbox);
+  return true;
+}
+
+void Requests::originate(Method method, BufferRef message, Instant now, Outbox& outbox) {
+  // It comes from the access side: from a listener for WebSockets where there is one.
+  Source source;
+  source.transport = Transport::Wss;
+  for (std::size_t i = 0; i < core_.listeners.size(); ++i) {
+    const Transport transport = core_.listeners[i].config.transport;
+    if (!is_websocket(transport)) continue;
+    source.listener = static_cast<ListenerIndex>(i);
+    source.transport = transport;
+  }
+  const SlotId id = contexts_.open_own(method, std::move(message), source);
+  if (!id) return core_.drop(DropReason::TableFull);
+  const BufferRef& request = contexts_.find(id)->request;
+  sip::Essentials essentials;
+  if (!sip::parse_message(request.bytes(), sip::Framing::Datagram, stored_)) {
+    return responses_.end(id, now, outbox);
+  }
+  const auto uri = sip::parse_uri(stored_.request_uri());
+  const auto cseq = sip::parse_cseq(stored_.value(HeaderName::CSeq));
+  if (!uri || !cseq) return responses_.end(id, now, outbox);
+  essentials.call_id = stored_.value(HeaderName::CallId);
+  essentials.max_forwards = 70;
+  essentials.request_uri = *uri;
+  essentials.cseq = *cseq;
+  essentials.to_tag = sip::find_tag(stored_.value(HeaderName::To));
+  essentials.from_tag = sip::find_tag(stored_.value(HeaderName::From));
+  route(id, {stored_, essentials}, now, outbox);
+}
+
+// --- 16.4, 16.5: where it goes -----------------------------------------------------------------
+
+bool Requests::read_again(const ResponseContext& context, sip::Essentials& essentials) {
+  return sip::parse_message(context.request.bytes(), sip::Framing::Datagram, stored_) &&
+         sip::validate_request(stored_, essentials).ok();
+}
+
+void Requests::route(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  context.resume();
+  Writer text{MutableBytes(route_scratch_)};
+  routed_ = preprocess_route(in.view, in.essentials, context.source, core_.own, core_.mac,
+                             core_.epoch, text);
+  routed_for_ = id;
+  if (routed_.refused) {
+    core_.counters.tokens_refused.add();
+    core_.log.info("token_refused", {{"call_id", in.essentials.call_id},
+                                     {"method", in.view.method_text()},
+                                     {"flow", context.source.flow.value()}});
+    responses_.fail(id, 403, {}, now, outbox);
+  } else {
+    context.media = routed_.media;
+    if (routed_.leg != 0) context.leg = routed_.leg;
+    if (routed_.in_dialog) note_dialog(context, in, now, outbox);
+    follow(id, in, router_.route(context, in, routed_, now), now, outbox);
+  }
+  routed_for_ = {};
+}
+
+// Which call the request belongs to, and what a BYE means for it.
+void Requests::note_dialog(ResponseContext& context, const Incoming& in, Instant now,
+                           Outbox& outbox) {
+  if (const SlotId id = calls_.find(in.essentials.call_id, context.leg)) {
+    context.call = id;
+    Call& call = *calls_.get(id);
+    if (!routed_.towards_access && in.essentials.cseq.number > call.access_cseq) {
+      call.access_cseq = in.essentials.cseq.number;
+    }
+  }
+  if (context.method != Method::Bye || context.grace_used) return;
+  if (context.call) {
+    calls_.end(std::exchange(context.call, {}), now, outbox);
+  } else if (context.media && !core_.config.media.relays.empty()) {
+    // After a restart nobody remembers the call, but the token does.
+    calls_.delete_media_of(in.essentials.call_id, context.leg, now, outbox);
+  }
+}
+
+void Requests::follow(SlotId id, const Incoming& in, const Router::Decision& decision, Instant now,
+                      Outbox& outbox) {
+  switch (decision.kind) {
+    case Router::Decision::Kind::Refuse:
+      return responses_.fail(id, decision.status, decision.extra, now, outbox);
+    case Router::Decision::Kind::AwaitName:
+      return await_name(id, decision, now, outbox);
+    case Router::Decision::Kind::AwaitUserAgent:
+      await_user_agent(id, decision);
+      return;
+    case Router::Decision::Kind::Targets:
+      break;
+  }
+  contexts_.set_targets(*contexts_.find(id), router_.targets());
+  switch (media_.prepare(id, in, now, outbox)) {
+    case MediaSteps::Next::Forward:
+      return forward(id, in, now, outbox);
+    case MediaSteps::Next::Wait:
+      return;
+    case MediaSteps::Next::Refuse:
+      return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
+  }
+}
+
+void Requests::await_name(SlotId id, const Router::Decision& decision, Instant now,
+                          Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  context.name = core_.buffers.copy(as_bytes(decision.name));
+  if (!context.name) return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
+  context.park(State::AwaitName);
+  Output& output = outbox.add(Output::Kind::Resolve);
+  output.name = as_text(context.name.bytes());
+  output.port = decision.port;
+  output.transport = decision.transport;
+  output.transport_given = decision.transport_given;
+  output.secure = decision.secure;
+  output.ticket = subject_value(Subject::Context, id);
+  contexts_.arm(id, ContextTimer::Name, now + 3s);
+}
+
+void Requests::await_user_agent(SlotId id, const Router::Decision& decision) {
+  ResponseContext& context = *contexts_.find(id);
+  registrations_.wait(decision.user_agent, id, decision.until);
+  context.park(State::AwaitUserAgent);
+  context.user_agent = decision.user_agent;
+  core_.counters.waits_started.add();
+  core_.log.info("request_waits", {{"method", sip::to_text(context.method)},
+                                   {"reason", "the user agent's connection is gone"}});
+  contexts_.arm(id, ContextTimer::Return, decision.until);
+}
+
+void Requests::resume(SlotId id, Instant now, Outbox& outbox) {
+  ResponseContext* context = contexts_.find(id);
+  if (!context || !context->is_waiting_for(State::AwaitUserAgent)) return;
+  contexts_.disarm(*context);
+  context->grace_used = true;
+  context->resume();
+  core_.counters.waits_delivered.add();
+  sip::Essentials essentials;
+  if (!read_again(*context, essentials)) return responses_.fail(id, 500, {}, now, outbox);
+  route(id, {stored_, essentials}, now, outbox);
+}
+
+void Requests::resolved(SlotId id, const Resolution& resolution, Instant now, Outbox& outbox) {
+  ResponseContext* context = contexts_.find(id);
+  if (!context || !context->is_waiting_for(State::AwaitName)) return;
+  contexts_.disarm(*context);
+  context->resume();
+  sip::Essentials essentials;
+  if (!read_again(*context, essentials)) return responses_.fail(id, 500, {}, now, outbox);
+  const Incoming in{stored_, essentials};
+  const std::string_view name = as_text(context->name.bytes());
+  follow(id, in, router_.resolved(in, resolution, name, now), now, outbox);
+}
+
+void Requests::offer_done(SlotId id, const RelaySet::Completion& completion, Instant now,
+                          Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  context.resume();
+  sip::Essentials essentials;
+  if (media_.offer_done(context, completion) != MediaSteps::Next::Forward ||
+      !read_again(context, essentials)) {
+    return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
+  }
+  forward(id, {stored_, essentials}, now, outbox);
+}
+
+// --- 16.6: the copy, and its client transaction ------------------------------------------------
+
+// RFC 3261 18.1.1: a request above 1,300 bytes leaves UDP, and its Via says so. Our Record-Route
+// stays as it is: only the size of this one message asked for TCP.
+bool Requests::switch_to_tcp(Target& target, BufferRef& message, Instant now) {
+  if (target.transport != Transport::Udp || target.to_access ||
+      message.size() <= kDatagramRequestMax) {
+    return false;
+  }
+  if (next_hops_.is_tcp_refused(target.remote, now)) return false;
+  const ListenerIndex twin =
+      next_hops_.listener_for(Transport::Tcp, target.remote.family(), target.next_hop);
+  if (twin == kNoListener ||
+      core_.listeners[twin].local.port != core_.listeners[target.listener].local.port) {
+    return false;
+  }
+  const std::string_view text = as_text(message.bytes());
+  const std::size_t token = text.find("Via: SIP/2.0/UDP ");
+  if (token == text.npos) return false;
+  std::memcpy(message.space().data() + token + 13, "TCP", 3);
+  target.transport = Transport::Tcp;
+  target.listener = twin;
+  target.tcp_for_size = true;
+  core_.counters.switched_to_tcp.add();
+  return true;
+}
+
+void Requests::forward(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  if (std::exchange(routed_for_, {}) != id) {  // it has parked in between, or is tried once more
+    Writer text{MutableBytes(route_scratch_)};
+    routed_ = preprocess_route(in.view, in.essentials, context.source, core_.own, core_.mac,
+                               core_.epoch, text);
+  }
+  Target target = context.target;
+  std::array<std::uint8_t, sip::kBranchBytes + 8> memory;
+  Writer branch(memory);
+  const RequestWriter::Job job{context, in, routed_,
+                               target,  {}, router_.is_from_network(context.source)};
+  if (context.method == Method::Ack) return forward_ack(id, job, now, outbox);
+
+  const SlotId client = transactions_.reserve_client(context.method, target, context.loop_hash);
+  BufferRef message;
+  if (client) {
+    sip::write_branch(transactions_.branch_of(client), branch);
+    RequestWriter::Job with_branch = job;
+    with_branch.branch = branch.written_text();
+    message = writer_.write(with_branch);
+    if (!message) transactions_.release_client(client);
+  }
+  if (!message) return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
+  switch_to_tcp(target, message, now);
+  start_client(id, client, std::move(message), target, now, outbox);
+}
+
+// No transaction: a branch that names no slot.
+void Requests::forward_ack(SlotId id, RequestWriter::Job job, Instant now, Outbox& outbox) {
+  std::array<std::uint8_t, sip::kBranchBytes + 8> memory;
+  Writer branch(memory);
+  sip::write_branch({core_.shard, 0xff'ffff, 0, core_.random.next()}, branch);
+  job.branch = branch.written_text();
+  if (BufferRef message = writer_.write(job)) {
+    Target target = job.target;
+    switch_to_tcp(target, message, now);
+    TransactionLayer::send_to(target, core_.config, std::move(message), 0, outbox);
+  } else {
+    core_.drop(DropReason::NoBuffer);
+  }
+  responses_.end(id, now, outbox);
+}
+
+void Requests::start_client(SlotId id, SlotId client, BufferRef message, const Target& target,
+                            Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  ClientTransaction& transaction = *transactions_.client(client);
+  transaction.target = target;
+  transaction.context = id;
+  transaction.branch_index = context.forwarded(client);
+  if (Call* call = calls_.get(context.call); call && context.call_new) {
+    call->flow = context.target.to_access ? target.flow : context.source.flow;
+  }
+  if (contexts_.has_another_target(context)) {
+    contexts_.arm(id, ContextTimer::FirstAnswer, now + core_.config.timers.first_answer);
+  } else if (context.method == Method::Invite) {
+    contexts_.arm(id, ContextTimer::TimerC, now + core_.config.timers.timer_c);
+  }
+  const auto outcome = transactions_.start_client(client, std::move(message), now, outbox);
+  if (outcome.terminated || outcome.transport_error) {
+    responses_.client_outcome(client, outcome, 503, now, outbox);
+  }
+}
+
+void Requests::retry(const Responses::Retry& retry, Instant now, Outbox& outbox) {
+  ResponseContext* context = contexts_.find(retry.context);
+  if (!context) return;
+  sip::Essentials essentials;
+  const bool may_go = !context->is_answered() && !context->is_cancelled() && context->may_fork() &&
+                      (!retry.next_target || contexts_.has_another_target(*context)) &&
+                      read_again(*context, essentials);
+  if (!may_go) return responses_.retry_failed(retry, now, outbox);
+  if (retry.next_target) {
+    contexts_.take_next_target(*context);
+    core_.counters.failovers.add();
+  }
+  forward(retry.context, {stored_, essentials}, now, outbox);
+}
+
+}  // namespace ringway

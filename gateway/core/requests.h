@@ -1,0 +1,101 @@
+#pragma once
+
+#include <array>
+
+#include "gateway/base/outbox.h"
+#include "gateway/core/calls.h"
+#include "gateway/core/context_table.h"
+#include "gateway/core/media_steps.h"
+#include "gateway/core/replies.h"
+#include "gateway/core/request_writer.h"
+#include "gateway/core/responses.h"
+#include "gateway/core/router.h"
+#include "gateway/core/services.h"
+#include "gateway/routing/route_preprocess.h"
+#include "gateway/transaction/layer.h"
+
+namespace ringway {
+
+// Requests on their way out, in the order of RFC 3261 16.3 to 16.6:
+//
+//   receive    match to transactions (17.2.3), validate (16.3), open the server transaction
+//   route      Route information (16.4), targets (16.5); parks for a name or a user agent
+//   media      descriptions through the media relay; parks for its answer
+//   forward    the copy with its edits and the client transaction (16.6)
+//
+// Refusals of new requests are stateless: they cost a stranger's packet one packet and no memory.
+class Requests {
+ public:
+  struct Parts {  // all outlive this object
+    Services& core;
+    ContextTable& contexts;
+    TransactionLayer& transactions;
+    NextHopSet& next_hops;
+    Registrations& registrations;
+    Calls& calls;
+    MediaSteps& media;
+    Replies& replies;
+    Router& router;
+    Responses& responses;
+  };
+  explicit Requests(const Parts& parts);
+
+  void receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
+  // A request of our own, which goes where the far end of a dialog is.
+  void originate(sip::Method method, BufferRef message, Instant now, Outbox& outbox);
+
+  // The user agent that it waited for is back.
+  void resume(SlotId context, Instant now, Outbox& outbox);
+  // The answer to the lookup that it waits for.
+  void resolved(SlotId context, const Resolution& resolution, Instant now, Outbox& outbox);
+  // The relay's answer that it waits for.
+  void offer_done(SlotId context, const RelaySet::Completion& completion, Instant now,
+                  Outbox& outbox);
+  // Sent once more: to the next target, or to the same one in another way.
+  void retry(const Responses::Retry& retry, Instant now, Outbox& outbox);
+
+  // New dialogs are refused with 503 from now on.
+  void drain() { draining_ = true; }
+
+ private:
+  bool refuse_by_validation(const Source& source, const Incoming& in, Outbox& outbox);
+  bool comes_back(const Incoming& in, std::uint32_t loop_hash) const;
+  std::uint32_t loop_hash(const Incoming& in) const;
+  void receive_ack(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
+  bool receive_cancel(SlotId server, const Source& source, const Incoming& in, Instant now,
+                      Outbox& outbox);
+  void route(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
+  void note_dialog(ResponseContext& context, const Incoming& in, Instant now, Outbox& outbox);
+  void follow(SlotId id, const Incoming& in, const Router::Decision& decision, Instant now,
+              Outbox& outbox);
+  void await_name(SlotId id, const Router::Decision& decision, Instant now, Outbox& outbox);
+  void await_user_agent(SlotId id, const Router::Decision& decision);
+  void forward(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
+  void forward_ack(SlotId id, RequestWriter::Job job, Instant now, Outbox& outbox);
+  void start_client(SlotId id, SlotId client, BufferRef message, const Target& target, Instant now,
+                    Outbox& outbox);
+  bool switch_to_tcp(Target& target, BufferRef& message, Instant now);
+  bool read_again(const ResponseContext& context, sip::Essentials& essentials);
+
+  Services& core_;
+  ContextTable& contexts_;
+  TransactionLayer& transactions_;
+  NextHopSet& next_hops_;
+  Registrations& registrations_;
+  Calls& calls_;
+  MediaSteps& media_;
+  Replies& replies_;
+  Router& router_;
+  Responses& responses_;
+  RequestWriter writer_;
+  bool draining_ = false;
+  sip::MessageView stored_;  // a request that had to wait
+
+  // What was read of the Route set of the request in hand, so that its signatures are verified
+  // once. routed_for_ is empty where it has parked in between.
+  RoutePreprocess routed_;
+  SlotId routed_for_;
+  std::array<std::uint8_t, 4096> route_scratch_;
+};
+
+}  // namespace ringway

@@ -1,0 +1,104 @@
+#include "gateway/core/response_context.h"
+
+#include "gateway/base/check.h"
+
+namespace ringway {
+namespace {
+
+// RFC 3261 16.7 item 6: 6xx first, then the lowest class; within 4xx those that tell the caller
+// how to do better.
+int rank(sip::Status status) {
+  if (status >= 600) return 0;
+  const int by_class = status / 100 * 10;
+  const bool helpful =
+      status == 401 || status == 407 || status == 415 || status == 420 || status == 484;
+  return by_class + (helpful ? 0 : 5);
+}
+
+bool is_worth_another_target(sip::Status status) {
+  return status == 503 || status == 408 || status == 430;
+}
+
+}  // namespace
+
+void ResponseContext::park(State waits_for) {
+  DCHECK(state_ != State::Answered);
+  state_ = waits_for;
+}
+
+std::uint8_t ResponseContext::forwarded(SlotId client) {
+  DCHECK(may_fork());
+  const std::uint8_t index = branch_count_++;
+  branches_[index] = {};
+  branches_[index].client = client;
+  ++open_;
+  if (state_ != State::Answered) state_ = State::Proceeding;
+  return index;
+}
+
+ResponseContext::Decision ResponseContext::provisional(std::uint8_t index) const {
+  if (branches_[index].cancelled) return Decision::CancelBranch;
+  if (method != sip::Method::Invite || is_answered()) return Decision::Nothing;
+  return Decision::Forward;
+}
+
+ResponseContext::Decision ResponseContext::success(std::uint8_t index, sip::Status status) {
+  ClientBranch& branch = branches_[index];
+  if (branch.final_status == 0) {
+    branch.final_status = status;
+    --open_;
+  }
+  return method == sip::Method::Invite && open_ != 0 ? Decision::CancelBranches : Decision::Forward;
+}
+
+ResponseContext::Decision ResponseContext::failed(std::uint8_t index, sip::Status status,
+                                                  BufferRef message, bool challenge) {
+  ClientBranch& branch = branches_[index];
+  if (branch.final_status == 0) --open_;
+  branch.final_status = status;
+  if (is_answered()) return Decision::Nothing;
+  if (best_status_ == 0 || rank(status) < rank(best_status_)) {
+    best_status_ = status;
+    best_branch_ = index;
+    best_ = message;
+  }
+  if (challenge) branch.challenge = std::move(message);
+  if (status >= 600) {
+    give_up_targets();
+    return open_ != 0 ? Decision::CancelBranches : Decision::SendBest;
+  }
+  if (is_worth_another_target(status) && !cancelled_ && may_fork()) return Decision::TryAnother;
+  return open_ == 0 ? Decision::SendBest : Decision::Nothing;
+}
+
+void ResponseContext::discount(std::uint8_t index, sip::Status status) {
+  --open_;
+  branches_[index].final_status = status;
+}
+
+void ResponseContext::count_again(std::uint8_t index) {
+  ++open_;
+  branches_[index].final_status = 0;
+}
+
+void ResponseContext::silent(std::uint8_t index) {
+  ClientBranch& branch = branches_[index];
+  branch.cancelled = true;
+  if (branch.final_status == 0) --open_;
+  branch.final_status = 408;
+}
+
+void ResponseContext::silence_ended(std::uint8_t index) {
+  ClientBranch& branch = branches_[index];
+  branch.cancelled = false;
+  branch.final_status = 0;
+  ++open_;
+}
+
+ResponseContext::Decision ResponseContext::cancel() {
+  if (is_answered() || cancelled_) return Decision::Nothing;
+  cancelled_ = true;
+  return state_ == State::Proceeding ? Decision::CancelBranches : Decision::FailHere;
+}
+
+}  // namespace ringway

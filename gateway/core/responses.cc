@@ -1,0 +1,441 @@
+#include "gateway/core/responses.h"
+
+#include "protocol/sip/build.h"
+#include "protocol/sip/header_values.h"
+#include "protocol/sip/parse.h"
+#include "protocol/transaction/key.h"
+
+namespace ringway {
+namespace {
+
+using sip::HeaderName;
+using sip::Method;
+using Decision = ResponseContext::Decision;
+
+bool is_challenge(sip::Status status) {
+  return status == 401 || status == 407;
+}
+
+}  // namespace
+
+Responses::Responses(const Parts& parts)
+    : core_(parts.core),
+      contexts_(parts.contexts),
+      transactions_(parts.transactions),
+      next_hops_(parts.next_hops),
+      registrations_(parts.registrations),
+      calls_(parts.calls),
+      media_(parts.media),
+      probes_(parts.probes),
+      replies_(parts.replies),
+      writer_(parts.core) {}
+
+std::optional<Responses::Retry> Responses::next_retry() {
+  if (next_retry_ == retries_.size()) {
+    retries_.clear();
+    next_retry_ = 0;
+    return std::nullopt;
+  }
+  return retries_[next_retry_++];
+}
+
+std::optional<SlotId> Responses::next_release() {
+  if (releases_.empty()) return std::nullopt;
+  const SlotId call = releases_.back();
+  releases_.pop_back();
+  return call;
+}
+
+// --- From the wire to the context --------------------------------------------------------------
+
+void Responses::receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
+  const auto branch = sip::parse_branch(in.essentials.via.branch);
+  if (!branch) {
+    core_.counters.stray_responses.add();
+    return core_.drop(DropReason::StrayResponse);
+  }
+  if (branch->shard != core_.shard) {
+    BufferRef copy = core_.buffers.copy(as_bytes(in.view.text()));
+    core_.counters.handed_over.add();
+    if (!copy) return core_.drop(DropReason::NoBuffer);
+    Output& output = outbox.add(Output::Kind::HandOver);
+    output.shard = branch->shard;
+    output.source = source;
+    output.buffer = std::move(copy);
+    return;
+  }
+  const SlotId client = transactions_.find_client(*branch, in.essentials.cseq.method);
+  if (!client) {
+    core_.counters.stray_responses.add();  // RFC 6026 7.3: never forwarded
+    return core_.drop(DropReason::StrayResponse);
+  }
+  ClientTransaction& transaction = *transactions_.client(client);
+  const sip::Status status = in.view.status();
+  const SlotId context = transaction.context;
+  const std::uint8_t index = transaction.branch_index;
+  if (status != 503) next_hops_.succeeded(transaction.target);
+  const auto outcome = transactions_.response_received(client, status, now, outbox);
+  if (outcome.send_ack) send_ack(client, in, outbox);
+  if (outcome.to_user) {
+    if (transaction.own != Subject::None) {
+      // Of requests of our own the probe's answer counts; others only have to end.
+      if (transaction.own == Subject::Probe) probes_.answered(transaction.target, status, now);
+    } else if (contexts_.find(context)) {
+      take(context, index, in, now, outbox);
+    } else if (sip::is_provisional(status)) {
+      cancel_client(client, now, outbox);  // nobody waits for it any more
+    }
+  }
+  if (outcome.terminated) client_outcome(client, outcome, status, now, outbox);
+}
+
+void Responses::send_ack(SlotId client, const Incoming& in, Outbox& outbox) {
+  const BufferRef& invite = transactions_.client(client)->request;
+  if (!sip::parse_message(invite.bytes(), sip::Framing::Datagram, request_)) return;
+  BufferRef ack = core_.buffers.take(invite.size() + in.view.headers_end());
+  if (!ack) return;
+  Writer out(ack.space());
+  sip::write_ack(request_, in.view, out);
+  ack.set_size(out.size());
+  if (!out.overflowed()) transactions_.send_ack(client, std::move(ack), outbox);
+}
+
+void Responses::client_outcome(SlotId client, const TransactionLayer::Outcome& outcome,
+                               sip::Status status, Instant now, Outbox& outbox) {
+  ClientTransaction* transaction = transactions_.client(client);
+  if (!transaction) return;
+  const SlotId id = transaction->context;
+  const std::uint8_t index = transaction->branch_index;
+  const bool failed = outcome.timeout || outcome.transport_error;
+  if (failed && !outcome.given_up) next_hops_.failed(transaction->target, now);
+  if (failed && transaction->own == Subject::Probe) probes_.answered(transaction->target, 0, now);
+  const bool for_size = transaction->target.tcp_for_size;
+  if (outcome.terminated) transactions_.release_client(client);
+  ResponseContext* context = contexts_.find(id);
+  if (!context || index >= context->branch_count()) return;
+  if (outcome.terminated) context->client_ended(index);
+  if (failed && context->branch(index).final_status == 0 && !context->is_answered()) {
+    if (outcome.transport_error && for_size && !context->is_cancelled() && context->may_fork()) {
+      // TCP was only for the size; where it is refused UDP has to do (RFC 3261 18.1.1).
+      context->discount(index, 503);
+      core_.counters.back_to_udp.add();
+      retries_.push_back({id, false, index});
+      return;
+    }
+    return branch_ended(id, index, status, nullptr, now, outbox);
+  }
+  // A context that has passed on a 2xx to INVITE lives as long as its client transactions.
+  if (context->is_answered() && outcome.terminated) {
+    for (std::uint8_t i = 0; i < context->branch_count(); ++i) {
+      if (transactions_.client(context->branch(i).client)) return;
+    }
+    end(id, now, outbox);
+  }
+}
+
+void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant now,
+                     Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  const sip::Status status = in.view.status();
+  if (status == 100) {
+    if (context.timer_for == ContextTimer::FirstAnswer) {
+      contexts_.disarm(context);
+      if (context.method == Method::Invite) {
+        contexts_.arm(id, ContextTimer::TimerC, now + core_.config.timers.timer_c);
+      }
+    }
+    const ClientBranch& branch = context.branch(index);
+    if (branch.cancelled) cancel_client(branch.client, now, outbox);
+    return;
+  }
+  if (sip::is_provisional(status)) {
+    const Decision decision = context.provisional(index);
+    if (decision == Decision::CancelBranch) {
+      return cancel_client(context.branch(index).client, now, outbox);
+    }
+    if (decision != Decision::Forward) return;
+    contexts_.arm(id, ContextTimer::TimerC, now + core_.config.timers.timer_c);
+  } else if (!sip::is_success(status)) {
+    return branch_ended(id, index, status, &in, now, outbox);
+  } else {
+    const Decision decision = context.success(index, status);
+    contexts_.disarm(context);
+    if (decision == Decision::CancelBranches) cancel_branches(id, now, outbox);
+  }
+  if (context.initial && context.method == Method::Invite) call_progress(context, in, now);
+  if (media_.needs_relay(context, in.view)) return to_relay(id, index, in, now, outbox);
+  forward(id, in.view, {}, now, outbox);
+}
+
+void Responses::call_progress(ResponseContext& context, const Incoming& in, Instant now) {
+  if (!calls_.get(context.call)) return;
+  if (sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
+    calls_.progress(context, request_, in.view, now);
+  }
+}
+
+void Responses::to_relay(SlotId id, std::uint8_t index, const Incoming& in, Instant now,
+                         Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  const sip::Status status = in.view.status();
+  if (context.is_answered()) {
+    // A repeated 2xx: what was sent the first time (its description is rewritten already).
+    const ServerTransaction* server = transactions_.server(context.server);
+    if (server && server->response) {
+      transactions_.respond(context.server, status, server->response, now, outbox);
+    }
+    return;
+  }
+  ParkedResponse parked{core_.buffers.copy(as_bytes(in.view.text())), status, index};
+  if (!parked.message) {
+    core_.drop(DropReason::NoBuffer);
+    if (sip::is_success(status)) answer_without_media(id, now, outbox);
+    return;
+  }
+  if (context.parked[0].message) {
+    context.parked[1] = std::move(parked);
+    return;
+  }
+  context.parked[0] = std::move(parked);
+  if (!media_.send_response(id, now, outbox)) answer_done(id, {}, now, outbox);
+}
+
+void Responses::answer_done(SlotId id, const RelaySet::Completion& completion, Instant now,
+                            Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  const ParkedResponse parked = std::exchange(context.parked[0], {});
+  if (const BufferRef body = media_.answer_done(context, completion)) {
+    forward_stored(id, parked.message, as_text(body.bytes()), now, outbox);
+  } else if (sip::is_success(parked.status) && !context.is_answered()) {
+    return answer_without_media(id, now, outbox);
+  }
+  ResponseContext* still = contexts_.find(id);
+  if (!still || !still->parked[1].message) return;
+  still->parked[0] = std::exchange(still->parked[1], {});
+  if (!media_.send_response(id, now, outbox)) answer_done(id, {}, now, outbox);
+}
+
+// The far end has answered a call that cannot have media: end it there, refuse it here.
+void Responses::answer_without_media(SlotId id, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  const SlotId call = std::exchange(context.call, {});
+  context.call_new = false;
+  const bool initial = context.initial;
+  fail(id, 503, {}, now, outbox);
+  const Call* entry = initial ? calls_.get(call) : nullptr;
+  if (!entry) return;
+  // A BYE goes to the far end only where that has answered. A user agent of ours that did gets no
+  // ACK and hangs up by itself (RFC 3261 13.3.1.4).
+  if (entry->access_is_caller) {
+    releases_.push_back(call);
+  } else {
+    calls_.end(call, now, outbox);
+  }
+}
+
+// --- Branches ----------------------------------------------------------------------------------
+
+// A branch has its final response, or failed with status and no message.
+void Responses::branch_ended(SlotId id, std::uint8_t index, sip::Status status, const Incoming* in,
+                             Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  if (in && status == 503 && !context.is_answered()) {
+    const auto retry = sip::parse_seconds(in->view.value(HeaderName::RetryAfter));
+    if (retry && !context.target.to_access) {
+      next_hops_.hold_off(context.target,
+                          now + std::min<Duration>(std::chrono::seconds(*retry), 300s));
+    } else {
+      next_hops_.failed(context.target, now);
+    }
+  }
+  BufferRef message = in ? core_.buffers.copy(as_bytes(in->view.text())) : BufferRef{};
+  const auto decision =
+      context.failed(index, status, std::move(message), in && is_challenge(status));
+  perform(id, index, decision, now, outbox);
+}
+
+void Responses::perform(SlotId id, std::uint8_t index, Decision decision, Instant now,
+                        Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  switch (decision) {
+    case Decision::Nothing:
+    case Decision::Forward:
+    case Decision::CancelBranch:
+      return;
+    case Decision::CancelBranches:
+      return cancel_branches(id, now, outbox);
+    case Decision::TryAnother:
+      if (contexts_.has_another_target(context)) return retries_.push_back({id, true, index});
+      if (context.has_open_branches()) return;
+      [[fallthrough]];
+    case Decision::SendBest:
+      return send_best(id, now, outbox);
+    case Decision::FailHere:
+      return fail(id, 487, {}, now, outbox);
+  }
+}
+
+void Responses::retry_failed(const Retry& retry, Instant now, Outbox& outbox) {
+  ResponseContext* context = contexts_.find(retry.context);
+  if (!context || context->is_answered()) return;
+  if (retry.silent) {
+    context->silence_ended(retry.branch);
+    if (context->method == Method::Invite) {
+      contexts_.arm(retry.context, ContextTimer::TimerC, now + core_.config.timers.timer_c);
+    }
+    return;
+  }
+  if (!retry.next_target) {
+    context->count_again(retry.branch);
+    return branch_ended(retry.context, retry.branch, 503, nullptr, now, outbox);
+  }
+  if (!context->has_open_branches()) send_best(retry.context, now, outbox);
+}
+
+void Responses::next_hop_silent(SlotId id, Instant now) {
+  ResponseContext& context = *contexts_.find(id);
+  const auto index = static_cast<std::uint8_t>(context.branch_count() - 1);
+  if (const ClientTransaction* client = transactions_.client(context.branch(index).client)) {
+    next_hops_.failed(client->target, now);
+  }
+  context.silent(index);
+  retries_.push_back({id, true, index, true});
+}
+
+void Responses::send_best(SlotId id, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  if (!context.has_best()) {
+    sip::Status status = context.is_cancelled() ? sip::Status{487} : context.best_status();
+    if (status == 430 && !context.initial) status = 480;
+    return fail(id, status == 0 ? 408 : status, status == 503 ? "Retry-After: 10\r\n" : "", now,
+                outbox);
+  }
+  const BufferRef best = context.take_best();
+  if (context.call_new && context.call) {
+    const SlotId call = std::exchange(context.call, {});
+    if (is_challenge(context.best_status())) {
+      calls_.challenged(call, now);
+    } else {
+      calls_.end(call, now, outbox);
+    }
+  }
+  forward_stored(id, best, {}, now, outbox);
+}
+
+// --- To the server transaction -----------------------------------------------------------------
+
+void Responses::forward_stored(SlotId id, const BufferRef& message,
+                               std::optional<std::string_view> body, Instant now, Outbox& outbox) {
+  if (!sip::parse_message(message.bytes(), sip::Framing::Datagram, stored_)) {
+    return fail(id, 500, {}, now, outbox);
+  }
+  forward(id, stored_, body, now, outbox);
+}
+
+void Responses::forward(SlotId id, const sip::MessageView& response,
+                        std::optional<std::string_view> body, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  const sip::Status status = response.status();
+  const bool registered = context.method == Method::Register && sip::is_success(status);
+  if (transactions_.server(context.server)) {
+    BufferRef message = writer_.write(context, response, body);
+    if (!message) {
+      if (sip::is_final(status)) fail(id, 500, {}, now, outbox);
+      return;
+    }
+    transactions_.respond(context.server, status, std::move(message), now, outbox);
+    if (!sip::is_final(status)) return;
+    context.answer();
+    // A 2xx to INVITE may be repeated for 64*T1 (RFC 6026 8.1).
+    if (context.method == Method::Invite && sip::is_success(status)) return;
+  } else if (!sip::is_final(status)) {
+    return;  // a request of our own, or its asker is gone
+  }
+  if (registered && !context.target.to_access &&
+      sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
+    registrations_.learn(context, request_, response, now, outbox);
+  }
+  end(id, now, outbox);
+}
+
+void Responses::fail(SlotId id, sip::Status status, std::string_view extra, Instant now,
+                     Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  const SlotId server = context.server;
+  if (server && transactions_.server(server) && !context.is_answered()) {
+    if (status == 408 && context.method != Method::Invite) {
+      transactions_.abandon(server, now, outbox);  // RFC 4320 4.2
+    } else if (sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
+      replies_.respond(server, request_, context.source, status, extra, now, outbox);
+    }
+  }
+  if (context.call_new && context.call) calls_.end(std::exchange(context.call, {}), now, outbox);
+  end(id, now, outbox);
+}
+
+// --- Called off --------------------------------------------------------------------------------
+
+void Responses::cancel(SlotId id, Instant now, Outbox& outbox) {
+  ResponseContext* context = contexts_.find(id);
+  if (context) perform(id, 0, context->cancel(), now, outbox);
+}
+
+void Responses::timer_c(SlotId id, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  core_.counters.timer_c_fired.add();
+  // 64*T1 after the CANCEL (RFC 3261 9.1).
+  if (context.is_cancelled()) return fail(id, 487, {}, now, outbox);
+  cancel(id, now, outbox);
+}
+
+void Responses::cancel_branches(SlotId id, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  for (std::uint8_t i = 0; i < context.branch_count(); ++i) {
+    if (context.branch(i).final_status != 0) continue;
+    context.call_off(i);
+    cancel_client(context.branch(i).client, now, outbox);
+  }
+  if (!context.is_answered()) {
+    contexts_.arm(id, ContextTimer::TimerC, now + 64 * core_.config.timers.t1);
+  }
+}
+
+// RFC 3261 9.1: only after a provisional response; with the branch of the INVITE.
+void Responses::cancel_client(SlotId id, Instant now, Outbox& outbox) {
+  ClientTransaction* client = transactions_.client(id);
+  if (!client || !client->is_invite || !client->provisional || client->cancel) return;
+  transactions_.give_up_on(id, now);
+  const SlotId cancel = transactions_.reserve_client(Method::Cancel, client->target, 0);
+  if (!cancel) return;
+  client = transactions_.client(id);
+  client->cancel = cancel;
+  BufferRef message = core_.buffers.take(client->request.size() + 64);
+  if (!message || !sip::parse_message(client->request.bytes(), sip::Framing::Datagram, request_)) {
+    return transactions_.release_client(cancel);
+  }
+  Writer out(message.space());
+  sip::write_cancel(request_, {}, out);
+  if (out.overflowed()) return transactions_.release_client(cancel);
+  message.set_size(out.size());
+  const auto outcome = transactions_.start_client(cancel, std::move(message), now, outbox);
+  if (outcome.terminated) transactions_.release_client(cancel);
+}
+
+void Responses::end(SlotId id, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  // Whatever ended the wait, those behind it in the line still wait.
+  if (context.is_waiting_for(ResponseContext::State::AwaitUserAgent)) {
+    registrations_.stop_waiting(context, id);
+  }
+  if (ServerTransaction* server = transactions_.server(context.server)) server->context = {};
+  for (std::uint8_t i = 0; i < context.branch_count(); ++i) {
+    const ClientBranch& branch = context.branch(i);
+    if (ClientTransaction* client = transactions_.client(branch.client)) {
+      client->context = {};
+      if (branch.final_status == 0) cancel_client(branch.client, now, outbox);
+    }
+  }
+  contexts_.release(id);
+}
+
+}  // namespace ringway

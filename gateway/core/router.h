@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "gateway/core/context_table.h"
+#include "gateway/core/flows.h"
+#include "gateway/core/registrations.h"
+#include "gateway/core/services.h"
+#include "gateway/routing/next_hop_set.h"
+#include "gateway/routing/route_preprocess.h"
+
+namespace ringway {
+
+// Where a request goes (RFC 3261 16.4 to 16.6, RFC 5626 5.3): down the flow that one of our tokens
+// names, along the Route set, or to the next hop of its domain. Decides and sends nothing.
+class Router {
+ public:
+  // All outlive this object.
+  Router(Services& core, Flows& flows, Registrations& registrations, NextHopSet& next_hops)
+      : core_(core), flows_(flows), registrations_(registrations), next_hops_(next_hops) {}
+
+  struct Decision {
+    enum class Kind : std::uint8_t {
+      Targets,         // targets()
+      Refuse,          // status and extra
+      AwaitName,       // name, port, transport and secure are to be looked up
+      AwaitUserAgent,  // it may come back until then
+    };
+    Kind kind = Kind::Refuse;
+    sip::Status status = 500;
+    std::string_view extra;  // whole header lines of the refusal
+    std::uint64_t user_agent = 0;
+    Instant until{};
+    std::string_view name;  // into the message, or into what restored its Request-URI
+    std::uint16_t port = 0;
+    Transport transport = Transport::Udp;
+    bool transport_given = false;
+    bool secure = false;
+  };
+  // route: what preprocess_route() made of it.
+  Decision route(const ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
+                 Instant now);
+  // After AwaitName.
+  Decision resolved(const Incoming& in, const Resolution& resolution, std::string_view name,
+                    Instant now);
+  // Of the last decision that was Targets; until the next one.
+  const TargetList& targets() const { return list_; }
+
+  bool is_from_network(const Source& source);
+
+ private:
+  Decision to_access(const ResponseContext& context, const RoutePreprocess& route, Instant now);
+  Decision to_contact(const ResponseContext& context, SlotId agent, Instant now);
+  Decision to_uri(std::string_view uri_text, Instant now);
+  Decision to_self(const sip::Uri& uri);
+  Decision to_next_hop(std::string_view domain, bool explicit_only, Instant now);
+  Decision by_route_set(const RoutePreprocess& route, bool trusted, Instant now);
+  Decision only_secure(const Incoming& in, Decision decision);
+  enum class FlowLookup : std::uint8_t { Found, Wait, Dead };
+  FlowLookup find_flow(const FlowToken& token, bool in_dialog, Instant now, Target& target);
+  bool is_live(FlowId flow, std::uint64_t user_agent);
+  bool add_targets(const Resolution& resolution, std::string_view host, Instant now);
+
+  Services& core_;
+  Flows& flows_;
+  Registrations& registrations_;
+  NextHopSet& next_hops_;
+  TargetList list_;
+};
+
+}  // namespace ringway
