@@ -20,4 +20,10 @@ struct Prefix {
 // "192.0.2.0/24", "2001:db8::/32", or one address. Bits behind the prefix must be zero.
 std::optional<Prefix> parse_prefix(std::string_view text);
 
+// True for addresses that mean something else on every network, so that nobody outside may name
+// them: loopback, private (RFC 1918, RFC 4193), shared (RFC 6598), link-local (RFC 3927, RFC 4291
+// 2.5.6), "this network" (RFC 1122 3.2.1.3), and IPv6 addresses that carry an IPv4 one (RFC 4291
+// 2.5.5.1, RFC 6052).
+bool is_private(const Address& address);
+
 }  // namespace ringway

@@ -26,6 +26,11 @@ struct CertificateConfig {
 
 enum class ClientCertificates : std::uint8_t { Ignore, Request, Require };
 enum class UnknownServerName : std::uint8_t { UseDefault, Refuse };
+// What a client's certificate must be made for. Any: whatever its extendedKeyUsage says, since
+// public authorities issue certificates for servers alone. Client: clientAuth must be there.
+enum class ClientCertificatePurpose : std::uint8_t { Any, Client };
+// Who may open calls over an access listener: user agents that have registered, or anybody.
+enum class Admission : std::uint8_t { Registered, Open };
 
 // How Record-Route and Path name a TLS listener (RFC 5658 6.2, RFC 5630 5.3; what phones want).
 enum class RecordRouteSecure : std::uint8_t { Name, Sips, TransportTls };
@@ -37,6 +42,7 @@ struct ListenConfig {
   std::string name;     // for logs and send_from; default "<transport>-<n>"
   std::string twin_of;  // the TCP twin of a UDP listener: that one's name
   Side side = Side::Access;
+  Admission admission = Admission::Registered;  // access side
   Transport transport = Transport::Udp;
   Endpoint address;                  // port 0: the kernel chooses, printed at start
   std::string advertise_host;        // Via, Record-Route, Path; empty: address
@@ -47,6 +53,7 @@ struct ListenConfig {
   std::vector<CertificateConfig> certificates;
   UnknownServerName unknown_server_name = UnknownServerName::UseDefault;
   ClientCertificates client_certificates = ClientCertificates::Ignore;
+  ClientCertificatePurpose client_certificate_purpose = ClientCertificatePurpose::Any;
   std::string client_ca_file, client_crl_file;
   std::uint16_t tls_version_min = 0x0303;  // 0x0303: TLS 1.2, 0x0304: TLS 1.3
   RecordRouteSecure record_route_secure = RecordRouteSecure::Name;
@@ -63,6 +70,11 @@ struct ListenConfig {
 // How in-dialog requests and calls find a registered client (design: nat/).
 enum class BindingMode : std::uint8_t { Path, Contact, Auto };
 enum class NameCheck : std::uint8_t { Strict, Wildcard, Off };
+// Chain: a server's certificate must come from an authority that we trust. None: anybody's will do,
+// so whoever stands between can read and change everything.
+enum class TlsVerify : std::uint8_t { Chain, None };
+// From which side requests may be sent to a next hop.
+enum class NextHopFrom : std::uint8_t { Access, Network, Both };
 
 struct NextHopConfig {
   std::string name;                    // for logs, metrics and /calls; default its address
@@ -72,6 +84,11 @@ struct NextHopConfig {
   std::optional<Transport> transport;  // Udp, Tcp or Tls; none: by NAPTR and SRV, else UDP
   std::uint16_t priority = 0;          // lower first
   std::uint16_t weight = 1;            // share among those of one priority; 0: only if alone
+  // Both for a default next hop (without domains), Network for the others, unless the file says.
+  NextHopFrom from = NextHopFrom::Both;
+  // What else belongs to it: prefixes and host names. Their requests count as its own, and requests
+  // may be sent there with its TLS profile.
+  std::vector<std::string> members;
   std::string send_from;  // name of a network-side listener; empty: the first that fits
   BindingMode binding = BindingMode::Path;
   bool add_supported_path = false;  // add "path" to Supported of REGISTER
@@ -80,7 +97,25 @@ struct NextHopConfig {
   std::string tls_ca_file, tls_crl_file;  // empty CA: the system's
   std::string tls_certificate_file, tls_key_file;
   NameCheck tls_name_check = NameCheck::Strict;
+  TlsVerify tls_verify = TlsVerify::Chain;
   friend bool operator==(const NextHopConfig&, const NextHopConfig&) = default;
+};
+
+// Who else may send requests to a network listener: carriers and servers that are no next hop.
+struct TrustedConfig {
+  std::string name;  // for logs
+  std::vector<std::string> prefixes;
+  friend bool operator==(const TrustedConfig&, const TrustedConfig&) = default;
+};
+
+// What becomes of header fields of messages that come from one side. Names as a header has them,
+// compact forms included.
+struct HeaderRuleConfig {
+  Side side = Side::Access;
+  std::vector<std::string> remove;
+  std::vector<std::string> keep;  // of those that go by default
+  std::vector<std::string> add;   // "Name: value", into requests that open a dialog or stand alone
+  friend bool operator==(const HeaderRuleConfig&, const HeaderRuleConfig&) = default;
 };
 
 struct MediaConfig {
@@ -153,6 +188,8 @@ struct Config {
   std::vector<CertificateConfig>
       certificates;  // offered by every TLS and WSS listener, after its own
   std::vector<NextHopConfig> next_hops;
+  std::vector<TrustedConfig> trusted;
+  std::vector<HeaderRuleConfig> header_rules;
   MediaConfig media;
   AdminConfig admin;
   LimitsConfig limits;

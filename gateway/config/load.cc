@@ -81,6 +81,9 @@ void read_listen_tls(TableReader& table, std::string_view file, ListenConfig& li
              {{"ignore", ClientCertificates::Ignore},
               {"request", ClientCertificates::Request},
               {"require", ClientCertificates::Require}});
+  table.read(
+      "client_certificate_purpose", listen.client_certificate_purpose,
+      {{"any", ClientCertificatePurpose::Any}, {"client", ClientCertificatePurpose::Client}});
   table.read_path("client_ca", listen.client_ca_file, file);
   table.read_path("client_crl", listen.client_crl_file, file);
   table.read<std::uint16_t>("tls_version_min", listen.tls_version_min,
@@ -111,6 +114,8 @@ ListenConfig read_listen(const TomlNode* node, const std::string& path, std::str
   // mostly it is the SIP server.
   listen.side = is_websocket(listen.transport) ? Side::Access : Side::Network;
   table.read("side", listen.side, {{"access", Side::Access}, {"network", Side::Network}});
+  table.read("admission", listen.admission,
+             {{"registered", Admission::Registered}, {"open", Admission::Open}});
   if (table.find("address")) {
     table.read("address", listen.address, default_port(listen.transport));
   } else if (node) {
@@ -200,6 +205,12 @@ NextHopConfig read_next_hop(const TomlNode* node, const std::string& path, std::
   if (next_hop.port != 0) next_hop.name += ":" + std::to_string(next_hop.port);
   table.read("name", next_hop.name);
   table.read("domains", next_hop.domains);
+  next_hop.from = next_hop.domains.empty() ? NextHopFrom::Both : NextHopFrom::Network;
+  table.read("from", next_hop.from,
+             {{"access", NextHopFrom::Access},
+              {"network", NextHopFrom::Network},
+              {"both", NextHopFrom::Both}});
+  table.read("members", next_hop.members);
   table.read("priority", next_hop.priority, 0, 65535);
   table.read("weight", next_hop.weight, 0, 65535);
   table.read("send_from", next_hop.send_from);
@@ -216,8 +227,32 @@ NextHopConfig read_next_hop(const TomlNode* node, const std::string& path, std::
   table.read(
       "tls_name_check", next_hop.tls_name_check,
       {{"strict", NameCheck::Strict}, {"wildcard", NameCheck::Wildcard}, {"off", NameCheck::Off}});
+  table.read("tls_verify", next_hop.tls_verify,
+             {{"chain", TlsVerify::Chain}, {"none", TlsVerify::None}});
   table.finish();
   return next_hop;
+}
+
+TrustedConfig read_trusted(const TomlNode* node, const std::string& path, std::size_t number,
+                           ReadLog& log) {
+  TableReader table(node, path, log);
+  TrustedConfig trusted;
+  trusted.name = "trusted-" + std::to_string(number);
+  table.read("name", trusted.name);
+  table.read("prefixes", trusted.prefixes);
+  table.finish();
+  return trusted;
+}
+
+HeaderRuleConfig read_header_rule(const TomlNode* node, const std::string& path, ReadLog& log) {
+  TableReader table(node, path, log);
+  HeaderRuleConfig rule;
+  table.read("side", rule.side, {{"access", Side::Access}, {"network", Side::Network}});
+  table.read("remove", rule.remove);
+  table.read("keep", rule.keep);
+  table.read("add", rule.add);
+  table.finish();
+  return rule;
 }
 
 void read_media(const TomlNode* node, MediaConfig& media, ReadLog& log) {
@@ -288,6 +323,12 @@ void read_root(const TomlNode* document, const std::string& file, Config& config
   for (const auto& [node, path] : root.tables("next_hop")) {
     config.next_hops.push_back(read_next_hop(node, path, file, log));
   }
+  for (const auto& [node, path] : root.tables("trusted")) {
+    config.trusted.push_back(read_trusted(node, path, config.trusted.size() + 1, log));
+  }
+  for (const auto& [node, path] : root.tables("header")) {
+    config.header_rules.push_back(read_header_rule(node, path, log));
+  }
   settle_twins(config.listen, log.locations);
   read_media(root.find("media"), config.media, log);
 
@@ -315,8 +356,10 @@ std::set<std::string> known_keys() {
   read_listen(nullptr, "listen[0]", "", 1, log);
   read_certificate(nullptr, "certificate[0]", "", log);
   read_next_hop(nullptr, "next_hop[0]", "", log);
+  read_trusted(nullptr, "trusted[0]", 1, log);
+  read_header_rule(nullptr, "header[0]", log);
   for (const char* table : {"log", "sip", "filter", "dns", "listen", "certificate", "next_hop",
-                            "media", "admin", "limits", "timers", "page"}) {
+                            "trusted", "header", "media", "admin", "limits", "timers", "page"}) {
     log.known.erase(table);
   }
   return std::move(log.known);

@@ -5,6 +5,7 @@
 
 #include "gateway/base/prefix.h"
 #include "gateway/config/next_hop_address.h"
+#include "gateway/config/validate_peers.h"
 #include "protocol/base/ascii.h"
 
 namespace ringway {
@@ -24,6 +25,9 @@ class Validator {
     check_timers();
     check_limits();
     check_addresses();
+    validate_peers(config_, locations_, [this](std::string path, std::string text) {
+      add(std::move(path), std::move(text));
+    });
     if (!config_.page.directory.empty() &&
         std::none_of(config_.listen.begin(), config_.listen.end(),
                      [](const ListenConfig& listen) { return is_websocket(listen.transport); })) {
@@ -81,16 +85,6 @@ bool takes_stream_port(const ListenConfig& listen) {
 }
 bool takes_datagram_port(const ListenConfig& listen) {
   return listen.transport == Transport::Udp;
-}
-
-// RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 2.5.6, loopback.
-bool is_private(const Address& address) {
-  for (const char* text : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
-                           "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1"}) {
-    const auto prefix = parse_prefix(text);
-    if (prefix && prefix->contains(address)) return true;
-  }
-  return false;
 }
 
 void Validator::check_listeners() {

@@ -13,6 +13,7 @@ ListenConfig listen(Side side, Transport transport, std::string_view address) {
   config.name =
       std::string(side == Side::Access ? "access-" : "network-") + std::string(to_text(transport));
   config.side = side;
+  if (side == Side::Access) config.admission = Admission::Open;  // guests call, too
   config.transport = transport;
   config.address = endpoint(address);
   return config;

@@ -23,9 +23,9 @@ std::string text_of(const std::vector<Mistake>& mistakes) {
 
 // Valid in itself; cases add to it. 8 lines.
 const std::string kBase =
-    "[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1:5060\"\n"
+    "[[listen]]\ntransport = \"udp\"\nside = \"network\"\naddress = \"192.0.2.1:5060\"\n"
     "[[next_hop]]\naddress = \"192.0.2.20:5060\"\n"
-    "[media]\nslim = true\n\n";
+    "[media]\nslim = true\n";
 
 std::vector<Mistake> mistakes_of(const std::string& text) {
   return parse_config(text, "/x/ringway.toml").mistakes;
@@ -61,8 +61,9 @@ TEST(LoadConfig, ShippedListenersAndNextHopHaveTheirDefaults) {
   const Config full = load_config(kDirectory + "/ringway.toml").config;
   const LoadedConfig loaded = parse_config(
       "[[listen]]\ntransport = \"wss\"\naddress = \"0.0.0.0\"\ncertificate = \"certificate.pem\"\n"
-      "key = \"key.pem\"\n[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.10\"\n"
-      "[[certificate]]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n"
+      "key = \"key.pem\"\n[[listen]]\ntransport = \"udp\"\nside = \"network\"\n"
+      "address = \"192.0.2.10\"\n[[certificate]]\ncertificate = \"certificate.pem\"\n"
+      "key = \"key.pem\"\n"
       "[[next_hop]]\naddress = \"pbx.example.org\"\n",
       kDirectory + "/ringway.toml");
   ASSERT_TRUE(loaded.mistakes.empty()) << text_of(loaded.mistakes);
@@ -144,12 +145,13 @@ TEST(LoadConfig, AllMistakesComeInOneRunInTheOrderOfTheFile) {
 }
 
 TEST(LoadConfig, RelationsBetweenSettingsAreChecked) {
-  const std::string listen = "[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1:5060\"\n";
+  const std::string listen =
+      "[[listen]]\ntransport = \"udp\"\nside = \"network\"\naddress = \"192.0.2.1:5060\"\n";
   const std::string hop = "[[next_hop]]\naddress = \"192.0.2.20:5060\"\n";
   const std::string web = "[[listen]]\ntransport = \"ws\"\naddress = \"192.0.2.1:80\"\n";
   std::string many = hop;
   for (std::size_t i = 0; i <= kListenersMax; ++i) {
-    many += "[[listen]]\ntransport = \"udp\"\naddress = \"192.0.2.1:" +
+    many += "[[listen]]\ntransport = \"udp\"\nside = \"network\"\naddress = \"192.0.2.1:" +
             std::to_string(5060 + i) + "\"\n";
   }
   const struct {

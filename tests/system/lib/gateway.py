@@ -100,7 +100,10 @@ class Gateway:
     # ---- configuration -------------------------------------------------------------------------
 
     def listen(self, transport, *, side="access", ip="127.0.0.1", name=None, port=None, **settings):
-        """Adds a listener on a free port; returns its (ip, port)."""
+        """Adds a listener on a free port; returns its (ip, port). Access listeners are open to guests unless the
+        case says admission="registered"."""
+        if side == "access":
+            settings.setdefault("admission", "open")
         port = port or self.ports.port(ip)
         name = name or f"{side}-{transport}" + ("-6" if ":" in ip else "")
         self.config["listen"].append({"name": name, "side": side, "transport": transport,
