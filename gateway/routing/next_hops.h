@@ -31,6 +31,8 @@ struct Resolution {
 // Config::next_hops[n]. Immutable; replaced whole and published to every shard.
 struct NextHopSnapshot {
   std::vector<Resolution> next_hops;
+  // By next hop: the addresses of its members that are host names; may be shorter.
+  std::vector<std::vector<Address>> members;
   std::uint64_t generation = 0;
 };
 

@@ -13,7 +13,7 @@ namespace ringway::sip {
 // A piece of new text is borrowed until write(): its memory is the caller's.
 class EditList {
  public:
-  static constexpr std::size_t kEditsMax = 48;
+  static constexpr std::size_t kEditsMax = 192;
 
   // Puts text at offset, before the byte that stands there. Several insertions at one offset come
   // out in the order in which they were made.

@@ -35,8 +35,9 @@ MAY_INCLUDE = {
     # Route values are tokens and aliases of ours.
     "gateway/routing": PROTOCOL + ["gateway/base", "gateway/config", "tls/mac.h", "gateway/nat/flow_token.h",
                                    "gateway/nat/contact.h", "gateway/nat/own_uris.h"],
-    "gateway/core": PROTOCOL + POLICIES + ["gateway/base", "gateway/config", "tls/mac.h"],
-    "gateway/shard": PROTOCOL + POLICIES + ["tls", "gateway/base", "gateway/config", "gateway/core",
+    "gateway/peers": PROTOCOL + ["gateway/base", "gateway/config", "gateway/routing/next_hops.h"],
+    "gateway/core": PROTOCOL + POLICIES + ["gateway/base", "gateway/config", "gateway/peers", "tls/mac.h"],
+    "gateway/shard": PROTOCOL + POLICIES + ["gateway/peers", "tls", "gateway/base", "gateway/config", "gateway/core",
                                             "gateway/transport", "gateway/reactor"],
     "gateway/control": PROTOCOL + ["tls", "gateway/base", "gateway/config", "gateway/transport", "gateway/reactor",
                                    "gateway/shard/shard_message.h", "gateway/shard/shard.h", "gateway/filter",
