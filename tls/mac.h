@@ -27,13 +27,22 @@ class Mac {
   MacTag sign(Bytes data) const { return sign({data}); }
   MacTag sign(std::initializer_list<Bytes> parts) const;
 
+  // Hides text, or shows it again, under a tag that sign() gave for it: the synthetic
+  // initialisation vector of RFC 5297, so equal texts with equal tags look equal and nothing else
+  // shows. Sealing signs first and hides then; opening shows first and then must verify() before
+  // anything is believed. The first 12 bytes of tag count; text: at most 64 bytes.
+  // Cost: one SHA-256 block for each 32 bytes.
+  void hide(MutableBytes text, Bytes tag) const;
+
   // In constant time. tag: as received; the first 8 to 16 bytes of a MacTag.
   bool verify(Bytes tag, std::initializer_list<Bytes> parts) const;
 
  private:
-  // SHA-256 after the padded key, inner and outer: eight words each.
+  // SHA-256 after the padded key, inner and outer, and with a third pad for hide(): eight words
+  // each.
   std::array<std::uint32_t, 8> inner_;
   std::array<std::uint32_t, 8> outer_;
+  std::array<std::uint32_t, 8> stream_;
 };
 
 // True if both have the same size and content; the time depends on the sizes only.

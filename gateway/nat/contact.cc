@@ -51,6 +51,10 @@ std::optional<ContactAlias> undo_contact_alias(const sip::Uri& uri, const OwnUri
   const auto token_text = uri.param("rwc");
   if (!token_text || !own.is_own(uri)) return std::nullopt;
   ContactAlias alias;
+  if (looks_like_old_flow_token(*token_text)) {
+    alias.outdated = true;
+    return alias;
+  }
   const auto original_text = uri.param("rwo");
   std::array<std::uint8_t, kOriginalMax> memory;
   const std::size_t size = original_text ? read_base64url(*original_text, memory) : 0;
@@ -60,7 +64,7 @@ std::optional<ContactAlias> undo_contact_alias(const sip::Uri& uri, const OwnUri
   write_scope(uri.user, original, scope);
   const auto token =
       size == 0 ? std::nullopt : read_flow_token(*token_text, mac, scope.written_text());
-  if (!token) {
+  if (!token || token->kind != FlowToken::Kind::Contact) {
     alias.refused = true;
     return alias;
   }

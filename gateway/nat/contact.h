@@ -26,7 +26,8 @@ namespace ringway {
                                        const tls::Mac& mac, Writer& out);
 
 struct ContactAlias {
-  bool refused = false;  // looks like ours and is not: forged or changed
+  bool refused = false;   // looks like ours and is not: forged or changed
+  bool outdated = false;  // of a form that is not written any more
   std::string_view uri;  // the original, byte for byte; lives in scratch
   FlowToken token;
 };

@@ -43,7 +43,7 @@ class RouteWalk {
   std::optional<sip::ListCursor> list_;
 };
 
-enum class Owner : std::uint8_t { Foreign, Plain, Signed, Forged };
+enum class Owner : std::uint8_t { Foreign, Plain, Signed, Forged, Outdated };
 
 struct Judged {
   Owner owner = Owner::Foreign;
@@ -51,17 +51,18 @@ struct Judged {
 };
 
 // Ours by our own signed user part, or a plain URI of ours as outbound proxies are configured.
-Judged judge(const sip::Uri& uri, std::string_view call_id, const OwnUris& own,
-             const tls::Mac& mac) {
+Judged judge(const sip::Uri& uri, std::string_view call_id, const OwnUris& own, const tls::Mac& mac,
+             std::uint64_t today) {
   if (!own.is_own(uri)) return {};
   if (!looks_like_flow_token(uri.user)) {
+    if (looks_like_old_flow_token(uri.user)) return {Owner::Outdated, {}};
     return {uri.user.empty() ? Owner::Plain : Owner::Foreign, {}};
   }
-  if (const auto token = read_flow_token(uri.user, mac, call_id)) return {Owner::Signed, *token};
-  if (const auto token = read_flow_token(uri.user, mac, {})) {
-    if (token->kind == FlowToken::Kind::Path) return {Owner::Signed, *token};
-  }
-  return {Owner::Forged, {}};
+  const auto token = read_flow_token(uri.user, mac, call_id);
+  if (!token) return {Owner::Forged, {}};
+  const bool dated = token->kind != FlowToken::Kind::Network;
+  if (dated && is_stale(token->day, today)) return {Owner::Outdated, {}};
+  return {Owner::Signed, *token};
 }
 
 bool is_record_route(const FlowToken& token) {
@@ -70,12 +71,16 @@ bool is_record_route(const FlowToken& token) {
 
 bool is_from(const Source& source, const FlowToken& token, std::uint32_t epoch) {
   if (token.remote) return source.transport == Transport::Udp && source.remote == *token.remote;
-  return token.epoch == epoch && source.flow == token.flow;
+  return token.epoch == static_cast<std::uint16_t>(epoch) && source.flow == token.flow;
 }
 
 // What the first signed value decides; the second of a pair adds its part.
 void take_token(RoutePreprocess& route, const FlowToken& token, bool first, const Source& source,
                 std::uint32_t epoch) {
+  if (!is_record_route(token) && first && is_from(source, token, epoch)) {
+    route.own_flow = true;
+    return;
+  }
   route.from_token = true;
   if (is_record_route(token)) {
     route.in_dialog = true;
@@ -88,9 +93,16 @@ void take_token(RoutePreprocess& route, const FlowToken& token, bool first, cons
     route.towards_access = true;  // written for the next hop's side: it comes from there
   } else if (token.kind == FlowToken::Kind::Access && token.paired) {
     route.towards_access = false;
+    route.from_access_end = true;
   } else {
     route.towards_access = !is_from(source, token, epoch);
   }
+}
+
+// The two values of a pair are of one dialog and one pass.
+bool fit_together(const FlowToken& first, const FlowToken& second) {
+  return is_record_route(first) && is_record_route(second) && first.kind != second.kind &&
+         second.paired && first.leg == second.leg;
 }
 
 // 16.4: the last Route value is the real Request-URI, and comes off.
@@ -135,7 +147,7 @@ void undo_strict_routing(const MessageView& request, RoutePreprocess& route) {
 
 RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentials& essentials,
                                  const Source& source, const OwnUris& own, const tls::Mac& mac,
-                                 std::uint32_t epoch, Writer& scratch) {
+                                 std::uint32_t epoch, Writer& scratch, std::uint64_t today) {
   RoutePreprocess route;
   route.request_uri = request.request_uri();
   const std::string_view call_id = essentials.call_id;
@@ -143,18 +155,20 @@ RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentia
   // A strict router puts our Record-Route value into the Request-URI (16.4): the real one is then
   // the last Route value. Known by our signature, never by our address alone.
   bool strict = false;
+  FlowToken first;
   bool paired = false;
   bool second_seen = false;
   if (looks_like_flow_token(essentials.request_uri.user) &&
       essentials.request_uri.param("lr").has_value()) {
-    const Judged judged = judge(essentials.request_uri, call_id, own, mac);
+    const Judged judged = judge(essentials.request_uri, call_id, own, mac, today);
     if (judged.owner == Owner::Forged) {
       route.refused = true;
       return route;
     }
     if (judged.owner == Owner::Signed && is_record_route(judged.token)) {
       strict = true;
-      paired = judged.token.paired;
+      first = judged.token;
+      paired = first.paired;
       take_token(route, judged.token, true, source, epoch);
     }
   }
@@ -172,10 +186,11 @@ RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentia
     const bool may_be_ours = signed_count < 1 || (signed_count == 1 && paired && !second_seen);
     Judged judged;
     if (may_be_ours || own.is_own(parsed->uri)) {
-      judged = judge(parsed->uri, call_id, own, mac);
+      judged = judge(parsed->uri, call_id, own, mac, today);
     }
-    if (judged.owner == Owner::Forged) {
-      route.refused = true;
+    if (judged.owner == Owner::Forged || judged.owner == Owner::Outdated) {
+      route.refused = judged.owner == Owner::Forged;
+      route.outdated = judged.owner == Owner::Outdated;
       return route;
     }
     const bool take = (judged.owner == Owner::Signed && may_be_ours) ||
@@ -183,12 +198,22 @@ RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentia
     if (!take) {
       route.next_route = parsed->uri.text;
       route.next_is_strict = !parsed->uri.is_loose_route();
+      route.more_routes = walk.next().has_value();
       break;
     }
     if (judged.owner == Owner::Signed) {
-      if (signed_count == 1) second_seen = true;
+      if (signed_count == 1) {
+        if (!fit_together(first, judged.token)) {
+          route.refused = true;
+          return route;
+        }
+        second_seen = true;
+      }
       take_token(route, judged.token, signed_count == 0, source, epoch);
-      if (signed_count == 0) paired = judged.token.paired;
+      if (signed_count == 0) {
+        first = judged.token;
+        paired = is_record_route(first) && first.paired;
+      }
       ++signed_count;
     }
     if (value->header != header) {
@@ -210,7 +235,9 @@ RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentia
       range = {removed_from, rest};
     }
   }
-  if (paired && !second_seen) {  // a pair of ours that somebody took apart
+  // A pair of ours that somebody took apart; or one outside a dialog (RFC 3261 12.2.1.1: whoever has
+  // a Route set from Record-Route has a remote tag, too).
+  if ((paired && !second_seen) || (route.in_dialog && essentials.to_tag.empty())) {
     route.refused = true;
     return route;
   }
@@ -223,13 +250,16 @@ RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentia
   // A Contact that we replaced for a registrar without Path (exact inverse).
   if (!route.from_token || route.towards_access) {
     if (auto alias = undo_contact_alias(essentials.request_uri, own, mac, scratch)) {
-      if (alias->refused) {
-        route.refused = true;
+      if (alias->refused || alias->outdated) {
+        route.refused = alias->refused;
+        route.outdated = alias->outdated;
         return route;
       }
       route.request_uri = alias->uri;
       route.request_uri_changed = true;
-      if (!route.access) {
+      if (!route.access && is_from(source, alias->token, epoch)) {
+        route.own_flow = true;
+      } else if (!route.access) {
         route.access = alias->token;
         route.from_token = true;
         route.towards_access = true;

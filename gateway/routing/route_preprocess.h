@@ -18,10 +18,17 @@ namespace ringway {
 // What the Route set and the Request-URI say of where a request goes, after our own values are
 // taken off (RFC 3261 16.4, RFC 5626 5.3, RFC 5658 5). Views into the message.
 struct RoutePreprocess {
-  bool refused = false;             // 403: a value of ours that was changed, forged or torn apart
-  bool from_token = false;          // a signed value of ours was there: a dialog or binding of ours
-  bool towards_access = false;      // goes down the flow that access names
-  bool in_dialog = false;           // by a Record-Route token, not by Path or Contact alias
+  // 403: a value of ours that was changed, forged or torn apart, or a Record-Route value in a
+  // request without a To tag, which cannot be one of its dialog's.
+  bool refused = false;
+  bool outdated = false;        // 430: a value of ours in a form, or of a day, that is over
+  bool from_token = false;      // a signed value of ours was there: a dialog or binding of ours
+  bool towards_access = false;  // goes down the flow that access names
+  bool in_dialog = false;       // by a Record-Route token, not by Path or Contact alias
+  // By a Path token that names the very flow that the request came over: it is taken off, and says
+  // nothing of where the request goes (RFC 5626 5.3, "outgoing").
+  bool own_flow = false;
+  bool from_access_end = false;     // in_dialog: its first value is the one that the access side has
   std::optional<FlowToken> access;  // the token that names a flow
   bool media = false;
   std::uint32_t leg = 0;
@@ -29,6 +36,7 @@ struct RoutePreprocess {
   std::string_view request_uri;  // after strict routing and aliases are undone
   std::string_view next_route;   // URI of the first value left, or empty
   bool next_is_strict = false;   // that one has no lr (RFC 3261 16.6 item 6)
+  bool more_routes = false;      // other values stand behind that one
 
   struct Range {
     std::uint16_t begin, end;
@@ -42,9 +50,10 @@ struct RoutePreprocess {
   void apply(const sip::MessageView& request, sip::EditList& edits, Writer& scratch) const;
 };
 
-// scratch: memory for a restored Request-URI; lives as long as the result is used.
+// scratch: memory for a restored Request-URI; lives as long as the result is used. today: days of
+// the calendar in which tokens are written.
 RoutePreprocess preprocess_route(const sip::MessageView& request, const sip::Essentials& essentials,
                                  const Source& source, const OwnUris& own, const tls::Mac& mac,
-                                 std::uint32_t epoch, Writer& scratch);
+                                 std::uint32_t epoch, Writer& scratch, std::uint64_t today = 0);
 
 }  // namespace ringway

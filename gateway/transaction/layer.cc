@@ -251,7 +251,7 @@ SlotId TransactionLayer::reserve_client(sip::Method method, const Target& target
   transaction.method = method;
   transaction.is_invite = method == sip::Method::Invite;
   transaction.target = target;
-  transaction.nonce = (random_.next() & 0xffff'ffff'0000'0000) | loop_hash;
+  transaction.loop_hash = loop_hash;
   counters_.client_transactions.add();
   if (transaction.is_invite) {
     counters_.invite_client_states[index_of(transaction.invite.state())].add();
@@ -262,7 +262,7 @@ SlotId TransactionLayer::reserve_client(sip::Method method, const Target& target
 }
 
 sip::Branch TransactionLayer::branch_of(SlotId id) {
-  return {shard_, id.slot, id.generation, clients_.find(id)->nonce};
+  return {shard_, id.slot, id.generation, clients_.find(id)->loop_hash};
 }
 
 TransactionLayer::Outcome TransactionLayer::start_client(SlotId id, BufferRef request, Instant now,
@@ -293,7 +293,7 @@ void TransactionLayer::release_client(SlotId id) {
 SlotId TransactionLayer::find_client(const sip::Branch& branch, sip::Method method) {
   const SlotId id{branch.slot, branch.generation};
   ClientTransaction* transaction = clients_.find(id);
-  if (!transaction || transaction->nonce != branch.nonce) return {};
+  if (!transaction || transaction->loop_hash != branch.loop_hash) return {};
   if (transaction->method == method) return id;
   // A CANCEL has the branch of the INVITE it is about (RFC 3261 9.1).
   if (method == sip::Method::Cancel && clients_.find(transaction->cancel)) {

@@ -48,7 +48,7 @@ struct ClientTransaction {
   transaction::InviteClient invite;
   transaction::NonInviteClient other;
   Target target;
-  std::uint64_t nonce = 0;      // of its branch
+  std::uint32_t loop_hash = 0;  // in its branch
   BufferRef request;            // as sent; given back where nothing can ask for it any more
   BufferRef ack;                // of a final non-2xx response
   SlotId context;               // empty: nobody waits (our own CANCEL, probe ...)

@@ -238,10 +238,11 @@ void check_via(Bytes input) {
   if (const auto cseq = parse_cseq(text)) require(cseq->number <= kCSeqMax, "CSeq limit");
   if (const auto hops = parse_max_forwards(text)) require(*hops <= kMaxForwardsMax, "hops limit");
   parse_seconds(text);
-  if (const auto branch = parse_branch(text)) {
+  constexpr HashKey kKey{1, 2};
+  if (const auto branch = parse_branch(text, kKey)) {
     std::array<std::uint8_t, 64> memory;
     Writer out(memory);
-    write_branch(*branch, out);
+    write_branch(*branch, kKey, out);
     require(out.written_text() == text, "one spelling of a branch");
   }
   ParamCursor params(text);

@@ -110,5 +110,31 @@ TEST(Random, Differs) {
   EXPECT_NE(random_bytes<16>(), random_bytes<16>());
 }
 
+TEST(Mac, HideShowsAgainUnderTheSameTagOnly) {
+  const Mac mac(MacKey{1}), other(MacKey{2});
+  std::array<std::uint8_t, 64> text{};
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<std::uint8_t>(i);
+  const MacTag tag = mac.sign(text), another = mac.sign(as_bytes("another"));
+  auto hidden = text;
+  mac.hide(hidden, tag);
+  // Each byte is changed or not by chance: far from all stay.
+  EXPECT_LT(std::ranges::count(hidden, 0), 8);
+  EXPECT_NE(hidden, text);
+  for (const auto& [with, under] : {std::pair(&mac, &another), std::pair(&other, &tag)}) {
+    auto wrong = hidden;
+    with->hide(wrong, *under);
+    EXPECT_NE(wrong, text);
+  }
+  // Both halves have a block of their own, and a short text is the front of a long one.
+  std::array<std::uint8_t, 64> zeros{};
+  mac.hide(zeros, tag);
+  EXPECT_FALSE(std::equal(zeros.begin(), zeros.begin() + 32, zeros.begin() + 32));
+  std::array<std::uint8_t, 5> front{0, 1, 2, 3, 4};
+  mac.hide(front, Bytes(tag).first(12));
+  EXPECT_TRUE(std::equal(front.begin(), front.end(), hidden.begin()));
+  mac.hide(hidden, tag);
+  EXPECT_EQ(hidden, text);
+}
+
 }  // namespace
 }  // namespace ringway::tls

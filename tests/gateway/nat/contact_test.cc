@@ -77,9 +77,9 @@ TEST_F(ContactAliasTest, TheOriginalComesBackByteForByte) {
 
 TEST_F(ContactAliasTest, PointsAtTheListenerAndKeepsTheUser) {
   const std::string udp = alias_of("sip:alice@xyz.invalid;transport=ws");
-  EXPECT_TRUE(udp.starts_with("sip:alice@192.0.2.1:5060;rwc=r")) << udp;
+  EXPECT_TRUE(udp.starts_with("sip:alice@192.0.2.1:5060;rwc=q")) << udp;
   const std::string wss = alias_of("sip:alice@xyz.invalid;transport=ws", 1);
-  EXPECT_TRUE(wss.starts_with("sip:alice@gateway.example.org:8443;transport=ws;rwc=r")) << wss;
+  EXPECT_TRUE(wss.starts_with("sip:alice@gateway.example.org:8443;transport=ws;rwc=q")) << wss;
 }
 
 TEST_F(ContactAliasTest, CarriesTheToken) {

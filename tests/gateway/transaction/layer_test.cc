@@ -368,11 +368,11 @@ TEST_F(LayerTest, Rfc3261_17_1_3_TheBranchFindsItsTransactionAndNoOther) {
   const SlotId id = start(Method::Invite, target(Transport::Udp), "INVITE");
   const sip::Branch branch = layer_->branch_of(id);
   EXPECT_EQ(branch.shard, 3u);
-  EXPECT_EQ(branch.nonce & 0xffff'ffff, 0x1234u) << "the loop hash";
+  EXPECT_EQ(branch.loop_hash, 0x1234u);
   EXPECT_EQ(layer_->find_client(branch, Method::Invite), id);
   EXPECT_FALSE(layer_->find_client(branch, Method::Bye));
   sip::Branch other = branch;
-  other.nonce ^= std::uint64_t{1} << 40;
+  other.loop_hash ^= 1;
   EXPECT_FALSE(layer_->find_client(other, Method::Invite));
   other = branch;
   ++other.generation;

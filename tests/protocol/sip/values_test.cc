@@ -96,26 +96,48 @@ TEST(HeaderName, CompactFormsRfc3261_7_3_3) {
   EXPECT_EQ(parse_header_name(":"), HeaderName::Other);
 }
 
+constexpr HashKey kBranchKey{0x0123'4567'89ab'cdef, 42};
+
+std::string branch_text(const Branch& branch, const HashKey& key = kBranchKey) {
+  std::array<std::uint8_t, 64> memory;
+  Writer out(memory);
+  write_branch(branch, key, out);
+  return std::string(out.written_text());
+}
+
 TEST(Branch, RoundTrip) {
-  for (const Branch branch : {Branch{}, Branch{255, 0xff'ffff, 0xffff'ffff, ~std::uint64_t{0}},
-                              Branch{3, 77, 12, 0x1234'5678'9abc'def0}}) {
-    std::array<std::uint8_t, 64> memory;
-    Writer out(memory);
-    write_branch(branch, out);
-    ASSERT_EQ(out.size(), kBranchBytes);
-    EXPECT_EQ(parse_branch(out.written_text()), branch) << out.written_text();
-    for (std::size_t cut = 0; cut < out.size(); ++cut) {
-      EXPECT_FALSE(parse_branch(out.written_text().substr(0, cut)));
+  for (const Branch branch : {Branch{}, Branch{255, 0xff'ffff, 0xffff'ffff, 0xffff'ffff},
+                              Branch{3, 77, 12, 0x1234'5678}}) {
+    const std::string text = branch_text(branch);
+    ASSERT_EQ(text.size(), kBranchBytes);
+    EXPECT_EQ(parse_branch(text, kBranchKey), branch) << text;
+    for (std::size_t cut = 0; cut < text.size(); ++cut) {
+      EXPECT_FALSE(parse_branch(text.substr(0, cut), kBranchKey));
     }
   }
 }
 
-TEST(Branch, OthersAreNotOurs) {
-  EXPECT_FALSE(parse_branch("z9hG4bK-r03000000000000000000000000000000G"));
-  EXPECT_FALSE(parse_branch("z9hG4bK-r0300000000000000000000000000000A"));
-  EXPECT_TRUE(parse_branch("z9hG4bK-r0300000000000000000000000000000a"));
-  EXPECT_FALSE(parse_branch("z9hG4bK-s0300000000000000000000000000000a"));
-  EXPECT_FALSE(parse_branch("z9hG4bK-r0300000000000000000000000000000a0"));
+TEST(Branch, NobodyMakesOneThatHeHasNotSeen) {
+  const std::string text = branch_text({3, 77, 12, 0x1234'5678});
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    for (const char c : {'a', 'b', 'z', '2', '7', '0', 'A', '.'}) {
+      if (text[i] == c) continue;
+      std::string changed = text;
+      changed[i] = c;
+      EXPECT_FALSE(parse_branch(changed, kBranchKey)) << changed;
+    }
+  }
+  EXPECT_FALSE(parse_branch(text + "a", kBranchKey));
+  EXPECT_FALSE(parse_branch(text, HashKey{0x0123'4567'89ab'cdef, 43})) << "of another process";
+}
+
+// What one shows says nothing of the next: the loop hash changes the nonce, and so does the place.
+TEST(Branch, NoncesHaveNothingInCommon) {
+  const std::string one = branch_text({3, 77, 12, 0}), two = branch_text({3, 77, 13, 0}),
+                    three = branch_text({3, 77, 12, 1});
+  const auto nonce = [](const std::string& text) { return text.substr(text.size() - 12); };
+  EXPECT_NE(nonce(one), nonce(two));
+  EXPECT_NE(nonce(one), nonce(three));
 }
 
 TEST(CSeq, LimitsRfc3261_8_1_1_5) {
