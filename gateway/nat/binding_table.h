@@ -17,15 +17,21 @@ namespace ringway {
 // one, with its Contact); a socket is only where it is right now.
 struct UserAgent {
   std::uint64_t hash = 0;  // user_agent_hash()
-  std::uint64_t aor_hash = 0;
-  std::uint64_t contact_hash = 0;
+  // Keyed by the group of next hops that granted it; 0: not known.
+  std::uint64_t aor_hash = 0, contact_hash = 0;
+  std::uint64_t source_hash = 0;  // UDP: of listener and address
+  // The REGISTER that it was learnt from: an older one that is answered later changes nothing.
+  std::uint64_t call_id_hash = 0;
+  std::uint32_t cseq = 0;
+  std::uint16_t group = 0;  // of the next hop that granted it
   Source source;       // newest flow, or UDP address
   bool away = false;   // its flow ended; it may come back until the grace is over
   bool alias = false;  // registered with a Contact that points at us
   Instant away_since{};
   Instant expires{};
   TimerWheel::Handle timer = 0;                           // end of the grace, or of the binding
-  std::uint32_t next_in_bucket = 0, next_by_contact = 0;  // slot + 1
+  std::uint32_t next_in_bucket = 0, next_by_contact = 0, next_by_aor = 0,
+                next_by_source = 0;                       // slot + 1
   std::uint32_t next_of_flow = 0, previous_of_flow = 0;   // slot + 1; on the flow's own shard
   SlotId first_call;     // calls whose access side this is, on this shard
   SlotId first_waiting;  // requests that wait for its return, on this shard
@@ -41,11 +47,18 @@ class BindingTable {
 
   SlotId find(std::uint64_t hash) const;
   SlotId find_contact(std::uint64_t contact_hash) const;
+  // Any one that is registered from that UDP address.
+  SlotId find_source(std::uint64_t source_hash) const;
+  // The first one of that AOR, and the next one after it.
+  SlotId first_of_aor(std::uint64_t aor_hash) const;
+  SlotId next_of_aor(SlotId id) const;
   UserAgent* get(SlotId id) { return table_.find(id); }
 
   // The entry of that user agent, new if need be; empty if the table is full.
   SlotId take(std::uint64_t hash);
   void set_contact(SlotId id, std::uint64_t contact_hash);
+  void set_aor(SlotId id, std::uint64_t aor_hash);
+  void set_source(SlotId id, std::uint64_t source_hash);  // 0: none
   // Precondition: its timer is cancelled, nothing hangs on it.
   void release(SlotId id);
 
@@ -54,12 +67,24 @@ class BindingTable {
   std::uint32_t size() const { return table_.size(); }
 
  private:
-  void unlink_contact(SlotId id, UserAgent& agent);
+  // Entries with one hash in common, linked through themselves.
+  struct Chain {
+    std::uint64_t UserAgent::*hash;
+    std::uint32_t UserAgent::*next;
+  };
+  using Buckets = ReservedArray<std::uint32_t>;  // slot + 1; 0: none
+  static constexpr Chain kByContact{&UserAgent::contact_hash, &UserAgent::next_by_contact};
+  static constexpr Chain kByAor{&UserAgent::aor_hash, &UserAgent::next_by_aor};
+  static constexpr Chain kBySource{&UserAgent::source_hash, &UserAgent::next_by_source};
+
+  SlotId find_from(Chain chain, std::uint32_t place, std::uint64_t hash) const;
+  SlotId first(const Buckets& buckets, Chain chain, std::uint64_t hash) const;
+  void set(Buckets& buckets, Chain chain, SlotId id, std::uint64_t hash);
 
   SlotTable<UserAgent> table_;
   HashKey key_;
   Counters& counters_;
-  ReservedArray<std::uint32_t> buckets_, contact_buckets_;  // slot + 1; 0: none
+  Buckets buckets_, contact_buckets_, aor_buckets_, source_buckets_;
 };
 
 }  // namespace ringway

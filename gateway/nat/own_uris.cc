@@ -21,11 +21,6 @@ bool same_host(std::string_view ours, std::string_view theirs) {
   return address && address == parse_address(ours);
 }
 
-bool fits(const sip::Uri& uri, std::string_view host, std::uint16_t port) {
-  const bool is_default = uri.port == 0 && (port == 5060 || port == 5061);
-  return (uri.port == port || is_default) && same_host(host, uri.host);
-}
-
 std::string_view transport_param(const ListenConfig& config) {
   switch (config.transport) {
     case Transport::Udp:
@@ -72,6 +67,7 @@ OwnUris::OwnUris(const std::vector<ListenerInfo>& listeners) {
     entry.local_port = listener.local.port;
     entry.sent_by = host + ":" + std::to_string(entry.port);
     entry.host_port_transport = entry.sent_by + std::string(transport_param(config));
+    entry.transport = config.transport;
     entry.scheme =
         config.transport == Transport::Tls && config.record_route_secure == RecordRouteSecure::Sips
             ? "sips:"
@@ -81,10 +77,24 @@ OwnUris::OwnUris(const std::vector<ListenerInfo>& listeners) {
 }
 
 void OwnUris::write_route(ListenerIndex listener, std::string_view user, std::string_view params,
-                          Writer& out) const {
+                          Writer& out, RouteForm form) const {
   const Entry& entry = entries_[listener];
-  out.character('<').text(entry.scheme).text(user).character('@');
-  out.text(entry.host_port_transport).text(";lr").text(params).character('>');
+  out.character('<').text(form.sips ? "sips:" : entry.scheme).text(user).character('@');
+  out.text(entry.host_port_transport);
+  if (form.says_udp && entry.transport == Transport::Udp) out.text(";transport=udp");
+  out.text(";lr").text(params).character('>');
+}
+
+bool OwnUris::fits(const Entry& entry, const sip::Uri& uri, std::string_view host,
+                   std::uint16_t port) {
+  if (!same_host(host, uri.host)) return false;
+  if (uri.port != 0) return uri.port == port;
+  if (port == 5060 || port == 5061) return true;
+  // RFC 7118 5.2: the port of the WebSocket URI, which is the one of HTTP.
+  if (!is_websocket(entry.transport) || (port != 80 && port != 443)) return false;
+  const auto transport = uri.param("transport");
+  return transport && (ascii::equal_ignoring_case(*transport, "ws") ||
+                       ascii::equal_ignoring_case(*transport, "wss"));
 }
 
 bool OwnUris::is_own(const sip::Uri& uri) const {
@@ -97,7 +107,8 @@ bool OwnUris::is_own(const sip::Uri& uri) const {
 bool OwnUris::names(ListenerIndex listener, const sip::Uri& uri) const {
   if (uri.scheme != sip::Scheme::Sip && uri.scheme != sip::Scheme::Sips) return false;
   const Entry& entry = entries_[listener];
-  return fits(uri, entry.host, entry.port) || fits(uri, entry.local_host, entry.local_port);
+  return fits(entry, uri, entry.host, entry.port) ||
+         fits(entry, uri, entry.local_host, entry.local_port);
 }
 
 }  // namespace ringway

@@ -27,7 +27,9 @@ NextHopSet::NextHopSet(const Config& config, const std::vector<ListenerInfo>& li
       counters_(counters),
       log_(log),
       random_(random),
-      snapshot_(std::make_shared<NextHopSnapshot>()) {}
+      snapshot_(std::make_shared<NextHopSnapshot>()) {
+  find_groups();
+}
 
 ListenerIndex NextHopSet::listener_for(Transport transport, Family family,
                                        std::uint16_t next_hop) const {
@@ -51,9 +53,43 @@ ListenerIndex NextHopSet::listener_for(Transport transport, Family family,
 
 NextHopSet::Outcome NextHopSet::select_next_hop(std::uint16_t next_hop, Instant now,
                                                 TargetList& out) {
-  const Outcome outcome = select_targets(next_hop, Wanted::Healthy, now, out);
-  if (outcome != Outcome::AllDown) return outcome;
-  return select_targets(next_hop, Wanted::NotHeldOff, now, out);
+  Outcome outcome = Outcome::AllDown;
+  for (const Wanted wanted : {Wanted::Healthy, Wanted::NotHeldOff, Wanted::HeldOff}) {
+    outcome = select_targets(next_hop, wanted, now, out);
+    if (outcome != Outcome::AllDown) break;
+  }
+  return outcome;
+}
+
+bool NextHopSet::is_open_to(std::uint16_t next_hop, Side from) const {
+  if (next_hop >= config_.next_hops.size()) return false;
+  const NextHopFrom open_to = config_.next_hops[next_hop].from;
+  return open_to == NextHopFrom::Both ||
+         open_to == (from == Side::Access ? NextHopFrom::Access : NextHopFrom::Network);
+}
+
+std::uint16_t NextHopSet::group_of(std::uint16_t next_hop) const {
+  return next_hop < groups_.size() ? groups_[next_hop] : 0;
+}
+
+// A group's number is that of its first member, plus one.
+void NextHopSet::find_groups() {
+  const auto& all = config_.next_hops;
+  groups_.resize(all.size(), 0);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    groups_[i] = static_cast<std::uint16_t>(i + 1);
+    for (std::size_t j = 0; j < i; ++j) {
+      const bool both_default = all[i].domains.empty() && all[j].domains.empty();
+      const bool shared = std::ranges::any_of(all[i].domains, [&](const std::string& domain) {
+        return names_domain(all[j], domain);
+      });
+      if (!both_default && !shared) continue;
+      const std::uint16_t mine = groups_[i], other = groups_[j];
+      for (std::size_t k = 0; k <= i; ++k) {
+        if (groups_[k] == std::max(mine, other)) groups_[k] = std::min(mine, other);
+      }
+    }
+  }
 }
 
 NextHopSet::Outcome NextHopSet::select_targets(std::uint16_t next_hop, Wanted wanted, Instant now,
@@ -70,7 +106,8 @@ NextHopSet::Outcome NextHopSet::select_targets(std::uint16_t next_hop, Wanted wa
         listener_for(resolved.transport, resolved.endpoint.family(), next_hop);
     if (listener == kNoListener) continue;
     any_listener = true;
-    if (is_held_off(resolved.endpoint, resolved.transport, now)) continue;
+    const bool held_off = is_held_off(resolved.endpoint, resolved.transport, now);
+    if (held_off != (wanted == Wanted::HeldOff)) continue;
     if (wanted == Wanted::Healthy && !is_up(resolved.endpoint, resolved.transport, now)) continue;
     any_up = true;
     Target target;
@@ -126,24 +163,26 @@ void NextHopSet::select_for_probe(std::uint16_t next_hop, TargetList& out) const
   }
 }
 
-NextHopSet::Outcome NextHopSet::select(std::string_view domain, bool explicit_only, Instant now,
-                                       TargetList& out) {
+NextHopSet::Outcome NextHopSet::select(std::string_view domain, Side from, bool explicit_only,
+                                       Instant now, TargetList& out) {
   struct Candidate {
     std::uint16_t next_hop, priority;
     std::uint64_t draw;  // larger first: weight decides how large it tends to be
   };
   std::array<Candidate, 32> candidates;
   std::size_t count = 0;
-  bool by_domain = false;
+  bool by_domain = false, any_serves = false;
   for (const NextHopConfig& next_hop : config_.next_hops)
     by_domain |= names_domain(next_hop, domain);
   if (!by_domain && explicit_only) return Outcome::NoRoute;
   for (std::size_t i = 0; i < config_.next_hops.size() && count < candidates.size(); ++i) {
     const NextHopConfig& next_hop = config_.next_hops[i];
     if (by_domain ? !names_domain(next_hop, domain) : !next_hop.domains.empty()) continue;
+    any_serves = true;
+    if (!is_open_to(static_cast<std::uint16_t>(i), from)) continue;
     candidates[count++] = {static_cast<std::uint16_t>(i), next_hop.priority, next_hop.weight};
   }
-  if (count == 0) return Outcome::NoRoute;
+  if (count == 0) return any_serves ? Outcome::NotOpen : Outcome::NoRoute;
   if (count > 1) {
     // RFC 2782 in short: draw within a priority, each in proportion to its weight. Few, in the
     // configuration's order where nothing else decides, and no memory: inserted one by one.
@@ -172,7 +211,7 @@ NextHopSet::Outcome NextHopSet::select(std::string_view domain, bool explicit_on
     }
   }
   Outcome first = Outcome::NotResolved;
-  for (const Wanted wanted : {Wanted::Healthy, Wanted::NotHeldOff}) {
+  for (const Wanted wanted : {Wanted::Healthy, Wanted::NotHeldOff, Wanted::HeldOff}) {
     for (std::size_t i = 0; i < count; ++i) {
       const Outcome outcome = select_targets(candidates[i].next_hop, wanted, now, out);
       if (i == 0) first = outcome;

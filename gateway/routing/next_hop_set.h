@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "gateway/base/counters.h"
 #include "gateway/base/log.h"
@@ -42,17 +43,25 @@ class NextHopSet {
   enum class Outcome : std::uint8_t {
     Found,
     NoRoute,      // no next hop for that domain
+    NotOpen,      // those for that domain take nothing from that side
     NotResolved,  // its name has no address now
-    AllDown,      // every address asked to be left alone (Retry-After)
+    AllDown,      // none is healthy; what is left to try comes next
     NoListener,   // nothing of ours can send there
   };
-  // Targets for a request to that domain from the access side: next hops that name the domain,
-  // else the default ones. explicit_only: never the default ones.
-  Outcome select(std::string_view domain, bool explicit_only, Instant now, TargetList& out);
+  // Targets for a request to that domain that comes from that side: next hops that name the domain
+  // and are open to the side, else the default ones. explicit_only: never the default ones.
+  Outcome select(std::string_view domain, Side from, bool explicit_only, Instant now,
+                 TargetList& out);
+  // True if requests from that side may be sent to it.
+  bool is_open_to(std::uint16_t next_hop, Side from) const;
+  // Next hops that serve the same domains are one group: a binding that one of them granted is one
+  // of the others', too. 0: no such next hop.
+  std::uint16_t group_of(std::uint16_t next_hop) const;
   // The next hop whose own host and port a URI names, or kNone.
   std::uint16_t find_by_uri(const sip::Uri& uri) const;
   // Targets of one next hop. Here and above: where none is healthy, those that failed, since
-  // refusing everybody helps nobody and only a request finds out that one is back.
+  // refusing everybody helps nobody and only a request finds out that one is back. One that asked to
+  // be left alone for a while (503 with Retry-After) comes after all others.
   Outcome select_next_hop(std::uint16_t next_hop, Instant now, TargetList& out);
   // Every address of it, healthy or not.
   void select_for_probe(std::uint16_t next_hop, TargetList& out) const;
@@ -89,8 +98,9 @@ class NextHopSet {
     bool probe_waits = false;
     bool counted_down = false;  // in the gauge, and logged
   };
-  enum class Wanted : std::uint8_t { Healthy, NotHeldOff };
+  enum class Wanted : std::uint8_t { Healthy, NotHeldOff, HeldOff };
   Outcome select_targets(std::uint16_t next_hop, Wanted wanted, Instant now, TargetList& out);
+  void find_groups();
   std::size_t draw_order(const std::vector<ResolvedTarget>& targets,
                          std::array<std::uint8_t, 32>& order);
   Health* health(const Endpoint& endpoint, Transport transport);
@@ -105,6 +115,7 @@ class NextHopSet {
   Log& log_;
   Random& random_;
   std::shared_ptr<const NextHopSnapshot> snapshot_;
+  std::vector<std::uint16_t> groups_;  // by next hop
   std::array<Health, 256> health_{};  // bounded: the oldest place is used again
   std::size_t next_health_ = 0;
 };

@@ -41,6 +41,33 @@ TEST(OwnUris, Rfc3261_16_6_RouteNamesTransportAndAlwaysThePort) {
             "<sip:TOKEN@[2001:db8::1]:5060;lr>");
 }
 
+TEST(OwnUris, Rfc7118_5_2_AWebSocketUriWithoutAPortMeansThatOfHttp) {
+  for (const auto& [transport, local] : {std::pair(Transport::Wss, "192.0.2.1:443"),
+                                         std::pair(Transport::Ws, "192.0.2.1:80")}) {
+    const ListenerInfo info = listener(transport, local);
+    EXPECT_TRUE(is_own(info, "sip:192.0.2.1;transport=ws"));
+    EXPECT_TRUE(is_own(info, "sip:192.0.2.1;transport=WSS;lr"));
+    EXPECT_FALSE(is_own(info, "sip:192.0.2.1"));
+    EXPECT_FALSE(is_own(info, "sip:192.0.2.1;transport=tcp"));
+    EXPECT_FALSE(is_own(info, "sip:192.0.2.2;transport=ws"));
+  }
+  EXPECT_FALSE(is_own(listener(Transport::Wss, "192.0.2.1:8443"), "sip:192.0.2.1;transport=ws"));
+  EXPECT_FALSE(is_own(listener(Transport::Tcp, "192.0.2.1:443"), "sip:192.0.2.1;transport=ws"));
+}
+
+TEST(OwnUris, Rfc3261_16_6_4_SipsIsRecordedAsSips) {
+  const OwnUris own({listener(Transport::Tls, "192.0.2.1:5061"),
+                     listener(Transport::Udp, "192.0.2.1:5060")});
+  std::array<std::uint8_t, 256> memory;
+  Writer out(memory);
+  own.write_route(0, "T", "", out, {true, false});
+  own.write_route(1, "T", "", out, {false, true});
+  own.write_route(0, "T", "", out, {false, true});
+  EXPECT_EQ(out.written_text(),
+            "<sips:T@192.0.2.1:5061;lr><sip:T@192.0.2.1:5060;transport=udp;lr>"
+            "<sip:T@192.0.2.1:5061;lr>");
+}
+
 TEST(OwnUris, Rfc7118_5_2_SecureWebSocketsSayWsUnlessAskedForWss) {
   ListenerInfo info = listener(Transport::Wss, "192.0.2.1:443");
   EXPECT_EQ(route_of(info), "<sip:TOKEN@192.0.2.1:443;transport=ws;lr>");

@@ -65,7 +65,7 @@ class NextHopSetTest : public ::testing::Test {
   // The ports of the targets, in order.
   std::vector<int> ports(std::string_view domain, Instant now = kStart) {
     TargetList list;
-    last_outcome_ = set_.select(domain, false, now, list);
+    last_outcome_ = set_.select(domain, Side::Access, false, now, list);
     std::vector<int> result;
     for (std::size_t i = 0; i < list.count; ++i) result.push_back(list.targets[i].remote.port);
     return result;
@@ -100,8 +100,8 @@ TEST_F(NextHopSetTest, ADomainGoesToWhoNamesItElseToTheDefault) {
   EXPECT_EQ(ports("TWO.EXAMPLE.ORG"), Ports{1});
   EXPECT_EQ(ports("three.example.org"), Ports{2});
   TargetList list;
-  EXPECT_EQ(set_.select("three.example.org", true, kStart, list), Outcome::NoRoute);
-  EXPECT_EQ(set_.select("one.example.org", true, kStart, list), Outcome::Found);
+  EXPECT_EQ(set_.select("three.example.org", Side::Access, true, kStart, list), Outcome::NoRoute);
+  EXPECT_EQ(set_.select("one.example.org", Side::Access, true, kStart, list), Outcome::Found);
 }
 
 TEST_F(NextHopSetTest, WithoutADefaultOtherDomainsHaveNoRoute) {
@@ -164,7 +164,7 @@ TEST_F(NextHopSetTest, EightPlacesAreTriedAtMost) {
 TEST_F(NextHopSetTest, TheOutcomeSaysWhatIsMissing) {
   TargetList list;
   config_.next_hops = {next_hop("a")};
-  EXPECT_EQ(set_.select("x", false, kStart, list), Outcome::NotResolved) << "nothing published yet";
+  EXPECT_EQ(set_.select("x", Side::Access, false, kStart, list), Outcome::NotResolved) << "nothing published yet";
   configure({next_hop("a")}, {{}});
   ports("x");
   EXPECT_EQ(last_outcome_, Outcome::NotResolved);
@@ -177,7 +177,49 @@ TEST_F(NextHopSetTest, TheOutcomeSaysWhatIsMissing) {
   configure({next_hop("a")}, {{resolved("198.51.100.1:1")}});
   set_.hold_off(target("198.51.100.1:1"), kStart + 10s);
   ports("x");
-  EXPECT_EQ(last_outcome_, Outcome::AllDown);
+  EXPECT_EQ(ports("x"), Ports{1}) << "the only one is used all the same";
+  config_.next_hops[0].from = NextHopFrom::Network;
+  ports("x");
+  EXPECT_EQ(last_outcome_, Outcome::NotOpen);
+}
+
+TEST_F(NextHopSetTest, WhoAskedToBeLeftAloneComesAfterAllOthers) {  // RFC 3261 21.5.4
+  configure({next_hop("a", {}, 1), next_hop("b", {}, 2)},
+            {{resolved("198.51.100.1:1")}, {resolved("198.51.100.1:2")}});
+  set_.hold_off(target("198.51.100.1:1"), kStart + 10s);
+  EXPECT_EQ(ports("x"), Ports{2});
+  for (int i = 0; i < 2; ++i) set_.failed(target("198.51.100.1:2"), kStart);
+  EXPECT_EQ(ports("x"), Ports{2}) << "one that failed may be back";
+  set_.hold_off(target("198.51.100.1:2"), kStart + 10s);
+  EXPECT_EQ(ports("x"), (Ports{1, 2}));
+  EXPECT_EQ(ports("x", kStart + 11s), Ports{1});
+}
+
+TEST_F(NextHopSetTest, ADomainOfATrunkIsClosedToTheAccessSide) {
+  configure({next_hop("pbx"), next_hop("trunk", {"carrier.example"})},
+            {{resolved("198.51.100.1:1")}, {resolved("198.51.100.1:2")}});
+  config_.next_hops[1].from = NextHopFrom::Network;
+  TargetList list;
+  EXPECT_EQ(set_.select("carrier.example", Side::Access, false, kStart, list), Outcome::NotOpen);
+  EXPECT_EQ(set_.select("carrier.example", Side::Network, true, kStart, list), Outcome::Found);
+  EXPECT_FALSE(set_.is_open_to(1, Side::Access));
+  EXPECT_TRUE(set_.is_open_to(1, Side::Network));
+  EXPECT_TRUE(set_.is_open_to(0, Side::Access));
+  EXPECT_FALSE(set_.is_open_to(NextHopSet::kNone, Side::Access));
+}
+
+TEST_F(NextHopSetTest, NextHopsThatServeOneDomainAreAGroup) {
+  config_.next_hops = {next_hop("a"), next_hop("b", {"x.example"}), next_hop("c"),
+                       next_hop("d", {"y.example"}), next_hop("e", {"y.example", "X.example"}),
+                       next_hop("f", {"z.example"})};
+  const NextHopSet set(config_, listeners_, *counters_, log_, random_);
+  EXPECT_EQ(set.group_of(0), set.group_of(2));
+  EXPECT_EQ(set.group_of(1), set.group_of(4));
+  EXPECT_EQ(set.group_of(3), set.group_of(4));
+  EXPECT_NE(set.group_of(0), set.group_of(1));
+  EXPECT_NE(set.group_of(5), set.group_of(1));
+  EXPECT_NE(set.group_of(0), 0);
+  EXPECT_EQ(set.group_of(NextHopSet::kNone), 0);
 }
 
 TEST_F(NextHopSetTest, FailoverPassesToTheNextPriority) {
