@@ -36,6 +36,8 @@ enum class DropReason : std::uint8_t {
   AckWithoutTarget,
   TableFull,
   DeadRequester,
+  Stranger,     // a request that a stranger sent to the network side
+  WrongSource,  // a response that does not come from where its request went
 };
 
 // Everything that one shard counts. Gauges say so; the rest only grows. The control thread sums
@@ -56,6 +58,8 @@ struct Counters {
   Counter dropped_no_answer;  // requests dropped on purpose, each also by reason
   CounterArray<16> drops;     // index: DropReason
   // Routing and NAT.
+  Counter strangers_dropped, requests_forbidden, targets_forbidden, response_wrong_source,
+      cancel_wrong_source;
   Counter tokens_refused, flows_dead_430, waits_started, waits_delivered, waits_expired;
   Counter released_calls;                  // far ends released after a browser was gone
   Counter bindings, user_agents, dialogs;  // gauges

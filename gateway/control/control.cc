@@ -6,6 +6,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "gateway/base/prefix.h"
 #include "gateway/control/metrics_page.h"
 #include "gateway/control/setup.h"
 
@@ -208,11 +209,36 @@ void Control::read_shards() {
 
 // --- Next hops ---------------------------------------------------------------------------------
 
+namespace {
+
+// A member's addresses: a port means that nothing but these is asked for (RFC 3263 4.2).
+Question members_question(const std::string& host) {
+  Question question;
+  question.host = host;
+  question.port = 5060;
+  return question;
+}
+
+}  // namespace
+
 void Control::resolve_next_hops() {
   const auto& next_hops = setup_.config.next_hops;
   snapshot_.next_hops.resize(next_hops.size());
   if (next_hops.empty() || snapshot_pending_ != 0) return;
-  snapshot_pending_ = next_hops.size();
+  snapshot_pending_ = next_hops.size() + 1;
+  snapshot_.members.assign(next_hops.size(), {});
+  for (std::size_t i = 0; i < next_hops.size(); ++i) {
+    for (const std::string& member : next_hops[i].members) {
+      if (parse_prefix(member)) continue;
+      ++snapshot_pending_;
+      resolver_->resolve(members_question(member), [this, i](const Resolution& resolution) {
+        for (const ResolvedTarget& target : resolution.targets) {
+          snapshot_.members[i].push_back(target.endpoint.address);
+        }
+        if (--snapshot_pending_ == 0) publish_next_hops();
+      });
+    }
+  }
   for (std::size_t i = 0; i < next_hops.size(); ++i) {
     Question question;
     question.host = next_hops[i].host;
@@ -232,6 +258,7 @@ void Control::resolve_next_hops() {
       if (--snapshot_pending_ == 0) publish_next_hops();
     });
   }
+  if (--snapshot_pending_ == 0) publish_next_hops();
 }
 
 void Control::publish_next_hops() {
@@ -242,7 +269,11 @@ void Control::publish_next_hops() {
   for (std::size_t i = 0; i < snapshot_.next_hops.size(); ++i) {
     ttl = std::min(ttl, snapshot_.next_hops[i].ttl);
     numeric &= parse_address(setup_.config.next_hops[i].host).has_value();
+    for (const std::string& member : setup_.config.next_hops[i].members) {
+      numeric &= parse_prefix(member).has_value();
+    }
   }
+  if (!numeric) ttl = std::min<Duration>(ttl, 300s);  // members may move sooner
   if (numeric) return;
   uv_timer_start(
       &dns_timer_,

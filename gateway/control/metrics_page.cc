@@ -97,9 +97,9 @@ void write_messages(Page& page) {
            &Counters::bad_responses);
   page.one("stray_responses_total", "counter", "Responses of no transaction, dropped.",
            &Counters::stray_responses);
-  static constexpr std::array<std::string_view, 9> kReasons{
-      "unparsable", "unanswerable", "filter",     "bad_response",  "stray_response",
-      "no_buffer",  "ack",          "table_full", "dead_requester"};
+  static constexpr std::array<std::string_view, 11> kReasons{
+      "unparsable", "unanswerable", "filter",         "bad_response", "stray_response", "no_buffer",
+      "ack",        "table_full",   "dead_requester", "stranger",     "wrong_source"};
   page.head("drops_total", "counter", "Messages dropped without an answer.");
   for (std::size_t i = 0; i < kReasons.size(); ++i) {
     page.line("drops_total", Page::label("reason", kReasons[i]), page.sum(&Counters::drops, i));
@@ -148,6 +148,20 @@ void write_transactions(Page& page) {
 void write_routing(Page& page) {
   page.one("tokens_refused_total", "counter", "Forged or changed routing tokens.",
            &Counters::tokens_refused);
+  page.one("strangers_dropped_total", "counter",
+           "Requests to the network side from who is no next hop and not trusted.",
+           &Counters::strangers_dropped);
+  page.one("requests_forbidden_total", "counter", "403: their sender may not ask for that.",
+           &Counters::requests_forbidden);
+  page.one("targets_forbidden_total", "counter",
+           "403: nobody may be reached at the address that they name.",
+           &Counters::targets_forbidden);
+  page.one("response_wrong_source_total", "counter",
+           "Responses from elsewhere than where their request went, dropped.",
+           &Counters::response_wrong_source);
+  page.one("cancel_wrong_source_total", "counter",
+           "481: CANCEL from elsewhere than its INVITE came from.",
+           &Counters::cancel_wrong_source);
   page.one("dead_flows_total", "counter", "Requests to a flow that is gone.",
            &Counters::flows_dead_430);
   page.one("waits_started_total", "counter", "Requests that waited for a user agent's return.",

@@ -62,7 +62,7 @@ bool Calls::open(SlotId id, ResponseContext& context, const Incoming& in) {
   std::uint64_t pass =
       keyed_hash(core_.hash_key, in.essentials.from_tag) ^ (context.target.to_access ? 1 : 0);
   if (context.target.to_access) pass ^= context.target.flow.value() * 0x9e3779b97f4a7c15;
-  context.leg = static_cast<std::uint32_t>(pass >> 16) | 1;
+  context.leg = static_cast<std::uint16_t>(pass >> 16) | 1U;  // as wide as in a token
   const bool access_is_caller = !context.target.to_access;
   const std::uint32_t access_cseq = access_is_caller ? in.essentials.cseq.number : 0;
   if (const SlotId known = find(call_id, context.leg)) {
@@ -75,7 +75,7 @@ bool Calls::open(SlotId id, ResponseContext& context, const Incoming& in) {
       context.call_new = true;
       return true;
     }
-    context.leg = static_cast<std::uint32_t>(core_.random.next()) | 1;
+    context.leg = static_cast<std::uint16_t>(core_.random.next()) | 1U;
   }
   Call sizes;
   BufferRef names = write_names(in, sizes);

@@ -31,7 +31,7 @@ BufferRef Probes::write(const NextHopConfig& next_hop, const Target& target, Slo
   const std::string_view sent_by = core_.own.sent_by(target.listener);
   out.text(" SIP/2.0\r\nVia: SIP/2.0/").text(via_token(target.transport)).character(' ');
   out.text(sent_by).text(";branch=");
-  sip::write_branch(transactions_.branch_of(client), out);
+  sip::write_branch(transactions_.branch_of(client), core_.branch_key, out);
   out.text("\r\nMax-Forwards: 70\r\nFrom: <sip:ringway@").text(sent_by);
   out.text(">;tag=").hex(core_.random.next(), 16);
   out.text("\r\nTo: <sip:").text(is_ipv6 ? "[" : "").text(next_hop.host).text(is_ipv6 ? "]" : "");

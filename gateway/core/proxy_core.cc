@@ -1,7 +1,11 @@
 #include "gateway/core/proxy_core.h"
 
 #include "gateway/base/subject.h"
+#include "gateway/core/peer_check.h"
 #include "gateway/core/requests.h"
+#include "gateway/peers/header_rules.h"
+#include "gateway/peers/peer_table.h"
+#include "gateway/peers/targets.h"
 #include "protocol/base/ascii.h"
 #include "protocol/sip/parse.h"
 
@@ -10,6 +14,13 @@ namespace {
 
 HashKey derive_hash_key(const tls::Mac& mac) {
   const tls::MacTag tag = mac.sign(as_bytes("hash key of tables"));
+  return {read_u64(tag), read_u64(Bytes(tag).subspan(8))};
+}
+
+HashKey derive_branch_key(const tls::Mac& mac, std::uint32_t epoch) {
+  std::uint8_t word[4];
+  write_u32(word, epoch);
+  const tls::MacTag tag = mac.sign({as_bytes("key of branches"), word});
   return {read_u64(tag), read_u64(Bytes(tag).subspan(8))};
 }
 
@@ -51,6 +62,9 @@ struct ProxyCore::Parts {
   TransactionLayer transactions;
   NextHopSet next_hops;
   ContextTable contexts;
+  PeerTable peers;
+  Targets places;
+  HeaderRules header_rules;
   Registrations registrations;
   RelaySet relays;
   Calls calls;
@@ -58,6 +72,7 @@ struct ProxyCore::Parts {
   Probes probes;
   Replies replies;
   Router router;
+  PeerCheck peer_check;
   Responses responses;
   Requests requests;
 
@@ -71,25 +86,32 @@ ProxyCore::Parts::Parts(Environment& environment)
     : core{environment.config,       environment.shard,
            environment.epoch,        std::move(environment.listeners),
            environment.mac,          derive_hash_key(environment.mac),
+           derive_branch_key(environment.mac, environment.epoch),
            OwnUris(core.listeners),  environment.buffers,
            environment.counters,     environment.log,
-           Random(environment.seed), TimerWheel(deadlines_max(environment.config.limits))},
+           Random(environment.seed), TimerWheel(deadlines_max(environment.config.limits)),
+           environment.calendar},
       flows(core.shard),
       transactions(core.config, core.shard, core.wheel, core.counters, core.random),
       next_hops(core.config, core.listeners, core.counters, core.log, core.random),
       contexts(core, flows),
-      registrations(core, flows, contexts),
+      peers(core.config, core.listeners),
+      places(core.config, core.listeners, peers),
+      header_rules(core.config),
+      registrations(core, flows, contexts, next_hops),
       relays(core.config, core.shard, core.epoch, core.wheel, core.buffers, core.counters, core.log,
              core.random),
       calls(core, flows, registrations, relays),
       media(core, contexts, calls, relays),
       probes(core, transactions, next_hops),
       replies(core, transactions),
-      router(core, flows, registrations, next_hops),
+      router(core, flows, registrations, next_hops, peers, places),
+      peer_check(core, flows, registrations, peers),
       responses(
-          {core, contexts, transactions, next_hops, registrations, calls, media, probes, replies}),
+          {core, contexts, transactions, next_hops, registrations, calls, media, probes, replies,
+           router, header_rules}),
       requests({core, contexts, transactions, next_hops, registrations, calls, media, replies,
-                router, responses}),
+                router, responses, peer_check, header_rules}),
       filter_exempt(parse_prefixes(core.config.filter_exempt)) {}
 
 ProxyCore::ProxyCore(Environment environment) : parts_(std::make_unique<Parts>(environment)) {}
@@ -233,7 +255,9 @@ void ProxyCore::Parts::agent_changed(const Registrations::Change& change, Instan
 // --- Flows -------------------------------------------------------------------------------------
 
 void ProxyCore::flow_opened(const FlowInfo& info, Instant, Outbox&) {
-  parts_->flows.opened(info);
+  parts_->flows.opened(info, info.opened_by_us
+                                 ? PeerTable::opened_for(info.next_hop)
+                                 : parts_->peers.accepted_with(info.certificate_names));
 }
 
 void ProxyCore::flow_closed(FlowId id, FlowEnd, Instant now, Outbox& outbox) {
@@ -247,7 +271,7 @@ void ProxyCore::flow_closed(FlowId id, FlowEnd, Instant now, Outbox& outbox) {
     next = context->next_of_flow;
     context->next_of_flow = context->previous_of_flow = {};
     context->source.flow = {};
-    if (context->method == sip::Method::Invite) parts.responses.cancel(here, now, outbox);
+    if (context->method == sip::Method::Invite) parts.responses.cancel(here, nullptr, now, outbox);
   }
   flow->first_context = {};
   parts.registrations.flow_ended(*flow, id, now, outbox);
@@ -283,6 +307,7 @@ void ProxyCore::send_failed(Ticket ticket, TransportFailure failure, Instant now
 void ProxyCore::receive_announcement(const Output::Announcement& announcement, Instant now,
                                      Outbox& outbox) {
   if (announcement.kind == Output::Announcement::Kind::FlowGone) {
+    parts_->flows.ended_elsewhere(announcement.flow);
     return parts_->calls.remote_flow_ended(announcement.flow, now);
   }
   parts_->registrations.announced(announcement, now);
@@ -332,6 +357,7 @@ void ProxyCore::resolved(Ticket ticket, const Resolution& resolution, Instant no
 
 void ProxyCore::publish_next_hops(std::shared_ptr<const NextHopSnapshot> next_hops, Instant now,
                                   Outbox&) {
+  parts_->peers.publish(*next_hops, now);
   parts_->next_hops.publish(std::move(next_hops));
   parts_->probes.start(now);
 }

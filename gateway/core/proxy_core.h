@@ -37,6 +37,8 @@ class ProxyCore {
     BufferPool& buffers;
     Counters& counters;
     Log& log;
+    // From the clock of Instant to a calendar that goes on over restarts; tokens bear its day.
+    Duration calendar{};
   };
   explicit ProxyCore(Environment environment);
   ~ProxyCore();

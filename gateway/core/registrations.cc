@@ -15,35 +15,49 @@ using sip::HeaderName;
 
 constexpr Duration kExpirySlack = 5s;
 
-struct RegisteredContact {
+}  // namespace
+
+struct Registrations::Contact {
   std::string_view uri;
   std::string_view instance, reg_id;
   std::optional<std::uint32_t> expires;
   bool star = false;
 };
 
-std::optional<RegisteredContact> first_contact(const sip::MessageView& request) {
-  const sip::Header* header = request.find(HeaderName::Contact);
-  if (!header) return std::nullopt;
-  sip::ListCursor values(request.text(header->value));
-  const auto value = values.next();
-  const auto parsed = value ? sip::parse_name_addr(*value) : std::unexpected(sip::NameAddrError{});
-  if (!parsed) return std::nullopt;
-  RegisteredContact contact;
-  contact.star = parsed->is_star;
-  contact.uri = parsed->uri.text;
-  contact.instance = parsed->param("+sip.instance").value_or(std::string_view{});
-  contact.reg_id = parsed->param("reg-id").value_or(std::string_view{});
-  if (const auto expires = parsed->param("expires")) contact.expires = sip::parse_seconds(*expires);
-  return contact;
+namespace {
+
+constexpr int kContactsMax = 16;  // of one REGISTER; what stands behind them is not learnt
+
+// Calls take(Contact) for every Contact value of a REGISTER until that returns true.
+template <typename Contact, typename Take>
+void for_each_contact(const sip::MessageView& request, Take take) {
+  int count = 0;
+  for (const sip::Header* header = request.find(HeaderName::Contact); header;
+       header = request.next(header)) {
+    sip::ListCursor values(request.text(header->value));
+    while (const auto value = values.next()) {
+      const auto parsed = sip::parse_name_addr(*value);
+      if (!parsed || ++count > kContactsMax) continue;
+      Contact contact;
+      contact.star = parsed->is_star;
+      contact.uri = parsed->uri.text;
+      contact.instance = parsed->param("+sip.instance").value_or(std::string_view{});
+      contact.reg_id = parsed->param("reg-id").value_or(std::string_view{});
+      const auto expires = parsed->param("expires");
+      contact.expires = sip::parse_seconds(expires ? *expires : request.value(HeaderName::Expires));
+      if (take(contact)) return;
+    }
+  }
 }
 
 }  // namespace
 
-Registrations::Registrations(Services& core, Flows& flows, ContextTable& contexts)
+Registrations::Registrations(Services& core, Flows& flows, ContextTable& contexts,
+                             const NextHopSet& next_hops)
     : core_(core),
       flows_(flows),
       contexts_(contexts),
+      next_hops_(next_hops),
       agents_(core.config.limits.bindings, core.hash_key, core.counters),
       path_seen_(core.config.next_hops.size(), false) {}
 
@@ -69,22 +83,46 @@ std::uint64_t Registrations::aor_hash(std::string_view name_addr) const {
   return agents_.hash_text(aor.written_text());
 }
 
-Registrations::Identity Registrations::identify(const sip::MessageView& request) const {
-  Identity identity;
-  const auto contact = first_contact(request);
-  identity.aor = aor_hash(request.value(HeaderName::To));
-  if (!contact || contact->star) return identity;
-  identity.contact = agents_.hash_text(contact->uri);
-  std::array<std::uint8_t, 16> aor;
-  write_u64(aor, identity.aor);
-  write_u64(MutableBytes(aor).subspan(8), keyed_hash(core_.hash_key, contact->reg_id));
-  identity.user_agent = user_agent_hash(
-      core_.mac, as_text(Bytes(aor)), contact->instance.empty() ? contact->uri : contact->instance);
-  return identity;
+std::uint64_t Registrations::source_hash(const Source& source) const {
+  std::array<std::uint8_t, 24> memory;
+  Writer out(memory);
+  const std::uint8_t rest[4] = {static_cast<std::uint8_t>(source.listener >> 8),
+                                static_cast<std::uint8_t>(source.listener),
+                                static_cast<std::uint8_t>(source.remote.port >> 8),
+                                static_cast<std::uint8_t>(source.remote.port)};
+  out.bytes(source.remote.address.octets()).bytes(rest);
+  return keyed_hash(core_.hash_key, out.written()) | 1;
 }
 
-std::uint64_t Registrations::registering(const sip::MessageView& request) const {
-  return identify(request).user_agent;
+bool Registrations::is_registered(const Source& source) {
+  if (source.transport == Transport::Udp) {
+    return static_cast<bool>(agents_.find_source(source_hash(source)));
+  }
+  const FlowState* flow = flows_.find(source.flow);
+  return flow && flow->first_agent != 0;
+}
+
+// aor: keyed by the group of the next hop, so that what one server grants means nothing to others.
+std::uint64_t Registrations::user_agent_of(std::uint64_t aor, const Contact& contact) const {
+  std::array<std::uint8_t, 16> text;
+  write_u64(text, aor);
+  write_u64(MutableBytes(text).subspan(8), keyed_hash(core_.hash_key, contact.reg_id));
+  return user_agent_hash(core_.mac, as_text(Bytes(text)),
+                         contact.instance.empty() ? contact.uri : contact.instance);
+}
+
+std::uint64_t Registrations::registering(const sip::MessageView& request,
+                                         std::uint16_t next_hop) const {
+  const std::uint64_t aor =
+      keyed_by(aor_hash(request.value(HeaderName::To)), next_hops_.group_of(next_hop));
+  std::uint64_t user_agent = 0;
+  for_each_contact<Contact>(request, [&](const Contact& contact) {
+    if (contact.star) return false;
+    const bool kept = contact.expires.value_or(1) != 0;
+    if (kept || user_agent == 0) user_agent = user_agent_of(aor, contact);
+    return kept;
+  });
+  return user_agent;
 }
 
 std::uint64_t Registrations::user_agent_of(const Source& source, std::string_view from) {
@@ -94,7 +132,7 @@ std::uint64_t Registrations::user_agent_of(const Source& source, std::string_vie
   std::uint64_t first = 0;
   for (std::uint32_t place = flow->first_agent; place != 0;) {
     const UserAgent* agent = agents_.get(agents_.id_at(place - 1));
-    if (agent->aor_hash == aor) return agent->hash;
+    if (agent->aor_hash == keyed_by(aor, agent->group)) return agent->hash;
     if (first == 0) first = agent->hash;
     place = agent->next_of_flow;
   }
@@ -118,81 +156,115 @@ bool Registrations::uses_alias(std::uint16_t next_hop, std::uint64_t user_agent)
 // --- What is learnt ----------------------------------------------------------------------------
 
 // Granted: what the 2xx says of this Contact, else its Expires, else what was asked for.
-std::uint32_t Registrations::granted_seconds(const sip::MessageView& request,
+std::uint32_t Registrations::granted_seconds(const Contact& contact,
                                              const sip::MessageView& response) const {
-  const auto contact = first_contact(request);
-  const auto mine = sip::parse_uri(contact->uri);
+  const auto mine = sip::parse_uri(contact.uri);
   std::array<std::uint8_t, 2048> memory;
+  bool any = false;
   for (const sip::Header* header = response.find(HeaderName::Contact); header;
        header = response.next(header)) {
     sip::ListCursor values(response.text(header->value));
     while (const auto value = values.next()) {
       const auto bound = sip::parse_name_addr(*value);
       if (!bound) continue;
+      any = true;
       Writer text(memory);
       const auto alias = undo_contact_alias(bound->uri, core_.own, core_.mac, text);
-      const std::string_view uri = alias && !alias->refused ? alias->uri : bound->uri.text;
+      const std::string_view uri = alias && !alias->uri.empty() ? alias->uri : bound->uri.text;
       const auto theirs = sip::parse_uri(uri);
-      if (uri != contact->uri && !(mine && theirs && sip::equivalent(*mine, *theirs))) continue;
+      if (uri != contact.uri && !(mine && theirs && sip::equivalent(*mine, *theirs))) continue;
       const auto expires = bound->param("expires");
       const auto seconds = expires ? sip::parse_seconds(*expires) : std::nullopt;
       return seconds ? *seconds
                      : sip::parse_seconds(response.value(HeaderName::Expires)).value_or(3600);
     }
   }
-  if (!response.has(HeaderName::Contact)) return 0;
-  // A registrar that writes our Contact in its own way.
-  return contact->expires ? *contact->expires
-                          : sip::parse_seconds(request.value(HeaderName::Expires)).value_or(3600);
+  // Else a registrar that writes our Contact in its own way.
+  return any ? contact.expires.value_or(3600) : 0;
 }
 
-// Every binding of the flow is taken back.
-void Registrations::forget_flow(FlowId flow, Outbox& outbox) {
-  const FlowState* state = flows_.find(flow);
-  for (std::uint32_t place = state ? state->first_agent : 0; place != 0;) {
-    const SlotId agent = agents_.id_at(place - 1);
-    place = agents_.get(agent)->next_of_flow;
-    Announcement news;
-    news.kind = Announcement::Kind::UserAgentGone;
-    news.user_agent = agents_.get(agent)->hash;
-    announce(news, outbox);
-    gone(agent);
+// RFC 3261 10.3 item 7: within one Call-ID the CSeq says which REGISTER is the newer one, in
+// whatever order the answers come.
+bool Registrations::is_older(const UserAgent& agent, const Announcement& news) const {
+  return agent.call_id_hash == news.call_id && news.call_id != 0 && news.cseq < agent.cseq;
+}
+
+// Only the Contact that the user agent is bound to: one that it has left is nobody's any more.
+void Registrations::take_back(std::uint64_t user_agent, std::uint64_t contact,
+                              const Announcement& news, Outbox& outbox) {
+  const SlotId id = agents_.find(user_agent);
+  const UserAgent* agent = agents_.get(id);
+  if (!agent || is_older(*agent, news)) return;
+  if (agent->contact_hash != 0 && agent->contact_hash != contact) return;
+  Announcement gone_news = news;
+  gone_news.kind = Announcement::Kind::UserAgentGone;
+  gone_news.user_agent = user_agent;
+  announce(gone_news, outbox);
+  gone(id);
+}
+
+// Contact: * is every binding of the To's AOR, on whatever flow (RFC 3261 10.2.2, 10.3 item 6).
+void Registrations::take_back_all(const Announcement& news, Outbox& outbox) {
+  for (SlotId id = agents_.first_of_aor(news.aor); id;) {
+    const SlotId here_now = id;
+    const UserAgent& agent = *agents_.get(here_now);
+    id = agents_.next_of_aor(here_now);
+    take_back(agent.hash, agent.contact_hash, news, outbox);
   }
 }
 
 void Registrations::learn(const ResponseContext& context, const sip::MessageView& request,
                           const sip::MessageView& response, Instant now, Outbox& outbox) {
   const std::uint16_t next_hop = context.target.next_hop;
+  const std::uint16_t group = next_hops_.group_of(next_hop);
+  if (group == 0) return;  // no next hop has granted it
   if (next_hop < path_seen_.size() && response.has(HeaderName::Path)) path_seen_[next_hop] = true;
-  const Identity identity = identify(request);
-  const auto contact = first_contact(request);
-  if (!contact) return;  // a query
-  if (contact->star) return forget_flow(context.source.flow, outbox);
-
-  const std::uint32_t seconds = granted_seconds(request, response);
   Announcement news;
-  news.user_agent = identity.user_agent;
-  if (seconds == 0) {
-    news.kind = Announcement::Kind::UserAgentGone;
-    announce(news, outbox);
-    if (const SlotId agent = agents_.find(identity.user_agent)) gone(agent);
-    return;
-  }
-  // Its connection ended meanwhile: there is nowhere to reach it.
-  if (is_reliable(context.source.transport) && !context.source.flow) return;
-  news.kind = Announcement::Kind::UserAgentHere;
+  news.group = group;
+  news.aor = keyed_by(aor_hash(request.value(HeaderName::To)), group);
+  news.call_id = agents_.hash_text(request.value(HeaderName::CallId));
+  const auto cseq = sip::parse_cseq(request.value(HeaderName::CSeq));
+  news.cseq = cseq ? cseq->number : 0;
   news.flow = context.source.flow;
   news.source = context.source;
-  news.expires_seconds = seconds;
-  const bool is_new = !agents_.find(identity.user_agent);
-  const bool alias = uses_alias(next_hop, identity.user_agent);
+  // Those that are taken back first, so that their order in the message means nothing.
+  for_each_contact<Contact>(request, [&](const Contact& contact) {
+    if (contact.star) {
+      take_back_all(news, outbox);
+      return true;
+    }
+    if (granted_seconds(contact, response) != 0) return false;
+    // One instance that changes its Contact stays the user agent that it is.
+    const std::uint64_t user_agent = user_agent_of(news.aor, contact);
+    bool stays = false;
+    for_each_contact<Contact>(request, [&](const Contact& other) {
+      stays |= other.uri != contact.uri && user_agent_of(news.aor, other) == user_agent &&
+               granted_seconds(other, response) != 0;
+      return stays;
+    });
+    if (!stays) {
+      take_back(user_agent, keyed_by(agents_.hash_text(contact.uri), group), news, outbox);
+    }
+    return false;
+  });
+  // Its connection ended meanwhile: there is nowhere to reach it.
+  if (is_reliable(context.source.transport) && !context.source.flow) return;
+  for_each_contact<Contact>(request, [&](const Contact& contact) {
+    if (contact.star) return true;
+    news.expires_seconds = granted_seconds(contact, response);
+    news.contact = keyed_by(agents_.hash_text(contact.uri), group);
+    news.user_agent = user_agent_of(news.aor, contact);
+    if (news.expires_seconds != 0) grant(news, next_hop, now, outbox);
+    return false;
+  });
+}
+
+void Registrations::grant(Announcement news, std::uint16_t next_hop, Instant now, Outbox& outbox) {
+  const UserAgent* known = agents_.get(agents_.find(news.user_agent));
+  if (known && is_older(*known, news)) return;
+  news.kind = Announcement::Kind::UserAgentHere;
+  news.alias = known && known->aor_hash != 0 ? known->alias : uses_alias(next_hop, news.user_agent);
   announce(news, outbox);
-  const SlotId agent = agents_.take(identity.user_agent);
-  if (!agent) return;
-  UserAgent& entry = *agents_.get(agent);
-  if (is_new || entry.aor_hash == 0) entry.alias = alias;
-  entry.aor_hash = identity.aor;
-  agents_.set_contact(agent, identity.contact);
   here(news, now);
 }
 
@@ -210,7 +282,7 @@ void Registrations::announced(const Announcement& news, Instant now) {
       if (agent && agents_.get(agent)->source.flow == news.flow) away(agent, now);
       return;
     case Announcement::Kind::UserAgentGone:
-      if (agent) gone(agent);
+      if (agent && !is_older(*agents_.get(agent), news)) gone(agent);
       return;
     case Announcement::Kind::FlowGone:
     case Announcement::Kind::NextHopHealth:
@@ -222,6 +294,14 @@ void Registrations::here(const Announcement& news, Instant now) {
   const SlotId id = agents_.take(news.user_agent);
   if (!id) return;
   UserAgent& agent = *agents_.get(id);
+  if (is_older(agent, news)) return;
+  agent.call_id_hash = news.call_id;
+  agent.cseq = news.cseq;
+  agent.group = news.group;
+  agent.alias = news.alias;
+  agents_.set_aor(id, news.aor);
+  agents_.set_contact(id, news.contact);
+  agents_.set_source(id, news.source.transport == Transport::Udp ? source_hash(news.source) : 0);
   unlink_from_flow(id);
   agent.source = news.source;
   agent.away = false;

@@ -9,6 +9,7 @@
 #include "gateway/core/flows.h"
 #include "gateway/core/services.h"
 #include "gateway/nat/binding_table.h"
+#include "gateway/routing/next_hop_set.h"
 
 namespace ringway {
 
@@ -18,7 +19,7 @@ namespace ringway {
 class Registrations {
  public:
   // All outlive this object.
-  Registrations(Services& core, Flows& flows, ContextTable& contexts);
+  Registrations(Services& core, Flows& flows, ContextTable& contexts, const NextHopSet& next_hops);
 
   struct Change {
     enum class Kind : std::uint8_t {
@@ -33,14 +34,18 @@ class Registrations {
 
   UserAgent* get(SlotId agent) { return agents_.get(agent); }
   SlotId find(std::uint64_t user_agent) const { return agents_.find(user_agent); }
-  SlotId find_contact(std::string_view uri) const {
-    return agents_.find_contact(agents_.hash_text(uri));
+  // The one that a next hop of that group knows by that Contact.
+  SlotId find_contact(std::string_view uri, std::uint16_t group) const {
+    return agents_.find_contact(keyed_by(agents_.hash_text(uri), group));
   }
+  // True if a binding was granted to a user agent that speaks from there.
+  bool is_registered(const Source& source);
   void release(SlotId agent);
   std::uint32_t size() const { return agents_.size(); }
 
-  // The user agent that a REGISTER is about; 0: it names none.
-  std::uint64_t registering(const sip::MessageView& request) const;
+  // The user agent that a REGISTER to that next hop is about: that of the first Contact that it does
+  // not take back; 0: it names none.
+  std::uint64_t registering(const sip::MessageView& request, std::uint16_t next_hop) const;
   // The one registered over the flow of source: the one with that From, else any; 0: none.
   std::uint64_t user_agent_of(const Source& source, std::string_view from);
   // Its Contact at that next hop points at us. Where a next hop may know Path or not, both are
@@ -66,14 +71,21 @@ class Registrations {
  private:
   using Announcement = Output::Announcement;
 
-  struct Identity {
-    std::uint64_t user_agent = 0, contact = 0, aor = 0;  // hashes
-  };
-  Identity identify(const sip::MessageView& request) const;
+  struct Contact;  // one Contact value of a REGISTER
+
+  // 0 stays 0; else the group of next hops that it belongs to is mixed in.
+  static std::uint64_t keyed_by(std::uint64_t hash, std::uint16_t group) {
+    return hash == 0 ? 0 : hash ^ std::uint64_t{group} * 0x9e37'79b9'7f4a'7c15;
+  }
   std::uint64_t aor_hash(std::string_view name_addr) const;
-  std::uint32_t granted_seconds(const sip::MessageView& request,
-                                const sip::MessageView& response) const;
-  void forget_flow(FlowId flow, Outbox& outbox);
+  std::uint64_t source_hash(const Source& source) const;
+  std::uint64_t user_agent_of(std::uint64_t aor, const Contact& contact) const;
+  std::uint32_t granted_seconds(const Contact& contact, const sip::MessageView& response) const;
+  bool is_older(const UserAgent& agent, const Announcement& news) const;
+  void take_back(std::uint64_t user_agent, std::uint64_t contact, const Announcement& news,
+                 Outbox& outbox);
+  void take_back_all(const Announcement& news, Outbox& outbox);
+  void grant(Announcement news, std::uint16_t next_hop, Instant now, Outbox& outbox);
   void here(const Announcement& news, Instant now);
   void away(SlotId agent, Instant now);
   void gone(SlotId agent);
@@ -84,6 +96,7 @@ class Registrations {
   Services& core_;
   Flows& flows_;
   ContextTable& contexts_;
+  const NextHopSet& next_hops_;
   BindingTable agents_;
   std::vector<bool> path_seen_;  // by next hop: its 2xx to REGISTER echoed our Path
   std::vector<Change> changes_;

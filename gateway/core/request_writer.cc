@@ -57,6 +57,9 @@ BufferRef RequestWriter::write(const Job& job) {
   set_max_breadth(job);                     // RFC 5393 5.3.3
   set_source_in_via(job);
   set_contact_alias(job);
+  if (!job.context.own || job.context.method == Method::Ack) {
+    rules_.apply(request, job.from, job.target.to_access ? Side::Access : Side::Network, edits_);
+  }
   const bool new_body = static_cast<bool>(job.context.body);
   const std::string_view body = new_body ? as_text(job.context.body.bytes()) : request.body();
   set_body(job, body);  // item 9
@@ -91,9 +94,13 @@ void RequestWriter::add_via(const Job& job) {
 
 // --- Record-Route and Path ---------------------------------------------------------------------
 
-FlowToken RequestWriter::token_of_source(const ResponseContext& context) const {
+FlowToken RequestWriter::token_of_source(const Job& job) const {
+  const ResponseContext& context = job.context;
   FlowToken token;
-  token.epoch = core_.epoch;
+  token.epoch = core_.token_epoch();
+  token.shard = core_.shard;
+  token.day = static_cast<std::uint8_t>(core_.today(job.now) & 15);
+  token.next_hop = job.target.next_hop;
   token.flow = context.source.flow;
   token.listener = context.source.listener;
   if (!context.source.flow) token.remote = context.source.remote;
@@ -106,33 +113,44 @@ void RequestWriter::add_record_route(const Job& job) {
   const Target& target = job.target;
   FlowToken access;
   if (target.to_access) {
-    access.epoch = core_.epoch;
+    access.epoch = core_.token_epoch();
+    access.shard = core_.shard;
+    access.day = static_cast<std::uint8_t>(core_.today(job.now) & 15);
+    access.next_hop = context.peer_next_hop;
+    access.far_end = router_.far_end_of(job.in.view, job.now);
     access.listener = target.listener;
     access.flow = target.flow;
     access.user_agent = target.user_agent;
     if (!target.flow) access.remote = target.remote;
   } else {
-    access = token_of_source(context);
+    access = token_of_source(job);
     const sip::MessageView& request = job.in.view;
     access.user_agent = registrations_.user_agent_of(
         context.source, request.has(HeaderName::From) ? request.value(HeaderName::From) : "");
   }
   access.kind = FlowToken::Kind::Access;
   access.media = context.media;
-  access.leg = context.leg;
+  access.leg = static_cast<std::uint16_t>(context.leg);
+  access.relay = context.relay;
   const ListenerIndex in_listener = context.source.listener;
   access.paired = in_listener != target.listener;
   FlowToken network;
   network.paired = true;
   network.media = context.media;
-  network.leg = context.leg;
+  network.leg = access.leg;
 
   std::array<std::uint8_t, 2 * kFlowTokenTextMax> memory;
+  // RFC 3261 16.6 item 4.
+  OwnUris::RouteForm form;
+  form.sips = job.in.essentials.request_uri.scheme == sip::Scheme::Sips ||
+              ascii::starts_with_ignoring_case(job.route.next_route, "sips:");
+  form.says_udp = core_.listener(in_listener).transport == Transport::Tls ||
+                  core_.listener(target.listener).transport == Transport::Tls;
   const auto line = [&](ListenerIndex listener, const FlowToken& token) {
     Writer user(memory);
     write_flow_token(token, core_.mac, job.in.essentials.call_id, user);
     text_.text("Record-Route: ");
-    core_.own.write_route(listener, user.written_text(), {}, text_);
+    core_.own.write_route(listener, user.written_text(), {}, text_, form);
     text_.text("\r\n");
   };
   if (!access.paired) return line(target.listener, access);
@@ -143,7 +161,7 @@ void RequestWriter::add_record_route(const Job& job) {
 
 bool RequestWriter::wants_alias(const Job& job) const {
   const std::uint16_t next_hop = job.target.next_hop;
-  if (job.target.to_access || job.from_network || next_hop >= core_.config.next_hops.size()) {
+  if (job.target.to_access || job.from == Side::Network || next_hop >= core_.config.next_hops.size()) {
     return false;
   }
   return job.context.method == Method::Register
@@ -152,7 +170,7 @@ bool RequestWriter::wants_alias(const Job& job) const {
 }
 
 void RequestWriter::add_registration(const Job& job) {
-  if (job.context.method != Method::Register || job.target.to_access || job.from_network ||
+  if (job.context.method != Method::Register || job.target.to_access || job.from == Side::Network ||
       job.target.next_hop >= core_.config.next_hops.size()) {
     return;
   }
@@ -165,7 +183,7 @@ void RequestWriter::add_registration(const Job& job) {
 }
 
 void RequestWriter::add_path(const Job& job) {
-  FlowToken token = token_of_source(job.context);
+  FlowToken token = token_of_source(job);
   token.kind = FlowToken::Kind::Path;
   token.user_agent = job.context.user_agent;
   token.outbound = has_reg_id(job.in.view) && is_first_hop(job.in.view);  // RFC 5626 5.1
@@ -217,12 +235,12 @@ void RequestWriter::set_contact_alias(const Job& job) {
   ResponseContext& context = job.context;
   const sip::MessageView& request = job.in.view;
   const bool is_register = context.method == Method::Register;
-  if (is_register) context.user_agent = registrations_.registering(request);
+  if (is_register) context.user_agent = registrations_.registering(request, job.target.next_hop);
   if ((!is_register && !has_target_contact(context.method)) || !wants_alias(job) ||
       !is_first_hop(request)) {
     return;
   }
-  FlowToken token = token_of_source(context);
+  FlowToken token = token_of_source(job);
   token.kind = FlowToken::Kind::Contact;
   token.user_agent =
       is_register ? context.user_agent

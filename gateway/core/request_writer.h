@@ -6,8 +6,10 @@
 
 #include "gateway/core/context_table.h"
 #include "gateway/core/registrations.h"
+#include "gateway/core/router.h"
 #include "gateway/core/services.h"
 #include "gateway/nat/flow_token.h"
+#include "gateway/peers/header_rules.h"
 #include "gateway/routing/route_preprocess.h"
 #include "protocol/sip/edit.h"
 
@@ -16,9 +18,10 @@ namespace ringway {
 // The copy of a request that is forwarded, with the edits of RFC 3261 16.6.
 class RequestWriter {
  public:
-  // Both outlive this object.
-  RequestWriter(Services& core, Registrations& registrations)
-      : core_(core), registrations_(registrations) {}
+  // All outlive this object.
+  RequestWriter(Services& core, Registrations& registrations, const Router& router,
+                const HeaderRules& rules)
+      : core_(core), registrations_(registrations), router_(router), rules_(rules) {}
 
   // What is known of the request to be written; borrowed for the call.
   struct Job {
@@ -27,7 +30,8 @@ class RequestWriter {
     const RoutePreprocess& route;
     const Target& target;
     std::string_view branch;  // of our Via
-    bool from_network = false;
+    Side from = Side::Access;
+    Instant now{};
   };
   // Empty: no buffer, or it is larger than a message may be.
   BufferRef write(const Job& job);
@@ -42,11 +46,13 @@ class RequestWriter {
   void set_source_in_via(const Job& job);
   void set_contact_alias(const Job& job);
   void set_body(const Job& job, std::string_view body);
-  FlowToken token_of_source(const ResponseContext& context) const;
+  FlowToken token_of_source(const Job& job) const;
   bool wants_alias(const Job& job) const;
 
   Services& core_;
   Registrations& registrations_;
+  const Router& router_;
+  const HeaderRules& rules_;
   sip::EditList edits_;
   Writer text_{MutableBytes{}};    // edited text, in scratch_
   std::size_t inserted_from_ = 0;  // our own header lines begin there in text_

@@ -18,6 +18,11 @@ using State = ResponseContext::State;
 
 constexpr std::size_t kDatagramRequestMax = 1'300;  // RFC 3261 18.1.1
 
+// What a server says of itself (RFC 3261 11.2).
+constexpr std::string_view kAboutUs =
+    "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, "
+    "NOTIFY, PUBLISH, REFER\r\nAccept: application/sdp\r\nSupported: path, outbound\r\n";
+
 transaction::RequestIdentity identity_of(const Incoming& in, std::string_view method) {
   const sip::Essentials& essentials = in.essentials;
   return {essentials.via.branch, essentials.via.sent_by, method,
@@ -42,7 +47,8 @@ Requests::Requests(const Parts& parts)
       replies_(parts.replies),
       router_(parts.router),
       responses_(parts.responses),
-      writer_(parts.core, parts.registrations) {}
+      peers_(parts.peers),
+      writer_(parts.core, parts.registrations, parts.router, parts.header_rules) {}
 
 // --- 16.3: what is asked before any state is made ----------------------------------------------
 
@@ -65,8 +71,8 @@ bool Requests::comes_back(const Incoming& in, std::uint32_t hash) const {
     while (const auto value = values.next()) {
       if (value->find("z9hG4bK-r") == value->npos) continue;
       const auto via = sip::parse_via(*value);
-      const auto branch = via ? sip::parse_branch(via->branch) : std::nullopt;
-      if (!branch || static_cast<std::uint32_t>(branch->nonce) != hash) continue;
+      const auto branch = via ? sip::parse_branch(via->branch, core_.branch_key) : std::nullopt;
+      if (!branch || branch->loop_hash != hash) continue;
       for (std::size_t i = 0; i < core_.listeners.size(); ++i) {
         if (core_.own.sent_by(static_cast<ListenerIndex>(i)) == via->sent_by) return true;
       }
@@ -76,17 +82,15 @@ bool Requests::comes_back(const Incoming& in, std::uint32_t hash) const {
 }
 
 // True if the request was answered.
-bool Requests::refuse_by_validation(const Source& source, const Incoming& in, Outbox& outbox) {
+bool Requests::refuse_by_validation(const Source& source, const Peer& peer, const Incoming& in,
+                                    Outbox& outbox) {
   const auto& [view_in, essentials] = in;
   const auto refuse = [&](sip::Status status, std::string_view extra) {
     replies_.refuse(view_in, source, status, {}, extra, outbox);
     return true;
   };
-  if (view_in.method() == Method::Options && essentials.request_uri.user.empty() &&
-      core_.own.is_own(essentials.request_uri) && !view_in.has(HeaderName::Route)) {
-    return refuse(draining_ ? 503 : 200,
-                  "Accept: application/sdp\r\nSupported: path, outbound\r\n");
-  }
+  const bool listed = peer.kind == PeerKind::NextHop || peer.kind == PeerKind::Trusted;
+  if (asks_about_us(in, core_.own, listed)) return refuse(draining_ ? 503 : 200, kAboutUs);
   if (essentials.max_forwards && *essentials.max_forwards == 0) {
     core_.counters.max_forwards_483.add();
     return refuse(483, {});
@@ -110,36 +114,73 @@ bool Requests::refuse_by_validation(const Source& source, const Incoming& in, Ou
   return false;
 }
 
+void Requests::read_route(const Source& source, const Incoming& in, Instant now) {
+  Writer text{MutableBytes(route_scratch_)};
+  routed_ = preprocess_route(in.view, in.essentials, source, core_.own, core_.mac, core_.epoch,
+                             text, core_.today(now));
+}
+
+// The tokens of ours that it carries, and what its peer may do with it.
+std::optional<Right> Requests::admit(const Source& source, const Peer& peer, const Incoming& in,
+                                     Instant now, Outbox& outbox) {
+  read_route(source, in, now);
+  const auto refuse = [&](sip::Status status, std::string_view event, Counter& counter) {
+    counter.add();
+    core_.log.info(event, {{"call_id", in.essentials.call_id},
+                           {"method", in.view.method_text()},
+                           {"listener", core_.listener(source.listener).name},
+                           {"flow", source.flow.value()}});
+    replies_.refuse(in.view, source, status, {}, {}, outbox);
+    return std::nullopt;
+  };
+  if (routed_.outdated) return refuse(430, "token_outdated", core_.counters.tokens_refused);
+  if (routed_.refused) return refuse(403, "token_refused", core_.counters.tokens_refused);
+  const Right right = peers_.right_of(source, peer, in, routed_);
+  if (right == Right::Refuse || right == Right::Drop) {
+    return refuse(403, "request_forbidden", core_.counters.requests_forbidden);
+  }
+  return right;
+}
+
 // --- 16.2, 17.2.3: transactions ---------------------------------------------------------------
 
 void Requests::receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
   const sip::MessageView& request = in.view;
   const Method method = request.method();
+  const Peer peer = peers_.peer_of(source, now);
+  if (peers_.is_dropped(source, peer, request, now)) return;
   core_.counters.requests_by_method[static_cast<std::size_t>(method)].add();
   const auto key =
       transaction::transaction_key(core_.hash_key, identity_of(in, request.method_text()));
   const SlotId known = transactions_.find_server(key);
   if (method == Method::Ack) {
     if (known && !transactions_.ack_received(known, now, outbox).to_user) return;
-    return receive_ack(source, in, now, outbox);
+    return receive_ack(source, peer, in, now, outbox);
   }
   if (known) {
     transactions_.request_repeated(known, now, outbox);
     return;
   }
-  if (refuse_by_validation(source, in, outbox)) return;
+  if (refuse_by_validation(source, peer, in, outbox)) return;
   const std::uint32_t hash = loop_hash(in);
   if (comes_back(in, hash)) {
     core_.counters.loops_482.add();
     return replies_.refuse(request, source, 482, {}, {}, outbox);
   }
+  const SlotId invite = method == Method::Cancel ? invite_of(in) : SlotId{};
+  if (method == Method::Cancel && !invite) {
+    return replies_.refuse(request, source, 481, {}, {}, outbox);
+  }
+  const std::optional<Right> right =
+      invite ? Right::OwnDialog : admit(source, peer, in, now, outbox);
+  if (!right) return;
 
   TransactionLayer::Outcome outcome;
   const Source reply = replies_.reply_address(source, in.essentials.via);
   const SlotId server = transactions_.open_server(key, method, reply, now, outbox, outcome);
   if (!server) return replies_.refuse(request, source, 503, {}, "Retry-After: 5\r\n", outbox);
   if (outcome.send_100) replies_.trying(server, request, source, outbox);
-  if (method == Method::Cancel && receive_cancel(server, source, in, now, outbox)) return;
+  if (invite) return receive_cancel(server, invite, source, in, now, outbox);
 
   const SlotId id = contexts_.open(source, in);
   if (!id) {
@@ -149,33 +190,54 @@ void Requests::receive(const Source& source, const Incoming& in, Instant now, Ou
   ResponseContext& context = *contexts_.find(id);
   context.server = server;
   context.loop_hash = hash;
+  context.right = *right;
+  context.peer_next_hop = peer.next_hop;
   transactions_.server(server)->context = id;
+  routed_for_ = id;
   route(id, in, now, outbox);
 }
 
 // An ACK that matches no transaction is the one for a 2xx: it is routed like a request and has no
 // transaction of its own (RFC 3261 16.11, 17).
-void Requests::receive_ack(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
+void Requests::receive_ack(const Source& source, const Peer& peer, const Incoming& in, Instant now,
+                           Outbox& outbox) {
   if (replies_.is_for_own_response(in)) return;
   if (in.essentials.max_forwards && *in.essentials.max_forwards == 0) {
     return core_.drop(DropReason::AckWithoutTarget);
   }
+  const auto right = admit(source, peer, in, now, outbox);
+  if (!right) return core_.drop(DropReason::AckWithoutTarget);
   const SlotId id = contexts_.open(source, in);
   if (!id) return core_.drop(DropReason::TableFull);
-  contexts_.find(id)->own = true;
+  ResponseContext& context = *contexts_.find(id);
+  context.own = true;
+  context.right = *right;
+  context.peer_next_hop = peer.next_hop;
+  routed_for_ = id;
   route(id, in, now, outbox);
 }
 
-// RFC 3261 16.10: the CANCEL is answered 200; what it is about ends with 487 soon. False: there is
-// nothing to cancel; it goes on like any request and finds its 481 where the INVITE went.
-bool Requests::receive_cancel(SlotId server, const Source& source, const Incoming& in, Instant now,
-                              Outbox& outbox) {
-  const auto key = transaction::transaction_key(core_.hash_key, identity_of(in, "INVITE"));
-  const SlotId invite = transactions_.find_server(key);
-  if (!invite) return false;
+// The server transaction of the INVITE that a CANCEL is about (RFC 3261 9.2).
+SlotId Requests::invite_of(const Incoming& cancel) {
+  return transactions_.find_server(
+      transaction::transaction_key(core_.hash_key, identity_of(cancel, "INVITE")));
+}
+
+// RFC 3261 16.10: the CANCEL is answered 200; what it is about ends with 487 soon. It counts only
+// from where its INVITE came from: who has merely seen the branch calls off nothing. Without an
+// INVITE there is nothing to call off: sent on, it would have another branch, and the next hop might
+// look at the Call-ID alone.
+void Requests::receive_cancel(SlotId server, SlotId invite, const Source& source,
+                              const Incoming& in, Instant now, Outbox& outbox) {
+  const Source& from = transactions_.server(invite)->source;
+  const bool same = from.transport == source.transport && from.listener == source.listener &&
+                    from.flow == source.flow && from.remote.address == source.remote.address;
+  if (!same) {
+    core_.counters.cancel_wrong_source.add();
+    return replies_.respond(server, in.view, source, 481, {}, now, outbox);
+  }
   replies_.respond(server, in.view, source, 200, {}, now, outbox);
-  responses_.cancel(transactions_.server(invite)->context, now, outbox);
-  return true;
+  responses_.cancel(transactions_.server(invite)->context, &in.view, now, outbox);
 }
 
 void Requests::originate(Method method, BufferRef message, Instant now, Outbox& outbox) {
@@ -190,6 +252,7 @@ void Requests::originate(Method method, BufferRef message, Instant now, Outbox& 
   }
   const SlotId id = contexts_.open_own(method, std::move(message), source);
   if (!id) return core_.drop(DropReason::TableFull);
+  contexts_.find(id)->right = Right::OwnDialog;
   const BufferRef& request = contexts_.find(id)->request;
   sip::Essentials essentials;
   if (!sip::parse_message(request.bytes(), sip::Framing::Datagram, stored_)) {
@@ -217,15 +280,9 @@ bool Requests::read_again(const ResponseContext& context, sip::Essentials& essen
 void Requests::route(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   context.resume();
-  Writer text{MutableBytes(route_scratch_)};
-  routed_ = preprocess_route(in.view, in.essentials, context.source, core_.own, core_.mac,
-                             core_.epoch, text);
-  routed_for_ = id;
-  if (routed_.refused) {
+  if (std::exchange(routed_for_, id) != id) read_route(context.source, in, now);
+  if (routed_.refused) {  // made here, or changed while it waited: its tokens are too old by now
     core_.counters.tokens_refused.add();
-    core_.log.info("token_refused", {{"call_id", in.essentials.call_id},
-                                     {"method", in.view.method_text()},
-                                     {"flow", context.source.flow.value()}});
     responses_.fail(id, 403, {}, now, outbox);
   } else {
     context.media = routed_.media;
@@ -285,6 +342,7 @@ void Requests::await_name(SlotId id, const Router::Decision& decision, Instant n
   context.name = core_.buffers.copy(as_bytes(decision.name));
   if (!context.name) return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
   context.park(State::AwaitName);
+  context.target.next_hop = decision.next_hop;
   Output& output = outbox.add(Output::Kind::Resolve);
   output.name = as_text(context.name.bytes());
   output.port = decision.port;
@@ -327,7 +385,7 @@ void Requests::resolved(SlotId id, const Resolution& resolution, Instant now, Ou
   if (!read_again(*context, essentials)) return responses_.fail(id, 500, {}, now, outbox);
   const Incoming in{stored_, essentials};
   const std::string_view name = as_text(context->name.bytes());
-  follow(id, in, router_.resolved(in, resolution, name, now), now, outbox);
+  follow(id, in, router_.resolved(*context, in, resolution, name, now), now, outbox);
 }
 
 void Requests::offer_done(SlotId id, const RelaySet::Completion& completion, Instant now,
@@ -372,21 +430,20 @@ bool Requests::switch_to_tcp(Target& target, BufferRef& message, Instant now) {
 void Requests::forward(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   if (std::exchange(routed_for_, {}) != id) {  // it has parked in between, or is tried once more
-    Writer text{MutableBytes(route_scratch_)};
-    routed_ = preprocess_route(in.view, in.essentials, context.source, core_.own, core_.mac,
-                               core_.epoch, text);
+    read_route(context.source, in, now);
   }
   Target target = context.target;
   std::array<std::uint8_t, sip::kBranchBytes + 8> memory;
   Writer branch(memory);
-  const RequestWriter::Job job{context, in, routed_,
-                               target,  {}, router_.is_from_network(context.source)};
+  const RequestWriter::Job job{
+      context, in, routed_, target, {}, core_.listener(context.source.listener).side,
+      now};
   if (context.method == Method::Ack) return forward_ack(id, job, now, outbox);
 
   const SlotId client = transactions_.reserve_client(context.method, target, context.loop_hash);
   BufferRef message;
   if (client) {
-    sip::write_branch(transactions_.branch_of(client), branch);
+    sip::write_branch(transactions_.branch_of(client), core_.branch_key, branch);
     RequestWriter::Job with_branch = job;
     with_branch.branch = branch.written_text();
     message = writer_.write(with_branch);
@@ -401,7 +458,11 @@ void Requests::forward(SlotId id, const Incoming& in, Instant now, Outbox& outbo
 void Requests::forward_ack(SlotId id, RequestWriter::Job job, Instant now, Outbox& outbox) {
   std::array<std::uint8_t, sip::kBranchBytes + 8> memory;
   Writer branch(memory);
-  sip::write_branch({core_.shard, 0xff'ffff, 0, core_.random.next()}, branch);
+  // The same for a repetition of the ACK (RFC 3261 16.11).
+  const std::uint64_t hash = keyed_hash(core_.branch_key, job.in.essentials.via.text);
+  sip::write_branch({core_.shard, 0xff'ffff, static_cast<std::uint32_t>(hash),
+                     static_cast<std::uint32_t>(hash >> 32)},
+                    core_.branch_key, branch);
   job.branch = branch.written_text();
   if (BufferRef message = writer_.write(job)) {
     Target target = job.target;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "gateway/base/outbox.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
 #include "gateway/core/media_steps.h"
+#include "gateway/core/peer_check.h"
 #include "gateway/core/replies.h"
 #include "gateway/core/request_writer.h"
 #include "gateway/core/responses.h"
@@ -37,6 +39,8 @@ class Requests {
     Replies& replies;
     Router& router;
     Responses& responses;
+    PeerCheck& peers;
+    const HeaderRules& header_rules;
   };
   explicit Requests(const Parts& parts);
 
@@ -58,12 +62,19 @@ class Requests {
   void drain() { draining_ = true; }
 
  private:
-  bool refuse_by_validation(const Source& source, const Incoming& in, Outbox& outbox);
+  bool refuse_by_validation(const Source& source, const Peer& peer, const Incoming& in,
+                            Outbox& outbox);
+  void read_route(const Source& source, const Incoming& in, Instant now);
+  // Nothing where it was refused, and answered.
+  std::optional<Right> admit(const Source& source, const Peer& peer, const Incoming& in,
+                             Instant now, Outbox& outbox);
   bool comes_back(const Incoming& in, std::uint32_t loop_hash) const;
   std::uint32_t loop_hash(const Incoming& in) const;
-  void receive_ack(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
-  bool receive_cancel(SlotId server, const Source& source, const Incoming& in, Instant now,
-                      Outbox& outbox);
+  void receive_ack(const Source& source, const Peer& peer, const Incoming& in, Instant now,
+                   Outbox& outbox);
+  SlotId invite_of(const Incoming& cancel);
+  void receive_cancel(SlotId server, SlotId invite, const Source& source, const Incoming& in,
+                      Instant now, Outbox& outbox);
   void route(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
   void note_dialog(ResponseContext& context, const Incoming& in, Instant now, Outbox& outbox);
   void follow(SlotId id, const Incoming& in, const Router::Decision& decision, Instant now,
@@ -87,12 +98,13 @@ class Requests {
   Replies& replies_;
   Router& router_;
   Responses& responses_;
+  PeerCheck& peers_;
   RequestWriter writer_;
   bool draining_ = false;
   sip::MessageView stored_;  // a request that had to wait
 
   // What was read of the Route set of the request in hand, so that its signatures are verified
-  // once. routed_for_ is empty where it has parked in between.
+  // once. routed_for_ is empty where it has parked in between, and before it has a context.
   RoutePreprocess routed_;
   SlotId routed_for_;
   std::array<std::uint8_t, 4096> route_scratch_;

@@ -9,6 +9,8 @@
 #include "gateway/base/target.h"
 #include "gateway/base/timer_wheel.h"
 #include "gateway/media/relay_protocol.h"
+#include "gateway/peers/peer.h"
+#include "gateway/peers/rights.h"
 #include "protocol/sip/method.h"
 #include "protocol/sip/status.h"
 
@@ -126,6 +128,8 @@ class ResponseContext {
   Source source;
   BufferRef request;  // as received
   sip::Method method = sip::Method::Other;
+  Right right = Right::Refuse;  // what its peer may do with it
+  std::uint16_t peer_next_hop = Peer::kNoNextHop;
   bool own = false;            // made by us: nobody to answer
   bool initial = false;        // no To tag
   bool has_sdp = false;        // the request carries a description
@@ -151,7 +155,9 @@ class ResponseContext {
   TimerWheel::Handle timer = 0;
   SlotId next_waiting;  // others that wait for the same user agent
   SlotId next_of_flow, previous_of_flow;
-  BufferRef name;  // AwaitName: what is looked up
+  BufferRef name;           // AwaitName: what is looked up
+  BufferRef cancel_reason;  // Reason lines of the CANCEL, for those that we send (RFC 3326)
+  bool completed_elsewhere = false;  // another branch has answered: our CANCELs say so
 
  private:
   State state_ = State::Routing;

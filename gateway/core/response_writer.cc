@@ -26,11 +26,14 @@ void remove_top_via(const sip::MessageView& response, sip::EditList& edits) {
 }  // namespace
 
 BufferRef ResponseWriter::write(const ResponseContext& context, const sip::MessageView& response,
-                                std::optional<std::string_view> body) {
+                                std::optional<std::string_view> body, Instant now) {
   edits_.clear();
   text_ = Writer(MutableBytes(scratch_));
   const sip::Status status = response.status();
   remove_top_via(response, edits_);  // item 3
+  apply_header_rules(context, response);
+  if (status < 300) name_far_end(context, response, now);
+  if (status >= 300) remove_own_record_route(response);
   restore_contacts(response);
   if (status == 503) hide_service_unavailable(response);
   if (status == 401 || status == 407) add_challenges(context, response);  // item 7
@@ -47,6 +50,64 @@ BufferRef ResponseWriter::write(const ResponseContext& context, const sip::Messa
   }
   buffer.set_size(out.size());
   return buffer;
+}
+
+void ResponseWriter::apply_header_rules(const ResponseContext& context,
+                                        const sip::MessageView& response) {
+  const Side from = context.target.to_access ? Side::Access : Side::Network;
+  rules_.apply(response, from, core_.listener(context.source.listener).side, edits_);
+}
+
+// Where the dialog goes on is known now. Where that is no next hop, the token that comes back with
+// every request of the dialog says so: then it is proven, after a restart too.
+void ResponseWriter::name_far_end(const ResponseContext& context, const sip::MessageView& response,
+                                  Instant now) {
+  if (!context.initial || context.target.to_access || !response.has(HeaderName::RecordRoute)) {
+    return;
+  }
+  const std::uint32_t far_end = router_.far_end_of(response, now);
+  if (far_end == 0) return;
+  const std::string_view call_id = response.value(HeaderName::CallId);
+  for (const sip::Header* header = response.find(HeaderName::RecordRoute); header;
+       header = response.next(header)) {
+    sip::ListCursor values(response.text(header->value));
+    while (const auto value = values.next()) {
+      const auto route = sip::parse_name_addr(*value);
+      if (!route || !core_.own.is_own(route->uri)) continue;
+      auto token = read_flow_token(route->uri.user, core_.mac, call_id);
+      if (!token || token->kind != FlowToken::Kind::Access || token->leg != context.leg) continue;
+      token->far_end = far_end;
+      const std::size_t at = text_.size();
+      write_flow_token(*token, core_.mac, call_id, text_);
+      edits_.replace(response.slice(route->uri.user), text_.written_text().substr(at));
+    }
+  }
+}
+
+// RFC 3261 16.7: a response that makes no dialog gives nobody a Route set.
+void ResponseWriter::remove_own_record_route(const sip::MessageView& response) {
+  for (const sip::Header* header = response.find(HeaderName::RecordRoute); header;
+       header = response.next(header)) {
+    const std::size_t at = text_.size();
+    bool removed = false;
+    sip::ListCursor values(response.text(header->value));
+    while (const auto value = values.next()) {
+      const auto route = sip::parse_name_addr(*value);
+      if (!route || core_.own.is_own(route->uri)) {
+        removed = true;
+      } else {
+        if (text_.size() != at) text_.text(", ");
+        text_.text(*value);
+      }
+    }
+    if (!removed) continue;
+    const std::string_view rest = text_.written_text().substr(at);
+    if (rest.empty()) {
+      edits_.remove(*header);
+    } else {
+      edits_.replace(header->value, rest);
+    }
+  }
 }
 
 // The user agent sees its own Contact again, whatever the registrar stored.

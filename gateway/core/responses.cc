@@ -1,5 +1,8 @@
 #include "gateway/core/responses.h"
 
+#include <array>
+
+#include "protocol/base/ascii.h"
 #include "protocol/sip/build.h"
 #include "protocol/sip/header_values.h"
 #include "protocol/sip/parse.h"
@@ -16,6 +19,14 @@ bool is_challenge(sip::Status status) {
   return status == 401 || status == 407;
 }
 
+// Why a branch is called off, as whole header lines (RFC 3326): what the CANCEL says that came to
+// us, or that somebody else has answered, so that no phone shows a missed call.
+std::string_view reason_of(const ResponseContext& context) {
+  if (context.cancel_reason) return as_text(context.cancel_reason.bytes());
+  if (!context.completed_elsewhere) return {};
+  return "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n";
+}
+
 }  // namespace
 
 Responses::Responses(const Parts& parts)
@@ -28,7 +39,7 @@ Responses::Responses(const Parts& parts)
       media_(parts.media),
       probes_(parts.probes),
       replies_(parts.replies),
-      writer_(parts.core) {}
+      writer_(parts.core, parts.router, parts.header_rules) {}
 
 std::optional<Responses::Retry> Responses::next_retry() {
   if (next_retry_ == retries_.size()) {
@@ -49,7 +60,7 @@ std::optional<SlotId> Responses::next_release() {
 // --- From the wire to the context --------------------------------------------------------------
 
 void Responses::receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
-  const auto branch = sip::parse_branch(in.essentials.via.branch);
+  const auto branch = sip::parse_branch(in.essentials.via.branch, core_.branch_key);
   if (!branch) {
     core_.counters.stray_responses.add();
     return core_.drop(DropReason::StrayResponse);
@@ -70,6 +81,10 @@ void Responses::receive(const Source& source, const Incoming& in, Instant now, O
     return core_.drop(DropReason::StrayResponse);
   }
   ClientTransaction& transaction = *transactions_.client(client);
+  if (!is_from_target(source, transaction.target)) {
+    core_.counters.response_wrong_source.add();
+    return core_.drop(DropReason::WrongSource);
+  }
   const sip::Status status = in.view.status();
   const SlotId context = transaction.context;
   const std::uint8_t index = transaction.branch_index;
@@ -83,10 +98,19 @@ void Responses::receive(const Source& source, const Incoming& in, Instant now, O
     } else if (contexts_.find(context)) {
       take(context, index, in, now, outbox);
     } else if (sip::is_provisional(status)) {
-      cancel_client(client, now, outbox);  // nobody waits for it any more
+      cancel_client(client, {}, now, outbox);  // nobody waits for it any more
     }
   }
   if (outcome.terminated) client_outcome(client, outcome, status, now, outbox);
+}
+
+// A response counts only from where its request went: down the same flow, or on that listener from
+// that address, whatever the port (a server may answer a stream by opening another one, RFC 3261
+// 18.2.2).
+bool Responses::is_from_target(const Source& source, const Target& target) const {
+  if (target.flow) return source.flow == target.flow;
+  if (source.transport != target.transport || source.listener != target.listener) return false;
+  return source.remote.address == target.remote.address;
 }
 
 void Responses::send_ack(SlotId client, const Incoming& in, Outbox& outbox) {
@@ -145,13 +169,13 @@ void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant 
       }
     }
     const ClientBranch& branch = context.branch(index);
-    if (branch.cancelled) cancel_client(branch.client, now, outbox);
+    if (branch.cancelled) cancel_client(branch.client, reason_of(context), now, outbox);
     return;
   }
   if (sip::is_provisional(status)) {
     const Decision decision = context.provisional(index);
     if (decision == Decision::CancelBranch) {
-      return cancel_client(context.branch(index).client, now, outbox);
+      return cancel_client(context.branch(index).client, reason_of(context), now, outbox);
     }
     if (decision != Decision::Forward) return;
     contexts_.arm(id, ContextTimer::TimerC, now + core_.config.timers.timer_c);
@@ -160,6 +184,7 @@ void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant 
   } else {
     const Decision decision = context.success(index, status);
     contexts_.disarm(context);
+    context.completed_elsewhere = true;
     if (decision == Decision::CancelBranches) cancel_branches(id, now, outbox);
   }
   if (context.initial && context.method == Method::Invite) call_progress(context, in, now);
@@ -338,7 +363,7 @@ void Responses::forward(SlotId id, const sip::MessageView& response,
   const sip::Status status = response.status();
   const bool registered = context.method == Method::Register && sip::is_success(status);
   if (transactions_.server(context.server)) {
-    BufferRef message = writer_.write(context, response, body);
+    BufferRef message = writer_.write(context, response, body, now);
     if (!message) {
       if (sip::is_final(status)) fail(id, 500, {}, now, outbox);
       return;
@@ -375,9 +400,21 @@ void Responses::fail(SlotId id, sip::Status status, std::string_view extra, Inst
 
 // --- Called off --------------------------------------------------------------------------------
 
-void Responses::cancel(SlotId id, Instant now, Outbox& outbox) {
+void Responses::cancel(SlotId id, const sip::MessageView* request, Instant now, Outbox& outbox) {
   ResponseContext* context = contexts_.find(id);
-  if (context) perform(id, 0, context->cancel(), now, outbox);
+  if (!context) return;
+  if (request && !context->cancel_reason) {
+    std::array<std::uint8_t, 512> memory;
+    Writer lines(memory);
+    for (const sip::Header& header : request->headers()) {
+      if (!ascii::equal_ignoring_case(request->text(header.name_text), "reason")) continue;
+      lines.text(request->text().substr(header.begin, header.end - header.begin));
+    }
+    if (!lines.overflowed() && lines.size() != 0) {
+      context->cancel_reason = core_.buffers.copy(lines.written());
+    }
+  }
+  perform(id, 0, context->cancel(), now, outbox);
 }
 
 void Responses::timer_c(SlotId id, Instant now, Outbox& outbox) {
@@ -385,7 +422,7 @@ void Responses::timer_c(SlotId id, Instant now, Outbox& outbox) {
   core_.counters.timer_c_fired.add();
   // 64*T1 after the CANCEL (RFC 3261 9.1).
   if (context.is_cancelled()) return fail(id, 487, {}, now, outbox);
-  cancel(id, now, outbox);
+  cancel(id, nullptr, now, outbox);
 }
 
 void Responses::cancel_branches(SlotId id, Instant now, Outbox& outbox) {
@@ -393,7 +430,7 @@ void Responses::cancel_branches(SlotId id, Instant now, Outbox& outbox) {
   for (std::uint8_t i = 0; i < context.branch_count(); ++i) {
     if (context.branch(i).final_status != 0) continue;
     context.call_off(i);
-    cancel_client(context.branch(i).client, now, outbox);
+    cancel_client(context.branch(i).client, reason_of(context), now, outbox);
   }
   if (!context.is_answered()) {
     contexts_.arm(id, ContextTimer::TimerC, now + 64 * core_.config.timers.t1);
@@ -401,7 +438,7 @@ void Responses::cancel_branches(SlotId id, Instant now, Outbox& outbox) {
 }
 
 // RFC 3261 9.1: only after a provisional response; with the branch of the INVITE.
-void Responses::cancel_client(SlotId id, Instant now, Outbox& outbox) {
+void Responses::cancel_client(SlotId id, std::string_view reason, Instant now, Outbox& outbox) {
   ClientTransaction* client = transactions_.client(id);
   if (!client || !client->is_invite || !client->provisional || client->cancel) return;
   transactions_.give_up_on(id, now);
@@ -409,12 +446,12 @@ void Responses::cancel_client(SlotId id, Instant now, Outbox& outbox) {
   if (!cancel) return;
   client = transactions_.client(id);
   client->cancel = cancel;
-  BufferRef message = core_.buffers.take(client->request.size() + 64);
+  BufferRef message = core_.buffers.take(client->request.size() + reason.size() + 64);
   if (!message || !sip::parse_message(client->request.bytes(), sip::Framing::Datagram, request_)) {
     return transactions_.release_client(cancel);
   }
   Writer out(message.space());
-  sip::write_cancel(request_, {}, out);
+  sip::write_cancel(request_, reason, out);
   if (out.overflowed()) return transactions_.release_client(cancel);
   message.set_size(out.size());
   const auto outcome = transactions_.start_client(cancel, std::move(message), now, outbox);
@@ -432,7 +469,9 @@ void Responses::end(SlotId id, Instant now, Outbox& outbox) {
     const ClientBranch& branch = context.branch(i);
     if (ClientTransaction* client = transactions_.client(branch.client)) {
       client->context = {};
-      if (branch.final_status == 0) cancel_client(branch.client, now, outbox);
+      if (branch.final_status == 0) {
+        cancel_client(branch.client, reason_of(context), now, outbox);
+      }
     }
   }
   contexts_.release(id);

@@ -11,6 +11,7 @@
 #include "gateway/core/registrations.h"
 #include "gateway/core/replies.h"
 #include "gateway/core/response_writer.h"
+#include "gateway/core/router.h"
 #include "gateway/core/services.h"
 #include "gateway/routing/next_hop_set.h"
 #include "gateway/transaction/layer.h"
@@ -32,6 +33,8 @@ class Responses {
     MediaSteps& media;
     Probes& probes;
     Replies& replies;
+    const Router& router;
+    const HeaderRules& header_rules;
   };
   explicit Responses(const Parts& parts);
 
@@ -50,8 +53,9 @@ class Responses {
   // The context is refused with status, where nobody has answered yet, and ends.
   void fail(SlotId context, sip::Status status, std::string_view extra, Instant now,
             Outbox& outbox);
-  // The asker called it off, or is gone (RFC 3261 16.10).
-  void cancel(SlotId context, Instant now, Outbox& outbox);
+  // The asker called it off, or is gone (RFC 3261 16.10). request: the CANCEL, whose Reason goes on
+  // (RFC 3326 2), or nullptr.
+  void cancel(SlotId context, const sip::MessageView* request, Instant now, Outbox& outbox);
   void cancel_branches(SlotId context, Instant now, Outbox& outbox);
   void end(SlotId context, Instant now, Outbox& outbox);
 
@@ -68,6 +72,7 @@ class Responses {
   std::optional<SlotId> next_release();
 
  private:
+  bool is_from_target(const Source& source, const Target& target) const;
   void send_ack(SlotId client, const Incoming& in, Outbox& outbox);
   void take(SlotId id, std::uint8_t branch, const Incoming& in, Instant now, Outbox& outbox);
   void call_progress(ResponseContext& context, const Incoming& in, Instant now);
@@ -82,7 +87,7 @@ class Responses {
   void forward_stored(SlotId id, const BufferRef& message, std::optional<std::string_view> body,
                       Instant now, Outbox& outbox);
   void answer_without_media(SlotId id, Instant now, Outbox& outbox);
-  void cancel_client(SlotId client, Instant now, Outbox& outbox);
+  void cancel_client(SlotId client, std::string_view reason, Instant now, Outbox& outbox);
 
   Services& core_;
   ContextTable& contexts_;

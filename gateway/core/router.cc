@@ -2,6 +2,8 @@
 
 #include "protocol/base/ascii.h"
 #include "protocol/sip/host.h"
+#include "protocol/sip/limits.h"
+#include "protocol/sip/name_addr.h"
 #include "protocol/sip/params.h"
 
 namespace ringway {
@@ -25,8 +27,12 @@ Router::Decision targets_found() {
   return decision;
 }
 
-bool is_sendable(const Endpoint& endpoint) {
-  return !endpoint.address.is_multicast() && !endpoint.address.is_any() && endpoint.port != 0;
+// RFC 3263 4: maddr says where to send, whatever the host.
+std::string_view host_of(const sip::Uri& uri) {
+  const auto maddr = uri.param("maddr");
+  if (!maddr || maddr->empty()) return uri.host;
+  const bool bracketed = maddr->size() > 2 && maddr->front() == '[' && maddr->back() == ']';
+  return bracketed ? maddr->substr(1, maddr->size() - 2) : *maddr;
 }
 
 std::optional<Transport> transport_of(const sip::Uri& uri) {
@@ -42,54 +48,131 @@ std::optional<Transport> transport_of(const sip::Uri& uri) {
 
 }  // namespace
 
-bool Router::is_from_network(const Source& source) {
-  if (core_.listener(source.listener).side == Side::Network) return true;
-  const FlowState* flow = flows_.find(source.flow);
-  if (flow && flow->opened_by_us) return true;
-  return next_hops_.is_next_hop(source.remote);
+// Host in lower case, port and transport as the URI leads there; maddr before the host.
+std::uint32_t Router::far_end_hash(std::string_view uri_text, Instant now) const {
+  const auto uri = sip::parse_uri(uri_text);
+  const auto transport = uri ? transport_of(*uri) : std::nullopt;
+  if (!transport) return 0;
+  const std::string_view host = host_of(*uri);
+  if (const auto address = parse_address(host)) {
+    const std::uint16_t port = uri->port != 0 ? uri->port : default_port(*transport);
+    if (places_.place_of({*address, port}, now) == Targets::Place::Listed) return 0;
+  } else if (peers_.next_hop_named(host) != Peer::kNoNextHop) {
+    return 0;
+  }
+  std::array<std::uint8_t, sip::kUriBytesMax + 16> memory;
+  Writer out(memory);
+  for (const char c : host) out.character(ascii::to_lower(c));
+  out.character(':').number(uri->port).text(to_text(*transport));
+  const std::uint64_t hash = keyed_hash(core_.hash_key, out.written_text());
+  return static_cast<std::uint32_t>(hash) | 1;
+}
+
+std::uint32_t Router::far_end_of(const sip::MessageView& message, Instant now) const {
+  std::string_view next;
+  const auto walk = [&](sip::HeaderName name) {
+    for (const sip::Header* header = message.find(name); header; header = message.next(header)) {
+      sip::ListCursor values(message.text(header->value));
+      while (const auto value = values.next()) {
+        const auto parsed = sip::parse_name_addr(*value);
+        if (!parsed) return;
+        if (core_.own.is_own(parsed->uri)) return;
+        next = parsed->uri.text;
+        if (message.is_request() || name == sip::HeaderName::Contact) return;
+      }
+    }
+  };
+  walk(sip::HeaderName::RecordRoute);
+  if (next.empty()) walk(sip::HeaderName::Contact);
+  return next.empty() ? 0 : far_end_hash(next, now);
 }
 
 Router::Decision Router::route(const ResponseContext& context, const Incoming& in,
                                const RoutePreprocess& route, Instant now) {
   list_ = {};
-  if (route.towards_access && route.access) {
-    return only_secure(in, to_access(context, route, now));
-  }
-  // An ACK is nobody's to answer but everybody's to send: it is not our own for that.
-  const bool made_here = context.own && context.method != Method::Ack;
-  const bool from_network = is_from_network(context.source);
-  if (!route.next_route.empty()) {
-    const bool trusted = route.from_token || made_here || from_network;
-    return only_secure(in, by_route_set(route, trusted, now));
-  }
+  return only_secure(in, step(context, in, route, now));
+}
+
+// What the request may do (gateway/peers/rights) decides where it is looked for.
+Router::Decision Router::step(const ResponseContext& context, const Incoming& in,
+                              const RoutePreprocess& route, Instant now) {
+  if (route.towards_access && route.access) return to_access(context, route, now);
   std::expected<sip::Uri, sip::UriError> restored;
   const sip::Uri* uri = &in.essentials.request_uri;
   if (route.request_uri_changed) {
     restored = sip::parse_uri(route.request_uri);
     uri = restored ? &*restored : nullptr;
   }
-  if (route.from_token || made_here) {
-    // A far end whose Contact is our own address means the next hop that it came from.
-    const bool own = uri && core_.own.is_own(*uri);
-    return only_secure(in, own ? to_next_hop({}, false, now) : to_uri(route.request_uri, now));
+  switch (context.right) {
+    case Right::AccessHops:
+      return from_access(route, uri, now);
+    case Right::ToUserAgents:
+    case Right::Anywhere:
+      return from_network(context, route, uri, now);
+    case Right::OwnDialog:
+      return in_dialog(context, route, uri, now);
+    case Right::Drop:
+    case Right::Refuse:
+    case Right::Answer:
+      break;
   }
-  const std::string_view domain = uri ? uri->host : std::string_view{};
-  if (from_network) {
-    if (const SlotId agent = registrations_.find_contact(route.request_uri)) {
-      return only_secure(in, to_contact(context, agent, now));
-    }
-  }
-  return only_secure(in, to_next_hop(domain, from_network, now));
+  return refuse(403);
 }
 
-Router::Decision Router::by_route_set(const RoutePreprocess& route, bool trusted, Instant now) {
-  const auto uri = sip::parse_uri(route.next_route);
-  if (!uri) return refuse(400);
-  // A Route set from outside a dialog of ours may name our next hops and nothing else.
-  if (!trusted && next_hops_.find_by_uri(*uri) == NextHopSet::kNone) return refuse(403);
-  // The call passes us twice in a row: the one between has not recorded its route.
-  if (route.from_token && core_.own.is_own(*uri)) return to_self(*uri);
-  return to_uri(route.next_route, now);
+// One next hop that is open to the access side: the one that the Route set names, else that of the
+// domain. A Route set of more would make the next hop a relay for whoever writes it.
+Router::Decision Router::from_access(const RoutePreprocess& route, const sip::Uri* uri,
+                                     Instant now) {
+  if (route.more_routes) return refuse(403);
+  if (route.next_route.empty()) {
+    return to_next_hop(uri ? uri->host : std::string_view{}, Side::Access, false, now);
+  }
+  const auto hop = sip::parse_uri(route.next_route);
+  if (!hop) return refuse(400);
+  std::uint16_t next_hop = next_hops_.find_by_uri(*hop);
+  if (next_hop == NextHopSet::kNone) next_hop = peers_.next_hop_named(hop->host);
+  if (!next_hops_.is_open_to(next_hop, Side::Access)) return refuse(403);
+  return to_uri(route.next_route, Reach::Listed, next_hop, now);
+}
+
+// A new request of a next hop or of a trusted server.
+Router::Decision Router::from_network(const ResponseContext& context, const RoutePreprocess& route,
+                                      const sip::Uri* uri, Instant now) {
+  const bool anywhere = context.right == Right::Anywhere;
+  if (!route.next_route.empty()) {
+    return anywhere ? to_uri(route.next_route, Reach::Listed, NextHopSet::kNone, now)
+                    : refuse(403);
+  }
+  // A registrar that sends to the Contact it has.
+  const std::uint16_t group = next_hops_.group_of(context.peer_next_hop);
+  if (const SlotId agent = registrations_.find_contact(route.request_uri, group)) {
+    return to_contact(context, agent, now);
+  }
+  if (!anywhere) return refuse(403);
+  return to_next_hop(uri ? uri->host : std::string_view{}, Side::Network, true, now);
+}
+
+// Towards the far end of the dialog that the tokens prove.
+Router::Decision Router::in_dialog(const ResponseContext& context, const RoutePreprocess& route,
+                                   const sip::Uri* uri, Instant now) {
+  const bool made_here = context.own && context.method != Method::Ack;
+  const std::uint16_t next_hop = route.access ? route.access->next_hop : NextHopSet::kNone;
+  const std::string_view target =
+      route.next_route.empty() ? route.request_uri : route.next_route;
+  if (!route.next_route.empty()) {
+    const auto next = sip::parse_uri(route.next_route);
+    if (!next) return refuse(400);
+    // The call passes us twice in a row: the one between has not recorded its route.
+    if (route.from_token && core_.own.is_own(*next)) return to_self(*next);
+  } else if (uri && core_.own.is_own(*uri)) {
+    // A far end whose Contact is our own address means the next hop that it came from.
+    if (next_hop == NextHopSet::kNone) return to_next_hop({}, Side::Access, false, now);
+    const bool found = next_hops_.select_next_hop(next_hop, now, list_) == Found::Found;
+    return found ? targets_found() : refuse(503, "Retry-After: 10\r\n");
+  }
+  const bool named = made_here || (route.access && route.access->far_end != 0 &&
+                                   route.access->far_end == far_end_hash(target, now));
+  return to_uri(target, named ? Reach::FarEnd : Reach::Listed, next_hop, now);
 }
 
 // RFC 5630 4: sips never goes on in the clear.
@@ -110,6 +193,7 @@ Router::Decision Router::only_secure(const Incoming& in, Decision decision) {
 bool Router::is_live(FlowId flow, std::uint64_t user_agent) {
   if (!flow) return false;
   if (flows_.is_own(flow)) return flows_.find(flow) != nullptr;
+  if (flows_.has_ended_elsewhere(flow)) return false;
   // Another shard's: what it announced. Unknown ones are tried; a dead one comes back as failed.
   const UserAgent* agent = registrations_.get(registrations_.find(user_agent));
   return !agent || agent->source.flow != flow || !agent->away;
@@ -136,12 +220,13 @@ Router::FlowLookup Router::find_flow(const FlowToken& token, bool in_dialog, Ins
     if (agent && !agent->away && agent->source.transport == Transport::Udp) source = agent->source;
     return go(source);
   }
-  const bool here = token.epoch == core_.epoch && is_live(token.flow, token.user_agent);
+  const bool here = token.epoch == core_.token_epoch() && is_live(token.flow, token.user_agent);
   const bool agent_here =
       agent && !agent->away && (!agent->source.flow || is_live(agent->source.flow, agent->hash));
   if (here) {
-    // Taken over by a newer flow of the same instance.
-    if (agent_here && agent->source.flow != token.flow) return go(agent->source);
+    // Taken over by a newer flow of the same instance; but a dialog stays on the flow that it has as
+    // long as that lives (RFC 5626 5.3).
+    if (!in_dialog && agent_here && agent->source.flow != token.flow) return go(agent->source);
     const FlowState* flow = flows_.find(token.flow);
     return go({core_.listener(token.listener).transport, token.listener,
                flow ? flow->remote : Endpoint{}, token.flow});
@@ -149,7 +234,8 @@ Router::FlowLookup Router::find_flow(const FlowToken& token, bool in_dialog, Ins
   if (!in_dialog || token.user_agent == 0) return FlowLookup::Dead;
   if (agent_here) return go(agent->source);
   const bool may_return = agent ? now < agent->away_since + core_.config.timers.grace
-                                : token.epoch != core_.epoch;  // we restarted: it has to come back
+                                // We restarted: it has to come back.
+                                : token.epoch != core_.token_epoch();
   return may_return ? FlowLookup::Wait : FlowLookup::Dead;
 }
 
@@ -182,7 +268,7 @@ Router::Decision Router::to_contact(const ResponseContext& context, SlotId agent
   const UserAgent& found = *registrations_.get(agent);
   FlowToken token;
   token.kind = FlowToken::Kind::Path;
-  token.epoch = core_.epoch;
+  token.epoch = core_.token_epoch();
   token.flow = found.source.flow;
   token.listener = found.source.listener;
   token.user_agent = found.hash;
@@ -194,12 +280,15 @@ Router::Decision Router::to_contact(const ResponseContext& context, SlotId agent
 
 // --- The network side --------------------------------------------------------------------------
 
-Router::Decision Router::to_next_hop(std::string_view domain, bool explicit_only, Instant now) {
-  switch (next_hops_.select(domain, explicit_only, now, list_)) {
+Router::Decision Router::to_next_hop(std::string_view domain, Side from, bool explicit_only,
+                                     Instant now) {
+  switch (next_hops_.select(domain, from, explicit_only, now, list_)) {
     case Found::Found:
       return targets_found();
     case Found::NoRoute:
       return refuse(404);
+    case Found::NotOpen:
+      return refuse(403);
     case Found::NotResolved:
     case Found::AllDown:
       return refuse(503, "Retry-After: 10\r\n");
@@ -210,41 +299,61 @@ Router::Decision Router::to_next_hop(std::string_view domain, bool explicit_only
   return refuse(500);
 }
 
-Router::Decision Router::to_uri(std::string_view uri_text, Instant now) {
+// next_hop: the one on whose behalf, if it is known; its profile counts for its members.
+Router::Decision Router::to_uri(std::string_view uri_text, Reach reach, std::uint16_t next_hop,
+                                Instant now) {
   const auto uri = sip::parse_uri(uri_text);
   if (!uri || (uri->scheme != sip::Scheme::Sip && uri->scheme != sip::Scheme::Sips)) {
     // tel: and the like have no host: the default next hop knows.
-    return to_next_hop({}, false, now);
+    return to_next_hop({}, Side::Access, false, now);
   }
+  const std::string_view host = host_of(*uri);
   // Browsers write names that cannot be resolved; nobody is asked for them, ever.
-  if (sip::is_invalid_host(uri->host) || core_.own.is_own(*uri)) return refuse(404);
-  if (const std::uint16_t next_hop = next_hops_.find_by_uri(*uri); next_hop != NextHopSet::kNone) {
-    const bool found = next_hops_.select_next_hop(next_hop, now, list_) == Found::Found;
-    return found ? targets_found() : refuse(503, "Retry-After: 10\r\n");
+  if (sip::is_invalid_host(host) || core_.own.is_own(*uri)) return refuse(404);
+  const bool is_host = host.data() == uri->host.data();
+  if (const std::uint16_t found = is_host ? next_hops_.find_by_uri(*uri) : NextHopSet::kNone;
+      found != NextHopSet::kNone) {
+    const bool selected = next_hops_.select_next_hop(found, now, list_) == Found::Found;
+    return selected ? targets_found() : refuse(503, "Retry-After: 10\r\n");
   }
   const auto transport = transport_of(*uri);
   if (!transport) return refuse(404);
-  if (const auto address = parse_address(uri->host)) {
+  if (const auto address = parse_address(host)) {
     Resolution resolution;
     resolution.outcome = Resolution::Outcome::Found;
     const std::uint16_t port = uri->port != 0 ? uri->port : default_port(*transport);
     resolution.targets.push_back({*transport, {*address, port}});
-    return add_targets(resolution, uri->host, now) ? targets_found() : refuse(403);
+    const Added added = add_targets(resolution, host, reach, next_hop, now);
+    return added == Added::Some ? targets_found() : refuse(403);
+  }
+  // Only names that the configuration or the dialog has named are looked up.
+  if (reach == Reach::Listed && peers_.next_hop_named(host) == Peer::kNoNextHop) {
+    core_.counters.targets_forbidden.add();
+    return refuse(403);
   }
   Decision decision;
   decision.kind = Kind::AwaitName;
-  decision.name = uri->host;
+  decision.name = host;
   decision.port = uri->port;
   decision.transport = *transport;
   decision.transport_given = uri->param("transport").has_value();
   decision.secure = uri->scheme == sip::Scheme::Sips;
+  decision.next_hop = next_hop;
   return decision;
 }
 
-Router::Decision Router::resolved(const Incoming& in, const Resolution& resolution,
-                                  std::string_view name, Instant now) {
+Router::Decision Router::resolved(const ResponseContext& context, const Incoming& in,
+                                  const Resolution& resolution, std::string_view name,
+                                  Instant now) {
   list_ = {};
-  if (add_targets(resolution, name, now)) return only_secure(in, targets_found());
+  switch (add_targets(resolution, name, Reach::FarEnd, context.target.next_hop, now)) {
+    case Added::Some:
+      return only_secure(in, targets_found());
+    case Added::Forbidden:
+      return refuse(403);
+    case Added::None:
+      break;
+  }
   return refuse(resolution.outcome == Resolution::Outcome::NoSuchName ? 404 : 503);
 }
 
@@ -274,29 +383,43 @@ Router::Decision Router::to_self(const sip::Uri& uri) {
   return refuse(404);
 }
 
-bool Router::add_targets(const Resolution& resolution, std::string_view host, Instant now) {
+// The one place where an address is asked whether anything may be sent there.
+Router::Added Router::add_targets(const Resolution& resolution, std::string_view host, Reach reach,
+                                  std::uint16_t next_hop, Instant now) {
+  bool forbidden = false;
   const auto add = [&](bool healthy) {
     for (const ResolvedTarget& resolved : resolution.targets) {
-      if (!is_sendable(resolved.endpoint)) continue;
+      const Targets::Place place = places_.place_of(resolved.endpoint, now);
+      if (place == Targets::Place::Forbidden ||
+          (place == Targets::Place::FarEnd && reach != Reach::FarEnd)) {
+        forbidden = true;
+        continue;
+      }
       if (next_hops_.is_up(resolved.endpoint, resolved.transport, now) != healthy) continue;
       Target target;
       target.transport = resolved.transport;
       target.remote = resolved.endpoint;
-      const std::uint16_t next_hop = next_hops_.next_hop_of(resolved.endpoint);
-      target.listener =
-          next_hops_.listener_for(resolved.transport, resolved.endpoint.family(), next_hop);
-      if (target.listener == kNoListener) continue;
-      if (resolved.transport == Transport::Tls) {
-        target.next_hop = next_hop;  // whose client profile
-        target.name = core_.buffers.copy(as_bytes(host));
+      if (place == Targets::Place::Listed) {
+        // Whose client profile, and whose connections: a member's are its next hop's.
+        target.next_hop = peers_.next_hop_named(host);
+        if (target.next_hop == Peer::kNoNextHop) {
+          target.next_hop = peers_.next_hop_at(resolved.endpoint, now);
+        }
       }
+      const std::uint16_t profile = next_hop != NextHopSet::kNone ? next_hop : target.next_hop;
+      target.listener =
+          next_hops_.listener_for(resolved.transport, resolved.endpoint.family(), profile);
+      if (target.listener == kNoListener) continue;
+      if (resolved.transport == Transport::Tls) target.name = core_.buffers.copy(as_bytes(host));
       list_.add(std::move(target));
     }
   };
   add(true);
   // The URI names nobody else: a BYE had better be sent where the last request failed than not.
   if (list_.count == 0) add(false);
-  return list_.count != 0;
+  if (list_.count != 0) return Added::Some;
+  if (forbidden) core_.counters.targets_forbidden.add();
+  return forbidden ? Added::Forbidden : Added::None;
 }
 
 }  // namespace ringway

@@ -7,6 +7,7 @@
 #include "gateway/core/flows.h"
 #include "gateway/core/registrations.h"
 #include "gateway/core/services.h"
+#include "gateway/peers/targets.h"
 #include "gateway/routing/next_hop_set.h"
 #include "gateway/routing/route_preprocess.h"
 
@@ -17,8 +18,14 @@ namespace ringway {
 class Router {
  public:
   // All outlive this object.
-  Router(Services& core, Flows& flows, Registrations& registrations, NextHopSet& next_hops)
-      : core_(core), flows_(flows), registrations_(registrations), next_hops_(next_hops) {}
+  Router(Services& core, Flows& flows, Registrations& registrations, NextHopSet& next_hops,
+         const PeerTable& peers, const Targets& places)
+      : core_(core),
+        flows_(flows),
+        registrations_(registrations),
+        next_hops_(next_hops),
+        peers_(peers),
+        places_(places) {}
 
   struct Decision {
     enum class Kind : std::uint8_t {
@@ -37,35 +44,53 @@ class Router {
     Transport transport = Transport::Udp;
     bool transport_given = false;
     bool secure = false;
+    std::uint16_t next_hop = NextHopSet::kNone;  // on whose behalf
   };
   // route: what preprocess_route() made of it.
   Decision route(const ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
                  Instant now);
   // After AwaitName.
-  Decision resolved(const Incoming& in, const Resolution& resolution, std::string_view name,
-                    Instant now);
+  Decision resolved(const ResponseContext& context, const Incoming& in,
+                    const Resolution& resolution, std::string_view name, Instant now);
   // Of the last decision that was Targets; until the next one.
   const TargetList& targets() const { return list_; }
 
-  bool is_from_network(const Source& source);
+  // Where a dialog goes on, as its tokens remember it: a hash of host, port and transport of that
+  // URI; 0: a next hop or a member, which needs no proof.
+  std::uint32_t far_end_hash(std::string_view uri, Instant now) const;
+  // The same of a message that makes a dialog: where the other end has to send, which is its first
+  // Record-Route value, of a response the last one in front of ours, else its Contact.
+  std::uint32_t far_end_of(const sip::MessageView& message, Instant now) const;
 
  private:
+  // Who may be reached: next hops and members, or the far end of a dialog, too.
+  enum class Reach : std::uint8_t { Listed, FarEnd };
   Decision to_access(const ResponseContext& context, const RoutePreprocess& route, Instant now);
   Decision to_contact(const ResponseContext& context, SlotId agent, Instant now);
-  Decision to_uri(std::string_view uri_text, Instant now);
+  Decision to_uri(std::string_view uri_text, Reach reach, std::uint16_t next_hop, Instant now);
   Decision to_self(const sip::Uri& uri);
-  Decision to_next_hop(std::string_view domain, bool explicit_only, Instant now);
-  Decision by_route_set(const RoutePreprocess& route, bool trusted, Instant now);
+  Decision to_next_hop(std::string_view domain, Side from, bool explicit_only, Instant now);
+  Decision from_access(const RoutePreprocess& route, const sip::Uri* uri, Instant now);
+  Decision from_network(const ResponseContext& context, const RoutePreprocess& route,
+                        const sip::Uri* uri, Instant now);
+  Decision in_dialog(const ResponseContext& context, const RoutePreprocess& route,
+                     const sip::Uri* uri, Instant now);
+  Decision step(const ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
+                Instant now);
   Decision only_secure(const Incoming& in, Decision decision);
   enum class FlowLookup : std::uint8_t { Found, Wait, Dead };
   FlowLookup find_flow(const FlowToken& token, bool in_dialog, Instant now, Target& target);
   bool is_live(FlowId flow, std::uint64_t user_agent);
-  bool add_targets(const Resolution& resolution, std::string_view host, Instant now);
+  enum class Added : std::uint8_t { Some, None, Forbidden };
+  Added add_targets(const Resolution& resolution, std::string_view host, Reach reach,
+                    std::uint16_t next_hop, Instant now);
 
   Services& core_;
   Flows& flows_;
   Registrations& registrations_;
   NextHopSet& next_hops_;
+  const PeerTable& peers_;
+  const Targets& places_;
   TargetList list_;
 };
 

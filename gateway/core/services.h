@@ -25,15 +25,23 @@ struct Services {
   std::uint32_t epoch;                  // random at each start, the same on all shards
   std::vector<ListenerInfo> listeners;  // same order on every shard
   const tls::Mac& mac;
-  HashKey hash_key;  // the same on all shards and after a restart
+  HashKey hash_key;    // the same on all shards and after a restart
+  HashKey branch_key;  // of branches: the same on all shards, another one after a restart
   OwnUris own;
   BufferPool& buffers;
   Counters& counters;
   Log& log;
   Random random;
   TimerWheel wheel;
+  Duration calendar{};  // from the clock of Instant to the calendar
 
   const ListenConfig& listener(ListenerIndex index) const { return listeners[index].config; }
+  // As tokens have it.
+  std::uint16_t token_epoch() const { return static_cast<std::uint16_t>(epoch); }
+  // Days of a calendar that goes on over restarts.
+  std::uint64_t today(Instant now) const {
+    return static_cast<std::uint64_t>((now + calendar).time_since_epoch() / std::chrono::hours(24));
+  }
   void drop(DropReason reason) { counters.drops[static_cast<std::size_t>(reason)].add(); }
 };
 

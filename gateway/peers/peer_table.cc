@@ -101,6 +101,15 @@ Peer PeerTable::peer_of(const Source& source, const FlowPeer* flow, bool registe
   if (!network) return {registered ? PeerKind::UserAgent : PeerKind::Stranger, Peer::kNoNextHop};
   if (flow && flow->next_hop != Peer::kNoNextHop) return {PeerKind::NextHop, flow->next_hop};
   if (flow && flow->far_end) return {PeerKind::FarEnd, Peer::kNoNextHop};
+  // A request that passes us twice in a row comes from our own port, and only along its dialog.
+  const auto is_own = [&](const ListenerInfo& listener) {
+    return listener.local.port == source.remote.port &&
+           (listener.local.address == source.remote.address ||
+            (listener.local.address.is_any() && source.remote.address.is_loopback()));
+  };
+  if (source.transport == Transport::Udp && std::ranges::any_of(listeners_, is_own)) {
+    return {PeerKind::FarEnd, Peer::kNoNextHop};
+  }
   const std::uint16_t next_hop = next_hop_at(source.remote, now);
   if (next_hop != Peer::kNoNextHop) return {PeerKind::NextHop, next_hop};
   if (is_trusted(source.remote.address)) return {PeerKind::Trusted, Peer::kNoNextHop};

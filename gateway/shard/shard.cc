@@ -107,7 +107,10 @@ ShardThread::Parts::Parts(ShardThread& thread)
       mac(thread.setup_.token_key),
       core({thread.setup_.config, thread.setup_.index, thread.setup_.listeners.infos, mac,
             random_value<std::uint64_t>(), thread.setup_.exchange.epoch(), buffers,
-            thread.counters_, log}) {}
+            thread.counters_, log,
+            // Shards' clock is CLOCK_MONOTONIC, which is steady_clock's.
+            std::chrono::system_clock::now().time_since_epoch() -
+                std::chrono::steady_clock::now().time_since_epoch()}) {}
 
 std::expected<void, std::string> ShardThread::open() {
   if (setup_.cpu >= 0) {

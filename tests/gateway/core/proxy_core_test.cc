@@ -21,6 +21,7 @@ ListenConfig listen(Side side, std::string_view address) {
   ListenConfig config;
   config.name = side == Side::Access ? "access" : "network";
   config.side = side;
+  if (side == Side::Access) config.admission = Admission::Open;
   config.address = endpoint(address);
   return config;
 }

@@ -46,6 +46,7 @@ class Shards : public testing::Test {
     ListenConfig access, inside;
     access.name = "access";
     access.transport = Transport::Tcp;
+    access.admission = Admission::Open;
     access.address = {*parse_address("127.0.0.1"), 0};
     inside.name = "inside";
     inside.side = Side::Network;

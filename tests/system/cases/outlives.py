@@ -199,7 +199,7 @@ def ping_answered(t):
     a.final(sent)
 
 
-@case("an older flow of the same instance is taken over by a newer one")
+@case("RFC 5626 5.3: a dialog stays on its flow while that lives, and follows to a newer one when it is gone")
 def taken_over(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
@@ -207,9 +207,11 @@ def taken_over(t):
     ours, theirs, _ = call(a, b)
     new = again(t, g, b, a)  # the old socket is still open
     info = theirs.request("INFO")
-    new.reply(new.expect("INFO"), 200)
+    a.reply(a.expect("INFO"), 200)
     b.response(200, to=info)
-    a.no_request("INFO", 0.2)
+    new.no_request("INFO", 0.2)
+    a.flow.close()
+    gone(g)
     hang_up(theirs, b, new)
 
 

@@ -112,6 +112,9 @@ class Gateway:
         return ip, port
 
     def next_hop(self, uri, **settings):
+        """One with domains is open to both sides unless the case says from."""
+        if "domains" in settings:
+            settings.setdefault("from", "both")
         self.config["next_hop"].append({"address": uri, **settings})
 
     def enable_admin(self):
