@@ -88,9 +88,9 @@ struct Output {
     std::uint64_t aor = 0, contact = 0, call_id = 0;  // keyed hashes
     std::uint32_t cseq = 0;
     std::uint16_t group = 0;  // of the next hop that granted it
-    bool alias = false;  // its Contact points at us
-    FlowId flow;                   // newest flow, or the one that ended
-    Source source;                 // a UDP user agent: its listener and address
+    bool alias = false;       // its Contact points at us
+    FlowId flow;              // newest flow, or the one that ended
+    Source source;            // a UDP user agent: its listener and address
     std::int64_t expires_seconds = 0;
     std::uint16_t next_hop = 0;
     std::uint16_t target = 0;

@@ -42,11 +42,16 @@ std::optional<Prefix> parse_prefix(std::string_view text) {
 
 bool is_private(const Address& address) {
   static constexpr Prefix kPrivate[] = {
-      {{Family::V4, {0}}, 8},          {{Family::V4, {10}}, 8},
-      {{Family::V4, {127}}, 8},        {{Family::V4, {100, 64}}, 10},
-      {{Family::V4, {169, 254}}, 16},  {{Family::V4, {172, 16}}, 12},
-      {{Family::V4, {192, 168}}, 16},  {{Family::V6, {}}, 96},
-      {{Family::V6, {0xfc}}, 7},       {{Family::V6, {0xfe, 0x80}}, 10},
+      {{Family::V4, {0}}, 8},
+      {{Family::V4, {10}}, 8},
+      {{Family::V4, {127}}, 8},
+      {{Family::V4, {100, 64}}, 10},
+      {{Family::V4, {169, 254}}, 16},
+      {{Family::V4, {172, 16}}, 12},
+      {{Family::V4, {192, 168}}, 16},
+      {{Family::V6, {}}, 96},
+      {{Family::V6, {0xfc}}, 7},
+      {{Family::V6, {0xfe, 0x80}}, 10},
       {{Family::V6, {0, 0x64, 0xff, 0x9b}}, 96},
   };
   for (const Prefix& prefix : kPrivate) {

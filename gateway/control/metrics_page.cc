@@ -160,8 +160,7 @@ void write_routing(Page& page) {
            "Responses from elsewhere than where their request went, dropped.",
            &Counters::response_wrong_source);
   page.one("cancel_wrong_source_total", "counter",
-           "481: CANCEL from elsewhere than its INVITE came from.",
-           &Counters::cancel_wrong_source);
+           "481: CANCEL from elsewhere than its INVITE came from.", &Counters::cancel_wrong_source);
   page.one("dead_flows_total", "counter", "Requests to a flow that is gone.",
            &Counters::flows_dead_430);
   page.one("waits_started_total", "counter", "Requests that waited for a user agent's return.",

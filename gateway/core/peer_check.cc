@@ -34,8 +34,8 @@ Peer PeerCheck::peer_of(const Source& source, Instant now) {
   return peers_.peer_of(source, flow ? &flow->peer : nullptr, false, now);
 }
 
-bool PeerCheck::is_dropped(const Source& source, const Peer& peer,
-                           const sip::MessageView& request, Instant now) {
+bool PeerCheck::is_dropped(const Source& source, const Peer& peer, const sip::MessageView& request,
+                           Instant now) {
   const ListenConfig& listener = core_.listener(source.listener);
   for (const RequestClass request_class :
        {RequestClass::ToUs, RequestClass::Register, RequestClass::New, RequestClass::InDialog}) {

@@ -83,13 +83,19 @@ struct ProxyCore::Parts {
 };
 
 ProxyCore::Parts::Parts(Environment& environment)
-    : core{environment.config,       environment.shard,
-           environment.epoch,        std::move(environment.listeners),
-           environment.mac,          derive_hash_key(environment.mac),
+    : core{environment.config,
+           environment.shard,
+           environment.epoch,
+           std::move(environment.listeners),
+           environment.mac,
+           derive_hash_key(environment.mac),
            derive_branch_key(environment.mac, environment.epoch),
-           OwnUris(core.listeners),  environment.buffers,
-           environment.counters,     environment.log,
-           Random(environment.seed), TimerWheel(deadlines_max(environment.config.limits)),
+           OwnUris(core.listeners),
+           environment.buffers,
+           environment.counters,
+           environment.log,
+           Random(environment.seed),
+           TimerWheel(deadlines_max(environment.config.limits)),
            environment.calendar},
       flows(core.shard),
       transactions(core.config, core.shard, core.wheel, core.counters, core.random),
@@ -107,9 +113,8 @@ ProxyCore::Parts::Parts(Environment& environment)
       replies(core, transactions),
       router(core, flows, registrations, next_hops, peers, places),
       peer_check(core, flows, registrations, peers),
-      responses(
-          {core, contexts, transactions, next_hops, registrations, calls, media, probes, replies,
-           router, header_rules}),
+      responses({core, contexts, transactions, next_hops, registrations, calls, media, probes,
+                 replies, router, header_rules}),
       requests({core, contexts, transactions, next_hops, registrations, calls, media, replies,
                 router, responses, peer_check, header_rules}),
       filter_exempt(parse_prefixes(core.config.filter_exempt)) {}

@@ -43,8 +43,8 @@ class Registrations {
   void release(SlotId agent);
   std::uint32_t size() const { return agents_.size(); }
 
-  // The user agent that a REGISTER to that next hop is about: that of the first Contact that it does
-  // not take back; 0: it names none.
+  // The user agent that a REGISTER to that next hop is about: that of the first Contact that it
+  // does not take back; 0: it names none.
   std::uint64_t registering(const sip::MessageView& request, std::uint16_t next_hop) const;
   // The one registered over the flow of source: the one with that From, else any; 0: none.
   std::uint64_t user_agent_of(const Source& source, std::string_view from);

@@ -161,7 +161,8 @@ void RequestWriter::add_record_route(const Job& job) {
 
 bool RequestWriter::wants_alias(const Job& job) const {
   const std::uint16_t next_hop = job.target.next_hop;
-  if (job.target.to_access || job.from == Side::Network || next_hop >= core_.config.next_hops.size()) {
+  if (job.target.to_access || job.from == Side::Network ||
+      next_hop >= core_.config.next_hops.size()) {
     return false;
   }
   return job.context.method == Method::Register

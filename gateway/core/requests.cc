@@ -225,8 +225,8 @@ SlotId Requests::invite_of(const Incoming& cancel) {
 
 // RFC 3261 16.10: the CANCEL is answered 200; what it is about ends with 487 soon. It counts only
 // from where its INVITE came from: who has merely seen the branch calls off nothing. Without an
-// INVITE there is nothing to call off: sent on, it would have another branch, and the next hop might
-// look at the Call-ID alone.
+// INVITE there is nothing to call off: sent on, it would have another branch, and the next hop
+// might look at the Call-ID alone.
 void Requests::receive_cancel(SlotId server, SlotId invite, const Source& source,
                               const Incoming& in, Instant now, Outbox& outbox) {
   const Source& from = transactions_.server(invite)->source;
@@ -436,8 +436,7 @@ void Requests::forward(SlotId id, const Incoming& in, Instant now, Outbox& outbo
   std::array<std::uint8_t, sip::kBranchBytes + 8> memory;
   Writer branch(memory);
   const RequestWriter::Job job{
-      context, in, routed_, target, {}, core_.listener(context.source.listener).side,
-      now};
+      context, in, routed_, target, {}, core_.listener(context.source.listener).side, now};
   if (context.method == Method::Ack) return forward_ack(id, job, now, outbox);
 
   const SlotId client = transactions_.reserve_client(context.method, target, context.loop_hash);

@@ -140,8 +140,7 @@ Router::Decision Router::from_network(const ResponseContext& context, const Rout
                                       const sip::Uri* uri, Instant now) {
   const bool anywhere = context.right == Right::Anywhere;
   if (!route.next_route.empty()) {
-    return anywhere ? to_uri(route.next_route, Reach::Listed, NextHopSet::kNone, now)
-                    : refuse(403);
+    return anywhere ? to_uri(route.next_route, Reach::Listed, NextHopSet::kNone, now) : refuse(403);
   }
   // A registrar that sends to the Contact it has.
   const std::uint16_t group = next_hops_.group_of(context.peer_next_hop);
@@ -157,8 +156,7 @@ Router::Decision Router::in_dialog(const ResponseContext& context, const RoutePr
                                    const sip::Uri* uri, Instant now) {
   const bool made_here = context.own && context.method != Method::Ack;
   const std::uint16_t next_hop = route.access ? route.access->next_hop : NextHopSet::kNone;
-  const std::string_view target =
-      route.next_route.empty() ? route.request_uri : route.next_route;
+  const std::string_view target = route.next_route.empty() ? route.request_uri : route.next_route;
   if (!route.next_route.empty()) {
     const auto next = sip::parse_uri(route.next_route);
     if (!next) return refuse(400);
@@ -224,8 +222,8 @@ Router::FlowLookup Router::find_flow(const FlowToken& token, bool in_dialog, Ins
   const bool agent_here =
       agent && !agent->away && (!agent->source.flow || is_live(agent->source.flow, agent->hash));
   if (here) {
-    // Taken over by a newer flow of the same instance; but a dialog stays on the flow that it has as
-    // long as that lives (RFC 5626 5.3).
+    // Taken over by a newer flow of the same instance; but a dialog stays on the flow that it has
+    // as long as that lives (RFC 5626 5.3).
     if (!in_dialog && agent_here && agent->source.flow != token.flow) return go(agent->source);
     const FlowState* flow = flows_.find(token.flow);
     return go({core_.listener(token.listener).transport, token.listener,

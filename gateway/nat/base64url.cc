@@ -49,7 +49,8 @@ std::size_t read_base64url(std::string_view text, MutableBytes out) {
       out[size++] = static_cast<std::uint8_t>(bits >> count);
     }
   }
-  // One character alone holds no byte, and spare bits are zero, so that each token has one spelling.
+  // One character alone holds no byte, and spare bits are zero, so that each token has one
+  // spelling.
   if (count >= 6) return 0;
   return (bits & ((1u << count) - 1)) == 0 ? size : 0;
 }

@@ -24,15 +24,15 @@ struct UserAgent {
   std::uint64_t call_id_hash = 0;
   std::uint32_t cseq = 0;
   std::uint16_t group = 0;  // of the next hop that granted it
-  Source source;       // newest flow, or UDP address
-  bool away = false;   // its flow ended; it may come back until the grace is over
-  bool alias = false;  // registered with a Contact that points at us
+  Source source;            // newest flow, or UDP address
+  bool away = false;        // its flow ended; it may come back until the grace is over
+  bool alias = false;       // registered with a Contact that points at us
   Instant away_since{};
   Instant expires{};
-  TimerWheel::Handle timer = 0;                           // end of the grace, or of the binding
+  TimerWheel::Handle timer = 0;  // end of the grace, or of the binding
   std::uint32_t next_in_bucket = 0, next_by_contact = 0, next_by_aor = 0,
-                next_by_source = 0;                       // slot + 1
-  std::uint32_t next_of_flow = 0, previous_of_flow = 0;   // slot + 1; on the flow's own shard
+                next_by_source = 0;                      // slot + 1
+  std::uint32_t next_of_flow = 0, previous_of_flow = 0;  // slot + 1; on the flow's own shard
   SlotId first_call;     // calls whose access side this is, on this shard
   SlotId first_waiting;  // requests that wait for its return, on this shard
 };

@@ -28,7 +28,7 @@ namespace ringway {
 struct ContactAlias {
   bool refused = false;   // looks like ours and is not: forged or changed
   bool outdated = false;  // of a form that is not written any more
-  std::string_view uri;  // the original, byte for byte; lives in scratch
+  std::string_view uri;   // the original, byte for byte; lives in scratch
   FlowToken token;
 };
 // nullopt: no alias of ours.

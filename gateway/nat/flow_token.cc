@@ -121,8 +121,8 @@ bool read_payload(Bytes payload, FlowToken& token) {
   const unsigned listener = (first & 3U) << 6 | places >> 10;
   const unsigned next_hop = places >> 4 & 0x3f;
   token.listener = listener == kNoListenerBits ? kNoListener : static_cast<ListenerIndex>(listener);
-  token.next_hop = next_hop == kNoNextHopBits ? FlowToken::kNoNextHop
-                                              : static_cast<std::uint16_t>(next_hop);
+  token.next_hop =
+      next_hop == kNoNextHopBits ? FlowToken::kNoNextHop : static_cast<std::uint16_t>(next_hop);
   token.day = places & 15;
   token.user_agent = in.take(6);
   if ((first & kUdp) != 0) {

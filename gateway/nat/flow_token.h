@@ -26,21 +26,22 @@ struct FlowToken {
   static constexpr std::uint16_t kNoNextHop = 0xffff;
 
   Kind kind = Kind::Network;
-  bool paired = false;       // a second value of ours stands beside it (RFC 5658)
-  bool media = false;        // SDP of this dialog passes a media relay; Network, Access
-  bool outbound = false;     // the flow asked for RFC 5626; Path, Contact
-  std::uint16_t leg = 0;     // tells two passes of one Call-ID apart; 0: no call record
-  std::uint16_t epoch = 0;   // of the process that wrote it: its flow ids mean nothing later
-  std::uint8_t node = 0;     // which of several gateways wrote it: 4 bits
-  std::uint8_t shard = 0;    // the shard that owns the call or the flow; that of flow, if there is one
-  std::uint8_t relay = 0;    // entry of MediaConfig::relays: 4 bits
-  std::uint8_t day = 0;      // when it was written: 4 bits of days
-  std::uint16_t next_hop = kNoNextHop;  // entry of Config::next_hops, 0..62, or kNoNextHop
-  FlowId flow;                          // streams
+  bool paired = false;      // a second value of ours stands beside it (RFC 5658)
+  bool media = false;       // SDP of this dialog passes a media relay; Network, Access
+  bool outbound = false;    // the flow asked for RFC 5626; Path, Contact
+  std::uint16_t leg = 0;    // tells two passes of one Call-ID apart; 0: no call record
+  std::uint16_t epoch = 0;  // of the process that wrote it: its flow ids mean nothing later
+  std::uint8_t node = 0;    // which of several gateways wrote it: 4 bits
+  std::uint8_t shard =
+      0;  // the shard that owns the call or the flow; that of flow, if there is one
+  std::uint8_t relay = 0;                // entry of MediaConfig::relays: 4 bits
+  std::uint8_t day = 0;                  // when it was written: 4 bits of days
+  std::uint16_t next_hop = kNoNextHop;   // entry of Config::next_hops, 0..62, or kNoNextHop
+  FlowId flow;                           // streams
   ListenerIndex listener = kNoListener;  // 8 bits; 255 reads as kNoListener
   std::optional<Endpoint> remote;        // UDP: where the user agent sent from
-  std::uint64_t user_agent = 0;  // user_agent_hash(), 48 bits; 0: not registered
-  std::uint32_t far_end = 0;     // keyed hash of where the dialog goes on; 0: not known
+  std::uint64_t user_agent = 0;          // user_agent_hash(), 48 bits; 0: not registered
+  std::uint32_t far_end = 0;             // keyed hash of where the dialog goes on; 0: not known
   friend bool operator==(const FlowToken&, const FlowToken&) = default;
 };
 

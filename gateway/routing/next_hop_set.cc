@@ -80,9 +80,8 @@ void NextHopSet::find_groups() {
     groups_[i] = static_cast<std::uint16_t>(i + 1);
     for (std::size_t j = 0; j < i; ++j) {
       const bool both_default = all[i].domains.empty() && all[j].domains.empty();
-      const bool shared = std::ranges::any_of(all[i].domains, [&](const std::string& domain) {
-        return names_domain(all[j], domain);
-      });
+      const bool shared = std::ranges::any_of(
+          all[i].domains, [&](const std::string& domain) { return names_domain(all[j], domain); });
       if (!both_default && !shared) continue;
       const std::uint16_t mine = groups_[i], other = groups_[j];
       for (std::size_t k = 0; k <= i; ++k) {

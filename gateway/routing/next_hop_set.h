@@ -60,8 +60,8 @@ class NextHopSet {
   // The next hop whose own host and port a URI names, or kNone.
   std::uint16_t find_by_uri(const sip::Uri& uri) const;
   // Targets of one next hop. Here and above: where none is healthy, those that failed, since
-  // refusing everybody helps nobody and only a request finds out that one is back. One that asked to
-  // be left alone for a while (503 with Retry-After) comes after all others.
+  // refusing everybody helps nobody and only a request finds out that one is back. One that asked
+  // to be left alone for a while (503 with Retry-After) comes after all others.
   Outcome select_next_hop(std::uint16_t next_hop, Instant now, TargetList& out);
   // Every address of it, healthy or not.
   void select_for_probe(std::uint16_t next_hop, TargetList& out) const;
@@ -116,7 +116,7 @@ class NextHopSet {
   Random& random_;
   std::shared_ptr<const NextHopSnapshot> snapshot_;
   std::vector<std::uint16_t> groups_;  // by next hop
-  std::array<Health, 256> health_{};  // bounded: the oldest place is used again
+  std::array<Health, 256> health_{};   // bounded: the oldest place is used again
   std::size_t next_health_ = 0;
 };
 

@@ -235,8 +235,8 @@ RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentia
       range = {removed_from, rest};
     }
   }
-  // A pair of ours that somebody took apart; or one outside a dialog (RFC 3261 12.2.1.1: whoever has
-  // a Route set from Record-Route has a remote tag, too).
+  // A pair of ours that somebody took apart; or one outside a dialog (RFC 3261 12.2.1.1: whoever
+  // has a Route set from Record-Route has a remote tag, too).
   if ((paired && !second_seen) || (route.in_dialog && essentials.to_tag.empty())) {
     route.refused = true;
     return route;

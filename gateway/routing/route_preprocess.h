@@ -28,7 +28,7 @@ struct RoutePreprocess {
   // By a Path token that names the very flow that the request came over: it is taken off, and says
   // nothing of where the request goes (RFC 5626 5.3, "outgoing").
   bool own_flow = false;
-  bool from_access_end = false;     // in_dialog: its first value is the one that the access side has
+  bool from_access_end = false;  // in_dialog: its first value is the one that the access side has
   std::optional<FlowToken> access;  // the token that names a flow
   bool media = false;
   std::uint32_t leg = 0;

@@ -13,9 +13,9 @@ namespace ringway::sip {
 //
 //   z9hG4bK-r  shard 8 bits | slot 24 | generation 32 | loop hash 32 | nonce 64
 //
-// the numbers in 32 characters of base 32 (a to z, 2 to 7), highest bits first. The nonce is a keyed
-// hash of the others, so nobody can make a branch that he has not seen, and every shard that has
-// the key knows one of ours before it looks anything up.
+// the numbers in 32 characters of base 32 (a to z, 2 to 7), highest bits first. The nonce is a
+// keyed hash of the others, so nobody can make a branch that he has not seen, and every shard that
+// has the key knows one of ours before it looks anything up.
 struct Branch {
   std::uint8_t shard = 0;
   std::uint32_t slot = 0;  // below 2^24

@@ -2,10 +2,12 @@
 
 #include <array>
 
+#include "protocol/base/ascii.h"
 #include "protocol/sip/in_place.h"
 #include "protocol/sip/lexical.h"
 #include "protocol/sip/limits.h"
 #include "protocol/sip/name_addr.h"
+#include "protocol/sip/params.h"
 
 namespace ringway::sip {
 namespace {
@@ -23,6 +25,10 @@ Verdict verdict_of(const MessageView& message) {
     case Defect::RequestUri:
       return refuse(400, "Malformed Request Line");
     case Defect::StartLineTooLong:
+      // A line that is too long for its method alone says nothing of its Request-URI.
+      if (message.text().substr(0, kMethodBytesMax + 1).find(' ') == std::string_view::npos) {
+        return refuse(501, "Not Implemented");
+      }
       return refuse(414, "Request-URI Too Long");
     case Defect::MethodToken:
       return message.method_text().size() > kMethodBytesMax ? refuse(501, "Not Implemented")
@@ -65,6 +71,10 @@ Verdict check_via(const MessageView& message, Essentials& out) {
   if (!read_top_via(message, out)) return refuse(400, "Malformed Via");
   // The bare cookie names nothing: two such requests would match each other (RFC 4475 3.2.1).
   if (out.via.branch == kMagicCookie) return refuse(400, "Bad Branch");
+  // No branch at all is RFC 2543's way; an empty one is nobody's.
+  if (out.via.branch.empty() && find_param(out.via.params, "branch")) {
+    return refuse(400, "Bad Branch");
+  }
   if (out.via.branch.size() > kTokenBytesMax) return refuse(400, "Branch Too Long");
   std::size_t values = 0;
   for (const Header* header = message.find(HeaderName::Via); header;
@@ -118,13 +128,31 @@ Verdict check_common(const MessageView& message, Essentials& out) {
   return {};
 }
 
+// Each percent sign begins an escape of two hexadecimal digits (RFC 3261 25.1).
+bool good_escapes(std::string_view text) {
+  for (std::size_t at = text.find('%'); at != text.npos; at = text.find('%', at + 1)) {
+    if (text.size() - at < 3 || !ascii::all(text.substr(at + 1, 2), ascii::kHex)) return false;
+  }
+  return true;
+}
+
+// Schemes without a host that a proxy sends on to where such requests go: emergency services
+// (RFC 5031, RFC 6881), instant messages and presence (RFC 3859, RFC 3860).
+bool is_forwarded(std::string_view scheme) {
+  return ascii::equal_ignoring_case(scheme, "urn") || ascii::equal_ignoring_case(scheme, "im") ||
+         ascii::equal_ignoring_case(scheme, "pres");
+}
+
 Verdict check_request_uri(const MessageView& request, Essentials& out) {
   Uri& uri = out.request_uri;
   if (const auto error = read_uri(request.request_uri(), uri)) {
     return *error == UriError::TooLong ? refuse(414, "Request-URI Too Long")
                                        : refuse(400, "Malformed Request-URI");
   }
-  if (uri.scheme == Scheme::Other) return refuse(416, "Unsupported URI Scheme");
+  if (uri.scheme == Scheme::Other && !is_forwarded(uri.scheme_text)) {
+    return refuse(416, "Unsupported URI Scheme");
+  }
+  if (!good_escapes(uri.text)) return refuse(400, "Malformed Request-URI");
   // Headers may not be there (RFC 3261 19.1.1, table 1) and must never become headers.
   if (!uri.headers.empty()) return refuse(400, "Headers In Request-URI");
   return {};

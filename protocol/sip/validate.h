@@ -34,9 +34,9 @@ struct Essentials {
 };
 
 // RFC 3261 16.3 item 1 (syntax of what a proxy uses), 8.1.1 (mandatory headers, each once), 20.42,
-// CSeq method match, URI scheme (416: sip, sips and tel pass), Content-Length, SIP version.
-// Max-Forwards, Proxy-Require and loops are policy and are checked by the core.
-// Outcomes for the messages of RFC 4475 and RFC 5118 are listed in tests/corpus.
+// CSeq method match, URI scheme (416: sip, sips, tel, urn, im and pres pass), Content-Length, SIP
+// version. Max-Forwards, Proxy-Require and loops are policy and are checked by the core. Outcomes
+// for the messages of RFC 4475 and RFC 5118 are listed in tests/corpus.
 Verdict validate_request(const MessageView& request);
 Verdict validate_request(const MessageView& request, Essentials& out);
 

@@ -128,9 +128,8 @@ TEST(FlowToken, AnotherScopeOrKeyIsRefused) {
   for (const auto& [name, token] : cases()) {
     const std::string text = token_text(token, mac, kCallId);
     const bool scoped = token.kind != FlowToken::Kind::Path;
-    for (const std::string_view scope :
-         {std::string_view("a84b4c76e66710@pc33.example.orG"), std::string_view(),
-          kCallId.substr(1)}) {
+    for (const std::string_view scope : {std::string_view("a84b4c76e66710@pc33.example.orG"),
+                                         std::string_view(), kCallId.substr(1)}) {
       EXPECT_NE(read_flow_token(text, mac, scope).has_value(), scoped) << name;
     }
     EXPECT_FALSE(read_flow_token(text, other, kCallId)) << name;

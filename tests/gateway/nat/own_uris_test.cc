@@ -42,8 +42,8 @@ TEST(OwnUris, Rfc3261_16_6_RouteNamesTransportAndAlwaysThePort) {
 }
 
 TEST(OwnUris, Rfc7118_5_2_AWebSocketUriWithoutAPortMeansThatOfHttp) {
-  for (const auto& [transport, local] : {std::pair(Transport::Wss, "192.0.2.1:443"),
-                                         std::pair(Transport::Ws, "192.0.2.1:80")}) {
+  for (const auto& [transport, local] :
+       {std::pair(Transport::Wss, "192.0.2.1:443"), std::pair(Transport::Ws, "192.0.2.1:80")}) {
     const ListenerInfo info = listener(transport, local);
     EXPECT_TRUE(is_own(info, "sip:192.0.2.1;transport=ws"));
     EXPECT_TRUE(is_own(info, "sip:192.0.2.1;transport=WSS;lr"));
@@ -56,8 +56,8 @@ TEST(OwnUris, Rfc7118_5_2_AWebSocketUriWithoutAPortMeansThatOfHttp) {
 }
 
 TEST(OwnUris, Rfc3261_16_6_4_SipsIsRecordedAsSips) {
-  const OwnUris own({listener(Transport::Tls, "192.0.2.1:5061"),
-                     listener(Transport::Udp, "192.0.2.1:5060")});
+  const OwnUris own(
+      {listener(Transport::Tls, "192.0.2.1:5061"), listener(Transport::Udp, "192.0.2.1:5060")});
   std::array<std::uint8_t, 256> memory;
   Writer out(memory);
   own.write_route(0, "T", "", out, {true, false});

@@ -164,7 +164,8 @@ TEST_F(NextHopSetTest, EightPlacesAreTriedAtMost) {
 TEST_F(NextHopSetTest, TheOutcomeSaysWhatIsMissing) {
   TargetList list;
   config_.next_hops = {next_hop("a")};
-  EXPECT_EQ(set_.select("x", Side::Access, false, kStart, list), Outcome::NotResolved) << "nothing published yet";
+  EXPECT_EQ(set_.select("x", Side::Access, false, kStart, list), Outcome::NotResolved)
+      << "nothing published yet";
   configure({next_hop("a")}, {{}});
   ports("x");
   EXPECT_EQ(last_outcome_, Outcome::NotResolved);
@@ -209,8 +210,11 @@ TEST_F(NextHopSetTest, ADomainOfATrunkIsClosedToTheAccessSide) {
 }
 
 TEST_F(NextHopSetTest, NextHopsThatServeOneDomainAreAGroup) {
-  config_.next_hops = {next_hop("a"), next_hop("b", {"x.example"}), next_hop("c"),
-                       next_hop("d", {"y.example"}), next_hop("e", {"y.example", "X.example"}),
+  config_.next_hops = {next_hop("a"),
+                       next_hop("b", {"x.example"}),
+                       next_hop("c"),
+                       next_hop("d", {"y.example"}),
+                       next_hop("e", {"y.example", "X.example"}),
                        next_hop("f", {"z.example"})};
   const NextHopSet set(config_, listeners_, *counters_, log_, random_);
   EXPECT_EQ(set.group_of(0), set.group_of(2));

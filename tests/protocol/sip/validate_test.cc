@@ -112,7 +112,14 @@ TEST_F(Validate, ValuesThatAProxyUses) {
 TEST_F(Validate, RequestUri) {
   EXPECT_TRUE(to_uri("tel:+1555").ok());
   EXPECT_TRUE(to_uri("sips:a@h").ok());
-  EXPECT_EQ(to_uri("urn:service:sos").status, 416);
+  EXPECT_EQ(to_uri("mailto:bob@example.org").status, 416);
+  for (const char* uri : {"urn:service:sos", "URN:service:sos.police", "im:bob@example.org",
+                          "pres:bob@example.org", "sip:us%41er@example.org"}) {
+    EXPECT_TRUE(to_uri(uri).ok()) << uri;
+  }
+  for (const char* uri : {"sip:us%zz@example.org", "sip:us%4@example.org", "sip:u%@example.org"}) {
+    EXPECT_EQ(to_uri(uri).status, 400) << uri;
+  }
   EXPECT_EQ(to_uri("alice").status, 400);
   EXPECT_EQ(to_uri("sip:a@h?Route=x").status, 400);
   EXPECT_EQ(to_uri("sip:a@h:x").status, 400);
