@@ -211,7 +211,7 @@ def taken_over(t):
     b.response(200, to=info)
     new.no_request("INFO", 0.2)
     a.flow.close()
-    gone(g)
+    until(lambda: g.metric("ringway_flows", transport="wss") == 1, 5, "the old flow is gone")
     hang_up(theirs, b, new)
 
 

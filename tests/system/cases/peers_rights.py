@@ -78,7 +78,8 @@ def registered_flows_call(t):
 def guests_call(t):
     g, b = office(t, "ws", admission="open", start=False)
     x = t.backend("127.0.0.4")
-    g.next_hop(x.uri(), name="trunk", domains=["carrier.example"], **{"from": "network"})
+    g.next_hop(x.uri(), name="trunk", domains=["carrier.example"], probe_interval="0s",
+               **{"from": "network"})
     g.start()
     a = t.client(g, "ws")
     sent = a.invite("sip:bob@example.test")
