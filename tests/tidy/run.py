@@ -63,6 +63,9 @@ CONTAINED = [
 DIGEST_HEADERS = {"protocol/websocket/handshake.cc": {"openssl/sha.h", "openssl/evp.h"}}
 # Waits before any shard runs, while the kernel takes a killed predecessor's sockets apart.
 MAY_WAIT = {"gateway/transport/listener.cc"}
+FUNCTION_LINES_MAX = 70
+# Folders whose headers are read for declarations that nothing defines.
+DECLARATIONS_CHECKED = ("gateway/core",)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 
@@ -194,8 +197,8 @@ def check_readme_map():
 
 
 def check_top_level():
-    allowed = {"meson.build", "gateway", "protocol", "tls", "tests", "bench", "configs", "README.md", "LICENSE",
-               "packaging", "CHANGELOG.md"}
+    allowed = {"meson.build", "meson_options.txt", "gateway", "protocol", "tls", "tests", "bench", "configs",
+               "README.md", "CONTRIBUTING.md", "LICENSE", "debian"}
     tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True).stdout.splitlines()
     for name in sorted({line.split("/")[0] for line in tracked}):
         if not name.startswith(".") and name not in allowed:
@@ -207,6 +210,42 @@ def check_line_length():
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if len(line) > 100:
                 yield f"{path.relative_to(ROOT)}:{number}: {len(line)} columns"
+
+
+def functions(path):
+    """Name line, first and last line number of each function that is defined at the left margin."""
+    head, first = "", 0
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line == "}":
+            if head and "(" in head and not re.match(r"(namespace|struct|class|enum|union|extern)\b", head):
+                yield head, first, number
+            head = ""
+        elif line and not line[0].isspace() and line[0] not in "/#}" and not head.rstrip().endswith("{"):
+            head, first = line, number
+        elif head and not head.rstrip().endswith("{"):
+            head += " " + line.strip()
+        if line.endswith((";", "};")) and not line.startswith(" ") and not head.rstrip().endswith("{"):
+            head = ""
+
+
+def check_function_length():
+    for path in sources(".h", ".cc"):
+        for head, first, last in functions(path):
+            if last - first + 1 > FUNCTION_LINES_MAX:
+                yield f"{path.relative_to(ROOT)}:{first}: {last - first + 1} lines: {head[:80]}"
+
+
+def check_declarations_are_defined():
+    """Each member function that a header of the core declares has a body somewhere."""
+    for path in sources(".h"):
+        if folder_of(path) not in DECLARATIONS_CHECKED:
+            continue
+        text = path.read_text(encoding="utf-8")
+        body = "\n".join(other.read_text(encoding="utf-8") for other in path.parent.glob("*.cc"))
+        for kind, content in re.findall(r"^(?:class|struct) (\w+)[^;{]*\{\n(.*?)^\};", text, re.M | re.S):
+            for name in re.findall(r"^  (?:[\w:<>,&*\[\] ]+ )?(\w+)\([^{};]*\)[\w ]*;$", content, re.M):
+                if not re.search(rf"\b{kind}::(?:\w+::)*{name}\(", body):
+                    yield f"{path.relative_to(ROOT)}: {kind}::{name} is declared and defined nowhere"
 
 
 def main():
