@@ -119,6 +119,9 @@ void Checks::response_goes_where_the_request_came_from(const Request& request, c
 
 void Checks::address_is_known(const Output& output, std::string_view text) {
   if (output.kind == Output::Kind::SendFlow) return;
+  if (forbidden_.contains(to_string(output.remote))) {
+    return fail("sent to " + to_string(output.remote) + ", which is nobody's target", text);
+  }
   if (named_.contains(to_string(output.remote))) return;
   fail("sent to " + to_string(output.remote) + ", which nobody named", text);
 }

@@ -35,6 +35,8 @@ class Checks {
   void gateway_started();
   // That address may be sent to from now on: the configuration or a lookup names it.
   void allow(const Endpoint& endpoint) { named_.insert(to_string(endpoint)); }
+  // Never, whoever names it.
+  void forbid(const Endpoint& endpoint) { forbidden_.insert(to_string(endpoint)); }
 
   void flow_opened(FlowId flow);
   void flow_closed(FlowId flow);
@@ -69,7 +71,7 @@ class Checks {
   const Clock& clock_;
   Trace& trace_;
   std::string failure_;
-  std::set<std::string> named_;             // addresses that may be sent to
+  std::set<std::string> named_, forbidden_;  // addresses that may be sent to, and that may not
   std::set<std::uint64_t> flows_, closed_;  // all that ever were, and those that ended
   std::map<std::string, Request> requests_;
 };

@@ -79,6 +79,7 @@ void Pbx::receive(const Endpoint& from, std::string_view text, const LineRef& li
   auto message = Message::parse(text);
   if (!message) return tools_.checks.fail("the next hop gets what is no message", text);
   tools_.trace.line(name_, "gets " + message->summary());
+  if (observe) observe(text);
   if (message->is_request()) return receive_request(std::move(*message), from, line);
   const std::string branch = message->branch();
   if (branch.starts_with(kOwnBranch)) {
@@ -125,7 +126,9 @@ void Pbx::receive_request(Message request, const Endpoint& from, const LineRef& 
     }
     return extension(user).receive(request);
   }
-  if (host_port_of(request.uri) == "example.org" && !locate(request)) {
+  const bool elsewhere = host_port_of(request.uri) != "example.org";
+  const bool opens = !in_dialog && !has_parameter(request.header("To"), "tag");
+  if (elsewhere ? opens : !locate(request)) {  // it relays for its own domain alone
     if (ack) return;
     Message missing = Message::response(request, 404);
     missing.set("To", std::string(request.header("To")) + ";tag=missing");

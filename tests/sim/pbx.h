@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,6 +39,9 @@ class Pbx {
   bool challenges = false;    // REGISTER and INVITE need credentials
   bool sends_by_tcp = false;  // its own requests to the gateway
   bool media_relayed = true;  // its extensions get only what a phone can use
+
+  // Is shown each message that it gets.
+  std::function<void(std::string_view)> observe;
 
   // Makes it if need be.
   UserAgent& extension(std::string_view user);
