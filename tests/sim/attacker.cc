@@ -33,7 +33,7 @@ Attacker::Attacker(World& world, Device& device, Device& guest)
   for (const std::string_view at : kTraps) world_.checks.forbid(endpoint(at));
   world_.checks.forbid(endpoint("127.0.0.1:22"));
   const auto watch = [this](std::string_view who) {
-    return [this, who = std::string(who)](std::string_view text) { saw(who, text); };
+    return [this, who = std::string(who)](std::string_view text) { return saw(who, text); };
   };
   for (auto& each : world_.devices) each->observe = watch(each->name());
   for (std::size_t i = 0; i < world_.pbxs(); ++i) world_.pbx(i).observe = watch("next-hop");
@@ -41,27 +41,34 @@ Attacker::Attacker(World& world, Device& device, Device& guest)
 
 // --- What must never be seen -------------------------------------------------------------------
 
-void Attacker::saw(std::string_view who, std::string_view text) {
+bool Attacker::saw(std::string_view who, std::string_view text) {
   const auto message = Message::parse(text);
-  if (!message) return;
-  const bool his = who == device_.name() || who == guest_.name();
-  if (his) take(*message);
-  const std::string_view mark = message->header(kMark);
+  if (!message) return false;
+  judge(who, *message, text);
+  const bool answers_attack =
+      !message->is_request() && message->branch().starts_with("z9hG4bKattack");
+  if (who != device_.name() && who != guest_.name()) return answers_attack;
+  take(*message);
+  return answers_attack || (who == guest_.name() && !message->is_request());
+}
+
+void Attacker::judge(std::string_view who, const Message& message, std::string_view text) {
+  const std::string_view mark = message.header(kMark);
   // What the next hop has passed on went the normal way.
   const bool by_next_hop = mark == "next-hop" && text.find("10.0.0.9") != text.npos;
-  if (message->is_request() && !mark.empty() && mark != who && !by_next_hop) {
+  if (message.is_request() && !mark.empty() && mark != who && !by_next_hop) {
     return world_.checks.fail(std::string(who) + " was reached past the rules", text);
   }
-  if (message->reason == "Forged") {
+  if (message.reason == "Forged") {
     return world_.checks.fail(std::string(who) + " got an answer of somebody else's", text);
   }
-  for (const auto& [name, value] : message->headers) {
+  for (const auto& [name, value] : message.headers) {
     if (value.find("impostor") != value.npos && who == "next-hop" && name.starts_with("P-")) {
       return world_.checks.fail("an identity was believed", text);
     }
   }
   // What rings somewhere rings for whom the next hop registered there.
-  if (message->method == "INVITE" && who != "next-hop" && !is_addressed_to(*message, who)) {
+  if (message.method == "INVITE" && who != "next-hop" && !is_addressed_to(message, who)) {
     return world_.checks.fail(std::string(who) + " rings for somebody else", text);
   }
 }
@@ -246,8 +253,7 @@ void Attacker::forged_answer() {
   const Message& seen = invites_[world_.dice.below(invites_.size())];
   const std::array<int, 4> statuses{200, 302, 486, 183};
   const std::array<std::string_view, 2> doors{kInner, kAccess};
-  send_datagram(doors[world_.dice.below(2)],
-                forged_response(seen, statuses[world_.dice.below(4)]));
+  send_datagram(doors[world_.dice.below(2)], forged_response(seen, statuses[world_.dice.below(4)]));
 }
 
 // The branch of a transaction beside his own.

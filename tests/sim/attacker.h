@@ -24,8 +24,9 @@ class Attacker {
   std::size_t kinds() const;
   std::string act(std::size_t kind);
 
-  // Everything that anybody gets is shown to this. who: "u0", "next-hop" ...
-  void saw(std::string_view who, std::string_view text);
+  // Everything that anybody gets is shown to this. who: "u0", "next-hop" ... True: it answers an
+  // attack, and the user agent that he plays besides knows nothing of it.
+  bool saw(std::string_view who, std::string_view text);
 
  private:
   // What he may say where: the values of ours that he has seen.
@@ -41,6 +42,7 @@ class Attacker {
   Message forged_response(const Message& seen, int status);
   std::string trap();
   std::string drawn(const std::vector<std::string>& values);
+  void judge(std::string_view who, const Message& message, std::string_view text);
   void take(const Message& message);
 
   void path_to_elsewhere();

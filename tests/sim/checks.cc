@@ -157,7 +157,7 @@ void Checks::each_request_was_answered(const std::vector<const Counters*>& count
   for (const Counters* shard : counters) {
     timed_out += shard->timeouts_client.value();
     for (const DropReason reason :
-         {DropReason::NoBuffer, DropReason::TableFull, DropReason::Filter}) {
+         {DropReason::NoBuffer, DropReason::TableFull, DropReason::Filter, DropReason::Stranger}) {
       dropped += shard->drops[static_cast<std::size_t>(reason)].value();
     }
   }

@@ -167,7 +167,7 @@ void Device::receive_message(std::string_view text) {
   const auto message = Message::parse(text);
   if (!message) return tools_.checks.fail(name_ + " gets what is no message", text);
   tools_.trace.line(name_, "gets " + message->summary());
-  if (observe) observe(text);
+  if (observe && observe(text)) return;
   agent_->receive(*message);
 }
 

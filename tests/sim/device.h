@@ -38,8 +38,8 @@ class Device {
   void cut_after(std::uint64_t bytes, bool silently);
 
   UserAgent& agent() { return *agent_; }
-  // Is shown each message that it gets.
-  std::function<void(std::string_view)> observe;
+  // Is shown each message that it gets. True: it is not for the user agent.
+  std::function<bool(std::string_view)> observe;
   Transport transport() const { return kind_.transport; }
   const std::string& name() const { return name_; }
 

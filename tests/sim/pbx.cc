@@ -79,7 +79,7 @@ void Pbx::receive(const Endpoint& from, std::string_view text, const LineRef& li
   auto message = Message::parse(text);
   if (!message) return tools_.checks.fail("the next hop gets what is no message", text);
   tools_.trace.line(name_, "gets " + message->summary());
-  if (observe) observe(text);
+  if (observe && observe(text)) return;
   if (message->is_request()) return receive_request(std::move(*message), from, line);
   const std::string branch = message->branch();
   if (branch.starts_with(kOwnBranch)) {

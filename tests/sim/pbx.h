@@ -40,8 +40,8 @@ class Pbx {
   bool sends_by_tcp = false;  // its own requests to the gateway
   bool media_relayed = true;  // its extensions get only what a phone can use
 
-  // Is shown each message that it gets.
-  std::function<void(std::string_view)> observe;
+  // Is shown each message that it gets. True: it is not for the next hop.
+  std::function<bool(std::string_view)> observe;
 
   // Makes it if need be.
   UserAgent& extension(std::string_view user);
