@@ -143,130 +143,161 @@ void undo_strict_routing(const MessageView& request, RoutePreprocess& route) {
   }
 }
 
+// Reads the Route set of one request, value by value.
+class RouteReader {
+ public:
+  RouteReader(const MessageView& request, const sip::Essentials& essentials, const Source& source,
+              const OwnUris& own, const tls::Mac& mac, std::uint32_t epoch, std::uint64_t today)
+      : request_(request),
+        essentials_(essentials),
+        source_(source),
+        own_(own),
+        mac_(mac),
+        epoch_(epoch),
+        today_(today),
+        walk_(request) {
+    route_.request_uri = request.request_uri();
+  }
+
+  RoutePreprocess read(Writer& scratch) {
+    if (!read_request_uri() || !read_values() || !is_complete()) return route_;
+    if (strict_) {
+      undo_strict_routing(request_, route_);
+    } else if (!route_.from_token || route_.towards_access) {
+      undo_alias(scratch);
+    }
+    return route_;
+  }
+
+ private:
+  bool refuse() {
+    route_.refused = true;
+    return false;
+  }
+  Judged judge_uri(const sip::Uri& uri) const {
+    return judge(uri, essentials_.call_id, own_, mac_, today_);
+  }
+
+  // A strict router puts our Record-Route value into the Request-URI (16.4): the real one is then
+  // the last Route value. Known by our signature, never by our address alone.
+  bool read_request_uri() {
+    const sip::Uri& uri = essentials_.request_uri;
+    if (!looks_like_flow_token(uri.user) || !uri.param("lr").has_value()) return true;
+    const Judged judged = judge_uri(uri);
+    if (judged.owner == Owner::Forged) return refuse();
+    if (judged.owner == Owner::Signed && is_record_route(judged.token)) {
+      strict_ = true;
+      take_signed(judged.token);
+    }
+    return true;
+  }
+
+  // Until the first value that is not ours, which names the next hop.
+  bool read_values() {
+    while (const auto value = walk_.next()) {
+      const auto parsed = sip::parse_name_addr(value->text);
+      if (!parsed) return refuse();
+      const bool may_be_ours = signed_count_ < 1 || (signed_count_ == 1 && paired_);
+      Judged judged;
+      if (may_be_ours || own_.is_own(parsed->uri)) judged = judge_uri(parsed->uri);
+      if (judged.owner == Owner::Forged || judged.owner == Owner::Outdated) {
+        route_.refused = judged.owner == Owner::Forged;
+        route_.outdated = judged.owner == Owner::Outdated;
+        return false;
+      }
+      const bool is_signed = judged.owner == Owner::Signed && may_be_ours;
+      if (!is_signed && (judged.owner != Owner::Plain || signed_count_ != 0)) {
+        route_.next_route = parsed->uri.text;
+        route_.next_is_strict = !parsed->uri.is_loose_route();
+        route_.more_routes = walk_.next().has_value();
+        return true;
+      }
+      if (is_signed && !take_signed(judged.token)) return refuse();
+      if (!remove(*value)) return refuse();
+    }
+    return true;
+  }
+
+  // False: the second one belongs to another pair.
+  bool take_signed(const FlowToken& token) {
+    if (signed_count_ == 1 && !fit_together(first_, token)) return false;
+    take_token(route_, token, signed_count_ == 0, source_, epoch_);
+    if (signed_count_ == 0) {
+      first_ = token;
+      paired_ = is_record_route(token) && token.paired;
+    }
+    ++signed_count_;
+    return true;
+  }
+
+  // False: more headers of ours than anybody has a reason to write.
+  bool remove(const RouteWalk::Value& value) {
+    if (value.header != header_) {
+      header_ = value.header;
+      removed_from_ = header_->value.offset;
+    }
+    const std::size_t count = route_.removal_count;
+    if (count == 0 || route_.removals[count - 1].begin < header_->begin) {
+      if (count == route_.removals.size()) return false;
+      route_.removals[route_.removal_count++] = {};
+    }
+    auto& range = route_.removals[route_.removal_count - 1];
+    if (value.last_in_header) {
+      range = {header_->begin, header_->end};
+    } else {
+      const auto rest = static_cast<std::uint16_t>(walk_.rest().data() - request_.text().data());
+      range = {removed_from_, rest};
+    }
+    return true;
+  }
+
+  // False for a pair of ours that somebody took apart, or one outside a dialog (RFC 3261 12.2.1.1:
+  // whoever has a Route set from Record-Route has a remote tag, too).
+  bool is_complete() {
+    const bool torn = paired_ && signed_count_ < 2;
+    return torn || (route_.in_dialog && essentials_.to_tag.empty()) ? refuse() : true;
+  }
+
+  // A Contact that we replaced for a registrar without Path (exact inverse).
+  void undo_alias(Writer& scratch) {
+    const auto alias = undo_contact_alias(essentials_.request_uri, own_, mac_, scratch);
+    if (!alias) return;
+    route_.refused = alias->refused;
+    route_.outdated = alias->outdated;
+    if (alias->refused || alias->outdated) return;
+    route_.request_uri = alias->uri;
+    route_.request_uri_changed = true;
+    if (!route_.access && is_from(source_, alias->token, epoch_)) {
+      route_.own_flow = true;
+    } else if (!route_.access) {
+      route_.access = alias->token;
+      route_.from_token = true;
+      route_.towards_access = true;
+    }
+  }
+
+  const MessageView& request_;
+  const sip::Essentials& essentials_;
+  const Source& source_;
+  const OwnUris& own_;
+  const tls::Mac& mac_;
+  std::uint32_t epoch_;
+  std::uint64_t today_;
+  RouteWalk walk_;
+  RoutePreprocess route_;
+  bool strict_ = false, paired_ = false;
+  std::size_t signed_count_ = 0;  // values of ours with a token: 0, 1, or both of a pair
+  FlowToken first_;
+  const Header* header_ = nullptr;
+  std::uint16_t removed_from_ = 0;
+};
+
 }  // namespace
 
 RoutePreprocess preprocess_route(const MessageView& request, const sip::Essentials& essentials,
                                  const Source& source, const OwnUris& own, const tls::Mac& mac,
                                  std::uint32_t epoch, Writer& scratch, std::uint64_t today) {
-  RoutePreprocess route;
-  route.request_uri = request.request_uri();
-  const std::string_view call_id = essentials.call_id;
-
-  // A strict router puts our Record-Route value into the Request-URI (16.4): the real one is then
-  // the last Route value. Known by our signature, never by our address alone.
-  bool strict = false;
-  FlowToken first;
-  bool paired = false;
-  bool second_seen = false;
-  if (looks_like_flow_token(essentials.request_uri.user) &&
-      essentials.request_uri.param("lr").has_value()) {
-    const Judged judged = judge(essentials.request_uri, call_id, own, mac, today);
-    if (judged.owner == Owner::Forged) {
-      route.refused = true;
-      return route;
-    }
-    if (judged.owner == Owner::Signed && is_record_route(judged.token)) {
-      strict = true;
-      first = judged.token;
-      paired = first.paired;
-      take_token(route, judged.token, true, source, epoch);
-    }
-  }
-
-  RouteWalk walk(request);
-  std::size_t signed_count = strict ? 1 : 0;
-  const Header* header = nullptr;
-  std::uint16_t removed_from = 0;
-  while (const auto value = walk.next()) {
-    const auto parsed = sip::parse_name_addr(value->text);
-    if (!parsed) {
-      route.refused = true;
-      return route;
-    }
-    const bool may_be_ours = signed_count < 1 || (signed_count == 1 && paired && !second_seen);
-    Judged judged;
-    if (may_be_ours || own.is_own(parsed->uri)) {
-      judged = judge(parsed->uri, call_id, own, mac, today);
-    }
-    if (judged.owner == Owner::Forged || judged.owner == Owner::Outdated) {
-      route.refused = judged.owner == Owner::Forged;
-      route.outdated = judged.owner == Owner::Outdated;
-      return route;
-    }
-    const bool take = (judged.owner == Owner::Signed && may_be_ours) ||
-                      (judged.owner == Owner::Plain && signed_count == 0);
-    if (!take) {
-      route.next_route = parsed->uri.text;
-      route.next_is_strict = !parsed->uri.is_loose_route();
-      route.more_routes = walk.next().has_value();
-      break;
-    }
-    if (judged.owner == Owner::Signed) {
-      if (signed_count == 1) {
-        if (!fit_together(first, judged.token)) {
-          route.refused = true;
-          return route;
-        }
-        second_seen = true;
-      }
-      take_token(route, judged.token, signed_count == 0, source, epoch);
-      if (signed_count == 0) {
-        first = judged.token;
-        paired = is_record_route(first) && first.paired;
-      }
-      ++signed_count;
-    }
-    if (value->header != header) {
-      header = value->header;
-      removed_from = header->value.offset;
-    }
-    if (route.removal_count == 0 || route.removals[route.removal_count - 1].begin < header->begin) {
-      if (route.removal_count == route.removals.size()) {
-        route.refused = true;  // more headers of ours than anybody has a reason to write
-        return route;
-      }
-      route.removals[route.removal_count++] = {};
-    }
-    auto& range = route.removals[route.removal_count - 1];
-    if (value->last_in_header) {
-      range = {header->begin, header->end};
-    } else {
-      const auto rest = static_cast<std::uint16_t>(walk.rest().data() - request.text().data());
-      range = {removed_from, rest};
-    }
-  }
-  // A pair of ours that somebody took apart; or one outside a dialog (RFC 3261 12.2.1.1: whoever
-  // has a Route set from Record-Route has a remote tag, too).
-  if ((paired && !second_seen) || (route.in_dialog && essentials.to_tag.empty())) {
-    route.refused = true;
-    return route;
-  }
-
-  if (strict) {
-    undo_strict_routing(request, route);
-    return route;
-  }
-
-  // A Contact that we replaced for a registrar without Path (exact inverse).
-  if (!route.from_token || route.towards_access) {
-    if (auto alias = undo_contact_alias(essentials.request_uri, own, mac, scratch)) {
-      if (alias->refused || alias->outdated) {
-        route.refused = alias->refused;
-        route.outdated = alias->outdated;
-        return route;
-      }
-      route.request_uri = alias->uri;
-      route.request_uri_changed = true;
-      if (!route.access && is_from(source, alias->token, epoch)) {
-        route.own_flow = true;
-      } else if (!route.access) {
-        route.access = alias->token;
-        route.from_token = true;
-        route.towards_access = true;
-      }
-    }
-  }
-  return route;
+  return RouteReader(request, essentials, source, own, mac, epoch, today).read(scratch);
 }
 
 void RoutePreprocess::apply(const MessageView& request, sip::EditList& edits,

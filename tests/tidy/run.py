@@ -64,6 +64,7 @@ DIGEST_HEADERS = {"protocol/websocket/handshake.cc": {"openssl/sha.h", "openssl/
 # Waits before any shard runs, while the kernel takes a killed predecessor's sockets apart.
 MAY_WAIT = {"gateway/transport/listener.cc"}
 FUNCTION_LINES_MAX = 70
+STATE_MACHINE_LINES_MAX = 80  # all arrows of a machine of RFC 3261 17 stand in one function
 # Folders whose headers are read for declarations that nothing defines.
 DECLARATIONS_CHECKED = ("gateway/core",)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
@@ -231,7 +232,8 @@ def functions(path):
 def check_function_length():
     for path in sources(".h", ".cc"):
         for head, first, last in functions(path):
-            if last - first + 1 > FUNCTION_LINES_MAX:
+            is_machine = folder_of(path) == "protocol/transaction"
+            if last - first + 1 > (STATE_MACHINE_LINES_MAX if is_machine else FUNCTION_LINES_MAX):
                 yield f"{path.relative_to(ROOT)}:{first}: {last - first + 1} lines: {head[:80]}"
 
 
