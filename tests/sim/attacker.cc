@@ -182,6 +182,7 @@ void Attacker::maddr() {
 
 void Attacker::contact_is_loopback() {
   Message made = request("INVITE", "sip:x1@example.org", "next-hop");
+  made.set("To", "<sip:x1@example.org>");
   made.set("Contact", "<sip:x@127.0.0.1:22;transport=tcp>");
   send(device_, std::move(made));
 }
