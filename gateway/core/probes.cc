@@ -9,7 +9,6 @@ void Probes::start(Instant now) {
   const auto& next_hops = core_.config.next_hops;
   if (!timers_.empty()) return;
   timers_.resize(next_hops.size(), 0);
-  if (next_hops.size() < 2) return;
   for (std::size_t i = 0; i < next_hops.size(); ++i) {
     const Duration interval = next_hops[i].probe_interval;
     if (interval <= Duration::zero()) continue;
@@ -37,8 +36,9 @@ BufferRef Probes::write(const NextHopConfig& next_hop, const Target& target, Slo
   out.text("\r\nTo: <sip:").text(is_ipv6 ? "[" : "").text(next_hop.host).text(is_ipv6 ? "]" : "");
   out.text(">\r\nCall-ID: probe-").hex(core_.random.next(), 16).text("\r\nCSeq: 1 OPTIONS\r\n");
   out.text("Contact: <sip:").text(core_.own.host_port_transport(target.listener)).text(">\r\n");
+  // Whoever is asked knows what we can do, and who asks.
   const std::string& name = core_.config.server_name;
-  if (!name.empty()) out.text("User-Agent: ").text(name).text("\r\n");
+  out.text("User-Agent: ").text(name.empty() ? "Ringway" : name).text("\r\n").text(kAllow);
   out.text("Accept: application/sdp\r\nContent-Length: 0\r\n\r\n");
   if (out.overflowed()) return {};
   message.set_size(out.size());

@@ -54,7 +54,8 @@ BufferRef RequestWriter::write(const Job& job) {
   text_ = Writer(MutableBytes(scratch_));
   job.route.apply(request, edits_, text_);  // 16.6 items 2 and 6
   set_max_forwards(job);                    // item 3
-  set_max_breadth(job);                     // RFC 5393 5.3.3
+  const std::uint32_t breadth = take_breadth(job);
+  set_max_breadth(job, breadth);  // RFC 5393 5.3.3
   set_source_in_via(job);
   set_contact_alias(job);
   if (!job.context.own || job.context.method == Method::Ack) {
@@ -71,7 +72,7 @@ BufferRef RequestWriter::write(const Job& job) {
     text_.text("Max-Forwards: ").text(kMaxForwardsDefault).text("\r\n");
   }
   if (!request.has(HeaderName::MaxBreadth) && job.context.method != Method::Cancel) {
-    text_.text("Max-Breadth: ").number(core_.config.max_breadth).text("\r\n");
+    text_.text("Max-Breadth: ").number(breadth).text("\r\n");
   }
   edits_.insert(request.headers_begin(), text_.written_text().substr(inserted_from_));
   if (text_.overflowed()) return {};
@@ -207,17 +208,35 @@ void RequestWriter::set_max_forwards(const Job& job) {
   edits_.replace(forwards->value, text_.written_text().substr(at));
 }
 
-// Exactly one Max-Breadth, never above ours.
-void RequestWriter::set_max_breadth(const Job& job) {
+// RFC 5393 5.3.3: what branches that are open at one time carry adds up to what the request
+// carried, at most ours. A branch behind which another may follow gets one half.
+std::uint32_t RequestWriter::take_breadth(const Job& job) {
+  ResponseContext& context = job.context;
+  bool any_open = false;
+  for (std::uint8_t i = 0; i < context.branch_count(); ++i) {
+    const ClientBranch& branch = context.branch(i);
+    // One that says nothing is called off, and may still be at work.
+    any_open |= branch.final_status == 0 || (branch.cancelled && branch.client);
+  }
+  if (!any_open) {
+    const auto value = ascii::parse_number(job.in.view.value(HeaderName::MaxBreadth), 0xffff'ffff);
+    context.breadth_left =
+        std::min(value.value_or(core_.config.max_breadth), core_.config.max_breadth);
+  }
+  const std::uint32_t left = context.breadth_left;
+  const std::uint32_t share = job.more_targets ? left - left / 2 : left;
+  context.breadth_left = left - share;
+  return std::max<std::uint32_t>(share, 1);
+}
+
+// Exactly one Max-Breadth.
+void RequestWriter::set_max_breadth(const Job& job, std::uint32_t share) {
   const sip::MessageView& request = job.in.view;
   const sip::Header* breadth = request.find(HeaderName::MaxBreadth);
   if (!breadth) return;
-  const auto value = ascii::parse_number(request.text(breadth->value), 0xffff'ffff);
-  if (!value || *value > core_.config.max_breadth) {
-    const std::size_t at = text_.size();
-    text_.number(core_.config.max_breadth);
-    edits_.replace(breadth->value, text_.written_text().substr(at));
-  }
+  const std::size_t at = text_.size();
+  text_.number(share);
+  edits_.replace(breadth->value, text_.written_text().substr(at));
   for (const sip::Header* more = request.next(breadth); more; more = request.next(more)) {
     edits_.remove(*more);
   }

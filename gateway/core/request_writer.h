@@ -31,6 +31,7 @@ class RequestWriter {
     const Target& target;
     std::string_view branch;  // of our Via
     Side from = Side::Access;
+    bool more_targets = false;  // another branch may be opened while this one is open
     Instant now{};
   };
   // Empty: no buffer, or it is larger than a message may be.
@@ -42,7 +43,8 @@ class RequestWriter {
   void add_registration(const Job& job);
   void add_path(const Job& job);
   void set_max_forwards(const Job& job);
-  void set_max_breadth(const Job& job);
+  std::uint32_t take_breadth(const Job& job);
+  void set_max_breadth(const Job& job, std::uint32_t share);
   void set_source_in_via(const Job& job);
   void set_contact_alias(const Job& job);
   void set_body(const Job& job, std::string_view body);

@@ -18,10 +18,8 @@ using State = ResponseContext::State;
 
 constexpr std::size_t kDatagramRequestMax = 1'300;  // RFC 3261 18.1.1
 
-// What a server says of itself (RFC 3261 11.2).
-constexpr std::string_view kAboutUs =
-    "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, "
-    "NOTIFY, PUBLISH, REFER\r\nAccept: application/sdp\r\nSupported: path, outbound\r\n";
+// What a server says of itself beside kAllow (RFC 3261 11.2).
+constexpr std::string_view kAboutUs = "Accept: application/sdp\r\nSupported: path, outbound\r\n";
 
 transaction::RequestIdentity identity_of(const Incoming& in, std::string_view method) {
   const sip::Essentials& essentials = in.essentials;
@@ -90,7 +88,12 @@ bool Requests::refuse_by_validation(const Source& source, const Peer& peer, cons
     return true;
   };
   const bool listed = peer.kind == PeerKind::NextHop || peer.kind == PeerKind::Trusted;
-  if (asks_about_us(in, core_.own, listed)) return refuse(draining_ ? 503 : 200, kAboutUs);
+  if (asks_about_us(in, core_.own, listed)) {
+    std::array<std::uint8_t, 256> memory;
+    Writer extra(memory);
+    extra.text(kAllow).text(kAboutUs);
+    return refuse(draining_ ? 503 : 200, extra.written_text());
+  }
   if (essentials.max_forwards && *essentials.max_forwards == 0) {
     core_.counters.max_forwards_483.add();
     return refuse(483, {});
@@ -435,8 +438,14 @@ void Requests::forward(SlotId id, const Incoming& in, Instant now, Outbox& outbo
   Target target = context.target;
   std::array<std::uint8_t, sip::kBranchBytes + 8> memory;
   Writer branch(memory);
-  const RequestWriter::Job job{
-      context, in, routed_, target, {}, core_.listener(context.source.listener).side, now};
+  const RequestWriter::Job job{context,
+                               in,
+                               routed_,
+                               target,
+                               {},
+                               core_.listener(context.source.listener).side,
+                               contexts_.has_another_target(context),
+                               now};
   if (context.method == Method::Ack) return forward_ack(id, job, now, outbox);
 
   const SlotId client = transactions_.reserve_client(context.method, target, context.loop_hash);

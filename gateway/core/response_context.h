@@ -140,6 +140,8 @@ class ResponseContext {
   std::uint8_t relay = 0;
   std::uint32_t leg = 0;
   std::uint32_t loop_hash = 0;
+  // What is left of the request's Max-Breadth for branches that are opened beside the open ones.
+  std::uint32_t breadth_left = 0;
   std::uint64_t user_agent = 0;  // REGISTER: who registers; else who is waited for
   MediaLeg source_leg = MediaLeg::Plain, target_leg = MediaLeg::Plain;
   BufferRef body;  // the request's description as the relay wrote it

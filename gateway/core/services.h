@@ -18,6 +18,11 @@
 
 namespace ringway {
 
+// The methods that we pass on, as a header line (RFC 3261 20.5): what OPTIONS is about.
+inline constexpr std::string_view kAllow =
+    "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, "
+    "NOTIFY, PUBLISH, REFER\r\n";
+
 // What every part of one shard's core uses. One object for each core; outlives all its parts.
 struct Services {
   const Config& config;

@@ -35,6 +35,7 @@ Config make_config() {
   next_hop.host = "10.0.0.9";
   next_hop.port = 5060;
   next_hop.transport = Transport::Udp;
+  next_hop.probe_interval = Duration::zero();  // cases end when nothing is under way
   config.next_hops = {next_hop};
   config.media.relays = {endpoint(kRelay)};
   config.limits.transactions = 8'192;

@@ -40,7 +40,6 @@ void Shell::start(std::shared_ptr<const NextHopSnapshot> next_hops,
 
 std::uint32_t Shell::probes() const {
   const auto& next_hops = gateway_.config().next_hops;
-  if (next_hops.size() < 2) return 0;
   return static_cast<std::uint32_t>(
       std::ranges::count_if(next_hops, [](const auto& hop) { return hop.probe_interval > 0s; }));
 }

@@ -34,6 +34,7 @@ Config make_config() {
   next_hop.host = "10.0.0.9";
   next_hop.port = 5060;
   next_hop.transport = Transport::Udp;
+  next_hop.probe_interval = Duration::zero();
   config.next_hops = {next_hop};
   config.limits.transactions = config.limits.client_transactions = config.limits.contexts = 64;
   config.limits.buffer_bytes = 4u << 20;
