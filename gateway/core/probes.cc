@@ -15,7 +15,9 @@ void Probes::start(Instant now) {
     // Spread, so that shards and next hops do not probe all at once.
     const auto spread =
         static_cast<std::int64_t>(core_.random.below(static_cast<std::uint64_t>(interval.count())));
-    timers_[i] = core_.wheel.arm(now + Duration{spread} / 4,
+    // Nothing is chosen by what an only one says, so its first probe has time.
+    const Duration first = next_hops.size() < 2 ? interval : Duration{};
+    timers_[i] = core_.wheel.arm(now + first + Duration{spread} / 4,
                                  subject_value(Subject::Probe, {static_cast<std::uint32_t>(i), 1}));
   }
 }
