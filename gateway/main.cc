@@ -17,6 +17,7 @@
 #include "gateway/shard/exchange.h"
 #include "gateway/shard/shard.h"
 #include "gateway/transport/listener.h"
+#include "gateway/tunnel/command.h"
 #include "tls/allocator.h"
 #include "tls/certificate.h"
 
@@ -256,7 +257,9 @@ int main(int argc, char** argv) {
       app.add_subcommand("certificate", "Make a self-signed certificate and its key");
   certificate_command->add_option("--out", directory, "Directory to write to")->required();
   certificate_command->add_option("--name", names, "Host names and addresses")->required();
+  tunnel::Command tunnel(app);
   CLI11_PARSE(app, argc, argv);
+  if (tunnel.parsed()) return tunnel.run(notify_service_manager);
   if (run_command->parsed()) return run(file);
   if (check_command->parsed()) return check(file);
   if (demo_command->parsed()) return demo(options);

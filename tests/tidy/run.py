@@ -42,16 +42,18 @@ MAY_INCLUDE = {
     "gateway/control": PROTOCOL + ["tls", "gateway/base", "gateway/config", "gateway/transport", "gateway/reactor",
                                    "gateway/shard/shard_message.h", "gateway/shard/shard.h", "gateway/filter",
                                    "gateway/routing/next_hops.h"],
+    "gateway/tunnel": ["protocol/base", "protocol/bencode", "tls", "gateway/base", "gateway/reactor",
+                       "gateway/config/document.h", "gateway/config/table_reader.h", "gateway/transport/sockaddr.h"],
     "gateway/lab": PROTOCOL + ["gateway/base"],
     "gateway": ["protocol/base", "tls", "gateway/base", "gateway/config", "gateway/control", "gateway/shard",
-                "gateway/transport/listener.h"],
+                "gateway/transport/listener.h", "gateway/tunnel/command.h"],
 }
 # Third-party headers and the only folders that may name them.
 CONTAINED = [
     (r"(openssl/.*)", ("tls",)),
     (r"(liburing(\.h|/.*)|linux/io_uring\.h)", ("gateway/reactor",)),
     (r"(sys/socket\.h|netinet/.*|arpa/inet\.h|sys/un\.h|netdb\.h)",
-     ("gateway/reactor", "gateway/transport", "gateway/control", "gateway/lab")),
+     ("gateway/reactor", "gateway/transport", "gateway/tunnel", "gateway/control", "gateway/lab")),
     (r"(libwebsockets.*)", ("gateway/control",)),
     (r"(sofia-sip/.*)", ("gateway/lab",)),
     (r"(toml\+\+/.*|toml\.hpp|toml\+\+\.h)", ("gateway/config", "gateway/filter")),

@@ -1,0 +1,158 @@
+#include "gateway/tunnel/listeners.h"
+
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "gateway/transport/sockaddr.h"
+
+namespace ringway::tunnel {
+namespace {
+
+constexpr std::uint16_t kUdpGroup = 1, kUnixGroup = 2;
+constexpr std::uint32_t kNameRoom = sizeof(sockaddr_un);
+constexpr std::uint32_t kHead = sizeof(DatagramHead) + kNameRoom;
+constexpr std::uint32_t kUdpSize = (kHead + 65'536 + 63) / 64 * 64;
+constexpr std::uint32_t kUnixSize = (kHead + kMessageBytesMax + 64) / 64 * 64;
+constexpr int kSocketBytes = 4 << 20;
+
+std::string complaint(const ListenAddress& address, int error) {
+  std::string text = address.text + " cannot be listened on: " + std::strerror(error);
+  if (error == EADDRINUSE) text += "; does rtpengine, socat or another tunnel listen there?";
+  if (error == EADDRNOTAVAIL) text += "; this host has no such address";
+  return text;
+}
+
+int open_udp(const ListenAddress& address) {
+  const int fd = socket(socket_family(address.endpoint.family()), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  SocketAddress name;
+  const socklen_t size = write_socket_address(address.endpoint, name);
+  if (bind(fd, &name.any, size) == 0) return fd;
+  const int error = errno;
+  close(fd);
+  return -error;
+}
+
+int open_unix(const ListenAddress& address) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (address.path.size() >= sizeof name.sun_path) return -ENAMETOOLONG;
+  std::memcpy(name.sun_path, address.path.data(), address.path.size());
+  const auto* any = reinterpret_cast<const sockaddr*>(&name);
+  struct stat found {};
+  if (lstat(address.path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode)) {
+    const int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const bool left_behind =
+        probe >= 0 && ::connect(probe, any, sizeof name) != 0 && errno == ECONNREFUSED;
+    if (probe >= 0) close(probe);
+    if (left_behind) unlink(address.path.c_str());
+  }
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  if (bind(fd, any, sizeof name) == 0) {
+    // Like a UDP port on loopback: any local program may ask. The folder says who really may.
+    static_cast<void>(chmod(address.path.c_str(), 0666));
+    return fd;
+  }
+  const int error = errno;
+  close(fd);
+  return -error;
+}
+
+}  // namespace
+
+Listeners::~Listeners() {
+  for (const auto& listener : listeners_) {
+    if (listener->fd >= 0) close(listener->fd);
+    if (listener->unix_socket) unlink(listener->path.c_str());
+  }
+}
+
+std::expected<void, std::string> Listeners::open(const std::vector<ListenAddress>& addresses) {
+  for (const ListenAddress& address : addresses) {
+    const int fd = address.unix_socket ? open_unix(address) : open_udp(address);
+    if (fd < 0) return std::unexpected(complaint(address, -fd));
+    auto listener = std::make_unique<Listener>();
+    listener->fd = fd;
+    listener->unix_socket = address.unix_socket;
+    listener->path = address.path;
+    listener->header.msg_namelen = kNameRoom;
+    for (const int option : {SO_RCVBUF, SO_SNDBUF}) {
+      static_cast<void>(setsockopt(fd, SOL_SOCKET, option, &kSocketBytes, sizeof kSocketBytes));
+    }
+    listeners_.push_back(std::move(listener));
+  }
+  return {};
+}
+
+std::expected<void, std::string> Listeners::start(Kernel& kernel, Numbers& numbers) {
+  kernel_ = &kernel;
+  numbers_ = &numbers;
+  if (auto opened = udp_buffers_.open(kernel, {kUdpGroup, 128, kUdpSize, kUdpSize + 64}); !opened) {
+    return opened;
+  }
+  if (auto opened = unix_buffers_.open(kernel, {kUnixGroup, 16, kUnixSize, kUnixSize + 64});
+      !opened) {
+    return opened;
+  }
+  arm();
+  return {};
+}
+
+void Listeners::arm() {
+  udp_buffers_.publish();
+  unix_buffers_.publish();
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
+    Listener& listener = *listeners_[i];
+    if (listener.armed) continue;
+    listener.armed = true;
+    kernel_->receive_message(listener.fd, &listener.header, buffers_of(listener).group(),
+                             {OperationKind::ReceiveDatagram, {i, 1}});
+  }
+}
+
+void Listeners::completed(const Completion& completion, ControllerEnd& end, Instant now) {
+  const std::uint32_t index = completion.operation.id.slot;
+  Listener& listener = *listeners_[index];
+  if (!completion.more) listener.armed = false;
+  if (!completion.has_buffer) return;
+  ReceiveBuffers& buffers = buffers_of(listener);
+  buffers.taken();
+  if (completion.result >= static_cast<std::int32_t>(kHead)) {
+    const Bytes bytes =
+        buffers.bytes(completion.buffer, static_cast<std::size_t>(completion.result));
+    DatagramHead head;
+    std::memcpy(&head, bytes.data(), sizeof head);
+    SourceName from;
+    from.listener = static_cast<std::uint16_t>(index);
+    from.size = static_cast<std::uint8_t>(std::min(head.name_size, kNameRoom));
+    std::memcpy(from.address.data(), bytes.data() + sizeof head, from.size);
+    const Bytes payload = bytes.subspan(kHead);
+    // A Unix socket that is not bound has a family and no name: nothing can go back to it.
+    if (from.size <= sizeof(sa_family_t)) {
+      numbers_->dropped_unnamed.add();
+    } else if ((head.flags & MSG_TRUNC) != 0 || head.payload_size != payload.size()) {
+      numbers_->dropped_too_long.add();
+    } else {
+      end.received(from, payload, now);
+    }
+  }
+  buffers.give_back(completion.buffer);
+}
+
+ControllerOutside::Sent Listeners::send(const SourceName& to, Bytes bytes) {
+  const Listener& listener = *listeners_[to.listener];
+  const auto* address = reinterpret_cast<const sockaddr*>(to.address.data());
+  if (sendto(listener.fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, address,
+             to.size) >= 0) {
+    return ControllerOutside::Sent::Yes;
+  }
+  return errno == EMSGSIZE ? ControllerOutside::Sent::TooLong : ControllerOutside::Sent::Failed;
+}
+
+}  // namespace ringway::tunnel
