@@ -1,0 +1,106 @@
+#include "gateway/tunnel/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace ringway::tunnel {
+namespace {
+
+Wishes controller() {
+  Wishes wishes;
+  wishes.listen = {"127.0.0.1:2223"};
+  wishes.relay = {"127.0.0.1:2225"};
+  return wishes;
+}
+Wishes relay() {
+  Wishes wishes;
+  wishes.listen = {"127.0.0.1:2225"};
+  wishes.rtpengine = "127.0.0.1:2223";
+  return wishes;
+}
+std::string complaint(const Wishes& wishes, End end) {
+  const auto settings = check_wishes(wishes, end);
+  return settings ? "" : settings.error();
+}
+
+TEST(TunnelSettings, OneHostNeedsNeitherKeysNorAPlainNetwork) {
+  EXPECT_EQ(complaint(controller(), End::Controller), "");
+  EXPECT_EQ(complaint(relay(), End::Relay), "");
+}
+
+TEST(TunnelSettings, WithoutKeysNothingLeavesTheHostUnlessItsPrivateNetworkIsListed) {
+  for (const char* address : {"192.0.2.7:2225", "10.0.0.7:2225", "[2001:db8::7]:2225"}) {
+    Wishes wishes = controller();
+    wishes.relay = {address};
+    EXPECT_NE(complaint(wishes, End::Controller).find("--keys"), std::string::npos) << address;
+    wishes.keys = "/etc/ringway/tunnel/controller";
+    EXPECT_EQ(complaint(wishes, End::Controller), "") << address;
+  }
+  Wishes wishes = controller();
+  wishes.relay = {"10.0.0.7:2225"};
+  wishes.plain = {"10.0.0.0/24"};
+  EXPECT_EQ(complaint(wishes, End::Controller), "");
+  wishes.relay = {"10.0.1.7:2225"};
+  EXPECT_NE(complaint(wishes, End::Controller), "");
+  wishes = relay();
+  wishes.listen = {"0.0.0.0:2225"};
+  EXPECT_NE(complaint(wishes, End::Relay).find("--keys"), std::string::npos);
+  wishes.plain = {"10.0.0.0/24"};
+  EXPECT_EQ(complaint(wishes, End::Relay), "");
+}
+
+TEST(TunnelSettings, APublicNetworkIsNeverPlain) {
+  for (const char* prefix : {"0.0.0.0/0", "192.0.2.0/24", "8.0.0.0/7", "::/0", "2001:db8::/32"}) {
+    Wishes wishes = relay();
+    wishes.plain = {prefix};
+    EXPECT_NE(complaint(wishes, End::Relay).find("private"), std::string::npos) << prefix;
+  }
+}
+
+TEST(TunnelSettings, EachMistakeIsSaidInWords) {
+  const struct {
+    End end;
+    void (*change)(Wishes&);
+    const char* word;
+  } cases[] = {{End::Controller, [](Wishes& w) { w.listen.clear(); }, "--listen"},
+               {End::Controller, [](Wishes& w) { w.listen = {"2223"}; }, "ADDRESS:PORT"},
+               {End::Controller, [](Wishes& w) { w.relay.clear(); }, "--relay"},
+               {End::Controller, [](Wishes& w) { w.relay = {"nowhere"}; }, "HOST:PORT"},
+               {End::Controller, [](Wishes& w) { w.kind = "udp"; }, "datagrams"},
+               {End::Controller, [](Wishes& w) { w.plain = {"here"}; }, "prefix"},
+               {End::Relay, [](Wishes& w) { w.rtpengine = "2223"; }, "--rtpengine"},
+               {End::Relay,
+                [](Wishes& w) {
+                  w.listen = {"a", "b"};
+                },
+                "one --listen"},
+               {End::Relay, [](Wishes& w) { w.admin = "8080"; }, "admin"},
+               {End::Relay, [](Wishes& w) { w.ping = "on"; }, "auto"},
+               {End::Relay,
+                [](Wishes& w) {
+                  w.kind = "datagrams";
+                  w.rtpengine = "tcp:127.0.0.1:1";
+                },
+                "datagrams"}};
+  for (const auto& one : cases) {
+    Wishes wishes = one.end == End::Controller ? controller() : relay();
+    one.change(wishes);
+    EXPECT_NE(complaint(wishes, one.end).find(one.word), std::string::npos)
+        << one.word << ": " << complaint(wishes, one.end);
+  }
+}
+
+TEST(TunnelSettings, TheLargestMessageIsWhatTheSocketsTake) {
+  Wishes wishes = controller();
+  EXPECT_EQ(check_wishes(wishes, End::Controller)->controller.link.message_bytes_max,
+            kDatagramBytesMax);
+  wishes.listen.push_back("unix:/run/ng.sock");
+  EXPECT_EQ(check_wishes(wishes, End::Controller)->controller.link.message_bytes_max,
+            kMessageBytesMax);
+  wishes = relay();
+  EXPECT_EQ(check_wishes(wishes, End::Relay)->relay.link.message_bytes_max, kDatagramBytesMax);
+}
+
+}  // namespace
+}  // namespace ringway::tunnel
