@@ -98,6 +98,10 @@ void ControllerEnd::request(SlotId id, Source& source, const Message& message) {
     numbers_.dropped_full.add();
     return refuse("tunnel: too many requests wait for an answer");
   }
+  // All connections to one relay end share its fate: the idle ones learn of it at the same time.
+  for (const auto& other : places_) {
+    if (other->relay == place->relay) other->link.probe(now_);
+  }
   Writer out(scratch_);
   const std::string_view sent =
       write_with_prefix(message, source.prefix, key_, place->link.message_bytes_max(), out);

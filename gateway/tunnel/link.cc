@@ -176,7 +176,7 @@ std::expected<void, LinkError> Link::data(const FrameHead& head, Bytes payload) 
 Link::Sent Link::send(std::uint32_t stream, Bytes message, Instant now) {
   if (state_ != State::Up) return Sent::Down;
   if (message.size() > far_message_bytes_max_) return Sent::TooLong;
-  if (!ping_out_ && now - pinged_at_ >= kProbeEvery) ping(now);
+  probe(now);
   if (++last_message_ == 0) last_message_ = 1;
   if (message.size() <= kFramePayloadMax && queue_.empty() &&
       output_.size() + message.size() + kFrameHeadBytes <= kOutputMax) {
@@ -190,6 +190,10 @@ Link::Sent Link::send(std::uint32_t stream, Bytes message, Instant now) {
   queued.bytes.assign(message.begin(), message.end());
   queued_bytes_ += message.size();
   return Sent::Yes;
+}
+
+void Link::probe(Instant now) {
+  if (up() && !ping_out_ && now - pinged_at_ >= kProbeEvery) ping(now);
 }
 
 void Link::send_refused(std::uint32_t stream, std::uint32_t message, Refusal refusal) {

@@ -92,6 +92,8 @@ class Link {
   std::uint32_t last_message() const { return last_message_; }
   // The longest message that the far end takes.
   std::size_t message_bytes_max() const { return far_message_bytes_max_; }
+  // Asks whether the far end is there, if that was not asked a moment ago.
+  void probe(Instant now);
   void send_refused(std::uint32_t stream, std::uint32_t message, Refusal refusal);
   void send_target(bool serves);
   void send_forget(std::uint32_t stream);

@@ -157,8 +157,10 @@ void Targets::completed(Completion completion, RelayEnd& end, Instant now) {
           framed(id, *target, buffers_.bytes(completion.buffer, size), end, now);
         } else if (completion.result == -ECONNREFUSED) {
           end.target_refused(target->stream, now);
-        } else if (completion.has_buffer) {
-          end.target_received(target->stream, buffers_.bytes(completion.buffer, size), now);
+        } else if (completion.has_buffer || completion.result == 0) {
+          // An empty datagram brings no buffer.
+          const Bytes bytes = size != 0 ? buffers_.bytes(completion.buffer, size) : MutableBytes();
+          end.target_received(target->stream, bytes, now);
         }
       }
     }

@@ -40,7 +40,7 @@ def bdecode(data, offset=0):
 
 
 class Rtpengine:
-    def __init__(self, directory, *, ports=400, interface="127.0.0.1", port=None, name="rtpengine"):
+    def __init__(self, directory, *, ports=400, interface="127.0.0.1", port=None, name="rtpengine", udp=False):
         self.directory, self.interface, self.name = directory, interface, name
         self.lock, self.first, self.last = range_of(ports)
         self.port = port
@@ -49,6 +49,11 @@ class Rtpengine:
             self.port = reservation.port()
             reservation.release()
         self.address = f"127.0.0.1:{self.port}"
+        self.udp_address = None
+        if udp:
+            reservation = Reservation()
+            self.udp_address = f"127.0.0.1:{reservation.port()}"
+            reservation.release()
         self.program = None
         self.start()
 
@@ -57,7 +62,8 @@ class Rtpengine:
             "rtpengine", "--config-file=none", "--foreground", "--log-stderr",
             "--delete-delay=0", "--log-level=5", "--table=-1", "--no-fallback",
             f"--interface={self.interface}", f"--listen-tcp-ng={self.address}", f"--port-min={self.first}",
-            f"--port-max={self.last}", "--num-threads=2"], self.directory)
+            f"--port-max={self.last}", "--num-threads=2",
+            *([f"--listen-ng={self.udp_address}"] if self.udp_address else [])], self.directory)
         until(self._ready, 15, "rtpengine answers a ping")
 
     def _ready(self):
