@@ -186,8 +186,9 @@ void ControllerEnd::on_message(std::uint16_t, std::uint32_t stream, std::uint32_
   const SlotId id = source_of(stream);
   if (!id) return numbers_.dropped_unexpected.add();
   const Source& source = *sources_.find(id);
-  const auto message =
-      settings_.link.carries == Carries::Control ? split_message(bytes) : std::nullopt;
+  const auto message = settings_.link.carries == Carries::Control
+                           ? split_message(bytes, kSentCookieBytesMax)
+                           : std::nullopt;
   if (message) {
     Pending pending;
     if (!pending_.take(id, message->cookie, pending)) return numbers_.dropped_unexpected.add();

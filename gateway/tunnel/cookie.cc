@@ -24,9 +24,9 @@ CookiePrefix make_prefix(const HashKey& key, Bytes source) {
   return prefix;
 }
 
-std::optional<Message> split_message(Bytes message) {
+std::optional<Message> split_message(Bytes message, std::size_t cookie_bytes_max) {
   const std::string_view text = as_text(message);
-  const std::size_t space = text.substr(0, kCookieBytesMax + 1).find(' ');
+  const std::size_t space = text.substr(0, cookie_bytes_max + 1).find(' ');
   if (space == text.npos || space == 0) return std::nullopt;
   Message split;
   split.cookie = text.substr(0, space);

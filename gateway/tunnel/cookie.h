@@ -33,8 +33,10 @@ struct Message {
   std::string_view rest;               // from the space on; one character at least
   Encoding encoding = Encoding::Text;  // by the first byte behind the space
 };
-// nullopt: there is no cookie. Borrows.
-std::optional<Message> split_message(Bytes message);
+// nullopt: there is no cookie of at most cookie_bytes_max. Borrows.
+std::optional<Message> split_message(Bytes message, std::size_t cookie_bytes_max = kCookieBytesMax);
+// The longest cookie under which a message goes out, and its answer comes back.
+inline constexpr std::size_t kSentCookieBytesMax = kCookieBytesMax + kPrefixBytes;
 
 // The message under a cookie that no other controller has. Where it would not fit into bytes_max
 // any more, the cookie is not prefixed but replaced by one of the same size.

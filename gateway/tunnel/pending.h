@@ -27,7 +27,7 @@ struct Pending {
 
  private:
   std::array<char, kCookieBytesMax> own_;
-  std::array<char, kCookieBytesMax + kPrefixBytes> sent_;
+  std::array<char, kSentCookieBytesMax> sent_;
   std::uint8_t own_size_ = 0, sent_size_ = 0;
 };
 

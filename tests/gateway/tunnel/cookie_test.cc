@@ -78,6 +78,14 @@ TEST(Cookie, TwoControllersDoNotShareOneAndARetransmissionKeepsIts) {
   EXPECT_TRUE(prefixed("1_1 d1:ae", one).ends_with(".1_1 d1:ae"));
 }
 
+TEST(Cookie, TheLongestOneComesBackWithItsPrefix) {
+  const std::string cookie(kCookieBytesMax, 'c');
+  const std::string sent = prefixed(cookie + " d", make_prefix(kKey, as_bytes("a")));
+  const auto answer = split_message(as_bytes(sent), kSentCookieBytesMax);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->cookie.size(), kSentCookieBytesMax);
+}
+
 TEST(Cookie, AMessageThatFillsADatagramKeepsItsSize) {
   const auto one = make_prefix(kKey, as_bytes("a")), other = make_prefix(kKey, as_bytes("b"));
   for (const std::string& cookie :

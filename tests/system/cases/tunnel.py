@@ -106,7 +106,7 @@ def cookie_clash(t):
         assert first == cookie + b" " + PONG, first
         assert second.startswith(cookie + b" ") and b"calls" in second, second
     tunnel, socats = carriers(t, engine.udp_address)
-    for cookie in (b"5323_1", b"1", b"c" * 40):
+    for cookie in (b"5323_1", b"1", b"c" * 128):
         clash(tunnel, cookie)
     problem = fails(clash, socats, b"5323_9")
     print("socat:", problem)
