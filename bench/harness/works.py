@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import time
 
-from . import measure, plots, servers
+from . import measure, plots, servers, tunnel
 from .table import figure, short
 
 # The disturbance shares the generator's core by design, at the lowest priority.
@@ -506,4 +506,4 @@ def parse(bench):
 WORKS = {"udp": udp, "udp-calls": udp_calls, "tcp": tcp, "tls": tls, "wss": wss,
          "wss-calls": wss_calls, "wss-tls": wss_tls, "handshakes": handshakes, "idle": idle,
          "storm": storm, "scanner": scanner, "cores": cores, "parse": parse,
-         "allocations": allocations}
+         "allocations": allocations, "tunnel": tunnel.tunnel}
