@@ -94,6 +94,7 @@ void RelayEnd::closed(std::uint16_t link) {
 SlotId RelayEnd::stream_of(std::uint16_t link, std::uint32_t stream) {
   const std::uint64_t key = key_of(link, stream);
   if (const auto found = index_.find(key); found != index_.end()) return found->second;
+  if (places_[link]->streams >= settings_.streams_max / 4) return {};
   const SlotId id = streams_.take();
   if (!id) return {};
   *streams_.find(id) = {.link = link, .stream = stream, .used = now_};
@@ -102,6 +103,7 @@ SlotId RelayEnd::stream_of(std::uint16_t link, std::uint32_t stream) {
     return {};
   }
   index_.emplace(key, id);
+  ++places_[link]->streams;
   numbers_.sources.set(index_.size());
   return id;
 }
@@ -113,6 +115,7 @@ void RelayEnd::close_stream(SlotId id) {
     health_socket_ = {};
   } else {
     index_.erase(key_of(stream.link, stream.stream));
+    --places_[stream.link]->streams;
   }
   streams_.release(id);
   numbers_.sources.set(index_.size());

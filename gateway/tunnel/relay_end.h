@@ -53,7 +53,8 @@ struct RelaySettings {
 // While Silent it is pinged every kPingSilent. Silence counts only once a ping was ever answered:
 // a target that does not know the ping (rtpproxy) is not ill for it.
 //
-// Bounds: links_max (a new connection then ends the oldest that has not greeted), streams_max.
+// Bounds: links_max (a new connection then ends the oldest that has not greeted), streams_max, of
+// which one connection may have a quarter.
 class RelayEnd final : private LinkOwner {
  public:
   static constexpr Duration kPingSilent = 200ms;
@@ -86,6 +87,7 @@ class RelayEnd final : private LinkOwner {
         : link(index, settings, owner, numbers) {}
     Link link;
     bool taken = false;
+    std::uint32_t streams = 0;  // <= streams_max / 4
     Instant deadline = kNever;  // for TLS
     Instant since{};
   };

@@ -33,9 +33,26 @@ void on_signal(int) {
   static_cast<void>(!write(stop_event.load(), &one, sizeof one));
 }
 
-void say_line(const std::string& text) {
-  std::fprintf(stderr, "ringway tunnel: %s\n", text.c_str());
-}
+// Lines on stderr; no more than kLinesMax in a second, whatever strangers do.
+class Voice {
+ public:
+  static constexpr unsigned kLinesMax = 20;
+
+  void say(const std::string& text, Instant now) {
+    if (now - since_ >= 1s) {
+      if (said_ > kLinesMax) {
+        std::fprintf(stderr, "ringway tunnel: %u more lines were left out\n", said_ - kLinesMax);
+      }
+      since_ = now;
+      said_ = 0;
+    }
+    if (++said_ <= kLinesMax) std::fprintf(stderr, "ringway tunnel: %s\n", text.c_str());
+  }
+
+ private:
+  Instant since_{};
+  unsigned said_ = 0;
+};
 
 // What both ends have: the reactor, the buffers of streams, connections, the admin port.
 class Base : public ConnectionOwner, public Admin::Pages {
@@ -80,6 +97,8 @@ class Base : public ConnectionOwner, public Admin::Pages {
   Kernel& kernel() { return reactor_.kernel(); }
   Instant now() const { return reactor_.now(); }
 
+  void say_line(const std::string& text) { voice_.say(text, now()); }
+
   void dispatch(const Completion& completion) {
     const Operation& operation = completion.operation;
     switch (operation.kind) {
@@ -112,6 +131,7 @@ class Base : public ConnectionOwner, public Admin::Pages {
   Counters counters_;
   Waker waker_;
   Numbers numbers_;
+  Voice voice_;
   ReceiveBuffers buffers_;
   Reactor reactor_;
   std::unique_ptr<Connections> connections_;
@@ -259,17 +279,28 @@ class RelayShell final : public Base, private RelayOutside {
   RelayEnd end_;
 };
 
+// What this end is, in a line.
+std::string described(const Settings& settings) {
+  const char* how = settings.keys.empty() ? ", without TLS" : ", TLS";
+  if (settings.end == End::Relay) {
+    return "relay end, " + settings.relay_listen_text + " to rtpengine at " + settings.target.text +
+           how;
+  }
+  return "controller end, " + settings.listen.front().text + " to " +
+         settings.controller.relays.front().name + how;
+}
+
 template <typename Shell>
 std::expected<void, std::string> serve(Shell& shell, const Settings& settings, int admin_fd,
                                        Notify notify) {
   if (auto started = shell.start(admin_fd); !started) return started;
-  if (settings.end == End::Controller) {
-    say_line("controller end, " + settings.listen.front().text + " to " +
-             settings.controller.relays.front().name +
-             (settings.keys.empty() ? ", without TLS" : ", TLS"));
-  } else {
-    say_line("relay end, " + settings.relay_listen_text + " to rtpengine at " +
-             settings.target.text + (settings.keys.empty() ? ", without TLS" : ", TLS"));
+  std::fprintf(stderr, "ringway tunnel: %s\n", described(settings).c_str());
+  for (const ListenAddress& address : settings.listen) {
+    if (address.unix_socket || address.endpoint.address.is_loopback()) continue;
+    std::fprintf(
+        stderr,
+        "ringway tunnel: whoever reaches %s commands rtpengine; let only the SIP server in\n",
+        address.text.c_str());
   }
   notify("READY=1");
   const auto done = shell.loop();
