@@ -67,7 +67,7 @@ def integrity(t):
     for sizes in bursts:
         burst(tunnel, sizes)
     for sizes in ([200] * 20, [12000], [60000]):
-        problem = fails(burst, socats, sizes)
+        problem = next(filter(None, (fails(burst, socats, sizes) for _ in range(5))), "")
         print("socat,", sizes[:3], problem)
         assert problem, f"socat carried {sizes}"
 
@@ -92,7 +92,8 @@ def retransmission(t):
     tunnel, socats = carriers(t, engine.udp_address)
     twice(tunnel, "one", False)
     twice(tunnel, "two", True)
-    assert fails(twice, socats, "three", True)
+    # Whether socat reads the two in one go is a matter of moments.
+    assert any(fails(twice, socats, f"again{number}", True) for number in range(8))
 
 
 @case("tunnel: two controllers with the same cookie each get their own answer")

@@ -154,7 +154,7 @@ def show(table):
 
 
 @case("tunnel story: Kamailio over UDP, rtpengine far away, every fragment lost: it hangs, through the tunnel it does "
-      "not", seconds=150)
+      "not", seconds=150, alone=True)
 def kamailio_story(t):
     table = rows(t)
     show(table)
