@@ -144,8 +144,7 @@ int verify_peer(X509_STORE_CTX* store, void*) {
 }
 
 std::expected<SslContextHandle, Error> make_context(const SSL_METHOD* method, Version min_version) {
-  // One library context for all threads: one each (OSSL_LIB_CTX) saves 1 to 2 % of a handshake with
-  // two threads at work (207.5 us instead of 209.5; bench/run --only experiments).
+  // One library context for all threads.
   SslContextHandle context(SSL_CTX_new(method));
   SSL_CTX* const ctx = context.get();
   const int min = min_version == Version::Tls13 ? TLS1_3_VERSION : TLS1_2_VERSION;

@@ -6,12 +6,6 @@
 namespace ringway {
 
 // Zeroed address space of its owner that becomes resident when first used. Never moves.
-//
-// Huge pages (MADV_HUGEPAGE) were tried here: clearing 2 MiB at once stops a shard for more than a
-// millisecond and costs 12.5 us of CPU a UDP transaction instead of 10.3 while tables grow.
-// Touching all of it at the start was tried too: 2.8 GB resident instead of 0.26, and at 40,000
-// transactions a second neither CPU (20.2 to 21.8 us, without 20.2 to 21.3) nor p99 told the two
-// apart.
 class ReservedMemory {
  public:
   // bytes > 0. Ends the program if the address space is used up.

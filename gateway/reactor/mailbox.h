@@ -14,10 +14,6 @@ namespace ringway {
 // something into one of its mailboxes asks must_wake() and, if so, wakes it: by Kernel::wake() from
 // another shard, or by the eventfd that its reactor reads.
 // A thread that is awake looks into its mailboxes anyway and costs its peers no system call.
-//
-// Measured (bench/run --only experiments): a sleeping thread sees a ring message after 12 to 15 us,
-// an eventfd after 12 to 21, each for 10 to 20 us of CPU on either side; to a busy one both cost
-// their sender 1.1 to 1.3 us. So what pays is not to wake who is awake.
 class Waker {
  public:
   // The sleeper: announce, then look into all mailboxes once more, then wait.

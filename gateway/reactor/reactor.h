@@ -15,10 +15,6 @@ namespace ringway {
 
 // The beginning of each turn: submit what the last turn prepared, wait for completions, a deadline
 // or a wake, read the clock. One system call.
-//
-// To look for up to 10 us before sleeping, where waits are short and bring few results, was tried:
-// at half load one wait in ten could be spent so, and p50 (87 to 160 us, with it 93 to 133), p99
-// and CPU (20.2 to 22.5 us, 20.2 to 21.9) stayed what they were.
 class Reactor {
  public:
   // Completions of one turn; more are left for the next.

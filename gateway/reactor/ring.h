@@ -34,10 +34,6 @@ class Ring final : public Kernel {
   void receive_message(int fd, msghdr* header, std::uint16_t group, Operation operation) override;
   void send(int fd, Bytes bytes, Chain chain, Operation operation) override;
   void send_message(int fd, const msghdr* header, Operation operation) override;
-  // CPU of a transaction on the raw forwarder at 60,000 a second (bench/run --only experiments;
-  // medians of three, whose ranges overlap): this way, all of a turn in one submission, 11.7 us, in
-  // pieces of 32 10.9, of eight 12.5, one for each 13.5; sendmsg(2) for each 13.0, sendmmsg(2)
-  // 12.8. A completion for each costs nothing that can be seen (11.6), but keeps the buffer.
   void send_datagram_now(int fd, const msghdr* header, Operation operation) override;
   void send_datagrams_now(int fd, const msghdr* header, Operation operation) override;
   void send_datagram_later(int fd, const msghdr* header, Operation operation) override;

@@ -122,11 +122,6 @@ class Streams {
   using Stage = Stream::Stage;
   using Protocol = Stream::Protocol;
 
-  // Measured on the raw bridge (bench/run --only experiments) and left out: direct descriptors
-  // (20.9 us a transaction over 1,000 WSS flows, ordinary ones 21.2, within the noise of either,
-  // and their shutdown starts kernel threads); TCP_DEFER_ACCEPT (1,500 handshakes a second cost
-  // the same).
-  //
   // Accepts all that comes, until as many handshakes run as may; from then on one by one, as places
   // become free, until the backlog must be empty.
   struct Acceptor {
