@@ -24,6 +24,12 @@ bool covers(std::string_view name, const NextHopConfig& next_hop) {
 
 PeerTable::PeerTable(const Config& config, const std::vector<ListenerInfo>& listeners)
     : config_(config), listeners_(listeners) {
+  config_changed();
+}
+
+void PeerTable::config_changed() {
+  members_.clear();
+  trusted_.clear();
   for (std::size_t i = 0; i < config.next_hops.size(); ++i) {
     for (const std::string& member : config.next_hops[i].members) {
       if (const auto prefix = parse_prefix(member)) {
