@@ -51,9 +51,8 @@ void NextHopLookups::set(const std::vector<NextHopConfig>& next_hops) {
   entries_.clear();
   names_.clear();
   const auto add = [&](Question question, std::size_t next_hop, bool is_member) {
-    const auto known = std::find_if(before.begin(), before.end(), [&](const Entry& entry) {
-      return entry.question == question;
-    });
+    const auto known = std::find_if(before.begin(), before.end(),
+                                    [&](const Entry& entry) { return entry.question == question; });
     Entry entry;
     if (known != before.end()) entry = *known;
     entry.question = std::move(question);
@@ -63,6 +62,7 @@ void NextHopLookups::set(const std::vector<NextHopConfig>& next_hops) {
   };
   for (std::size_t i = 0; i < next_hops.size(); ++i) {
     names_.push_back(next_hops[i].name);
+    if (next_hops[i].removed) continue;
     add(question_of(next_hops[i]), i, false);
     for (const std::string& member : next_hops[i].members) {
       if (!parse_prefix(member)) add(member_question(member), i, true);
@@ -94,9 +94,8 @@ void NextHopLookups::ask(const Question& question) {
   for (Entry& entry : entries_) {
     if (entry.question == question) entry.asking = true;
   }
-  resolver_.resolve(question, [this, question](const Resolution& resolution) {
-    answered(question, resolution);
-  });
+  resolver_.resolve(
+      question, [this, question](const Resolution& resolution) { answered(question, resolution); });
 }
 
 void NextHopLookups::answered(const Question& question, const Resolution& resolution) {

@@ -62,7 +62,7 @@ class NextHopLookups {
   std::vector<Entry> entries_;
   std::vector<std::string> names_;  // of the next hops, by place, for the log
   NextHopSnapshot snapshot_;
-  bool setting_ = false;      // one publication for all that is known at once
+  bool setting_ = false;  // one publication for all that is known at once
 };
 
 }  // namespace ringway
