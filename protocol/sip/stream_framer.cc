@@ -1,5 +1,6 @@
 #include "protocol/sip/stream_framer.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "protocol/base/ascii.h"
@@ -43,6 +44,10 @@ std::optional<std::size_t> find_content_length(std::string_view head) {
   return length;
 }
 
+std::size_t padding_size(std::string_view text) {
+  return std::min(text.find_first_not_of(std::string_view("\n \0", 3)), text.size());
+}
+
 constexpr StreamFramer::Frame kIncomplete{StreamFramer::Kind::Incomplete, 0};
 constexpr StreamFramer::Frame kBroken{StreamFramer::Kind::Broken, 0};
 
@@ -53,6 +58,10 @@ StreamFramer::Frame StreamFramer::next(Bytes pending) {
   if (text.empty()) return kIncomplete;
   if (message_size_ == 0) {
     if (text[0] == '\r') return keepalive(text);
+    if (const std::size_t size = padding_size(text); size != 0) {
+      padding_ += size;
+      return padding_ <= kPaddingBytesMax ? Frame{Kind::Padding, size} : kBroken;
+    }
     if (!ascii::is_token(text[0])) return kBroken;
     const std::size_t end = find_head_end(text, scanned_);
     if (end > kHeadBytesMax && text.size() > kHeadBytesMax) return kBroken;
@@ -68,13 +77,15 @@ StreamFramer::Frame StreamFramer::next(Bytes pending) {
   }
   if (text.size() < message_size_) return kIncomplete;
   const Frame frame{Kind::Message, message_size_};
+  padding_ = 0;
   message_size_ = 0;
   scanned_ = 0;
   return frame;
 }
 
-StreamFramer::Frame StreamFramer::keepalive(std::string_view text) const {
+StreamFramer::Frame StreamFramer::keepalive(std::string_view text) {
   constexpr std::string_view kPing = "\r\n\r\n";
+  if (text.starts_with("\r\n")) padding_ = 0;
   if (keepalive_ == Keepalive::Answer) {
     if (text.starts_with(kPing)) return {Kind::Ping, kPing.size()};
     if (kPing.starts_with(text)) return kIncomplete;

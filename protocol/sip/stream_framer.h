@@ -19,11 +19,15 @@ class StreamFramer {
 
   explicit StreamFramer(Keepalive keepalive = Keepalive::Answer) : keepalive_(keepalive) {}
 
+  // Of padding, between two messages or CRLF keepalives; more breaks the stream.
+  static constexpr std::size_t kPaddingBytesMax = 256;
+
   enum class Kind : std::uint8_t {
     Incomplete,  // size: 0
     Message,     // size: the bytes of one whole message at the front
     Ping,        // CRLFCRLF at the front: answer with CRLF; size: 4
     Pong,        // a single CRLF before a message or at the front: skip; size: 2
+    Padding,     // NUL, LF and spaces that some phones send as keepalives: skip
     Broken,      // framing is lost or a limit exceeded: answer 400/513 if it can be parsed, close
   };
   struct Frame {
@@ -37,10 +41,11 @@ class StreamFramer {
   Frame next(Bytes pending);
 
  private:
-  Frame keepalive(std::string_view text) const;
+  Frame keepalive(std::string_view text);
 
   Keepalive keepalive_;
   std::size_t scanned_ = 0;       // bytes of pending known to hold no end of the header section
+  std::size_t padding_ = 0;       // bytes since the last message or keepalive
   std::size_t message_size_ = 0;  // set once the header section is complete
 };
 

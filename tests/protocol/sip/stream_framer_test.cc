@@ -100,14 +100,32 @@ TEST(StreamFramer, KeepaliveOnOurOwnConnectionRfc5626_3_5_1) {
             (std::vector<Piece>{{Kind::Ping, "\r\n\r\n"}}));
 }
 
+// What some phones send as keepalives (RFC 5626 3.5.1 knows CRLF only), at and below what is
+// allowed of it.
+TEST(StreamFramer, PaddingBeforeAMessageIsSkipped) {
+  const std::string one = "OPTIONS sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n";
+  const std::string most(StreamFramer::kPaddingBytesMax, ' ');
+  for (const std::string& padding :
+       {std::string(1, '\0'), std::string("\n"), std::string("  \n\0", 4), most}) {
+    StreamFramer framer;
+    const std::string text = padding + one;
+    const auto skipped = framer.next(as_bytes(text));
+    EXPECT_EQ(skipped.kind, Kind::Padding);
+    EXPECT_EQ(skipped.size, padding.size());
+    const auto message = framer.next(as_bytes(text).subspan(skipped.size));
+    EXPECT_EQ(message.kind, Kind::Message);
+    EXPECT_EQ(message.size, one.size());
+  }
+}
+
 TEST(StreamFramer, LostFramingIsBroken) {
   for (const std::string& bad :
        {message("To: t\r\n"), message("l: -1\r\n"), message("l: 1, 1\r\n"),
         message("l: 0\r\nl: 0\r\n"), message("l: 0\r\nContent-Length: 0\r\n"), message("l: x\r\n"),
         message("l:\r\n"), message("l: 99999999999\r\n"), message("To: t\nl: 0\r\n"),
         message("To: \rt\r\nl: 0\r\n"), message("l: 0\r\n \n"), std::string("\r\r\n"),
-        std::string("\n\n"), std::string("\x16\x03"), std::string("\rx"), std::string(" INVITE"),
-        std::string(1, '\0')}) {
+        std::string("\x16\x03"), std::string("\rx"), std::string("\x01"),
+        std::string(StreamFramer::kPaddingBytesMax + 1, '\0')}) {
     EXPECT_EQ(first(bad), Kind::Broken) << bad;
   }
   // A header that only looks like the length, and one in a fold.
