@@ -26,6 +26,9 @@ constexpr const char* kCiphers12 =
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 constexpr const char* kCiphers13 =
     "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384";
+// The hybrid first, where OpenSSL (3.5 and later) has it: what is recorded today stays secret from
+// a quantum computer too. RFC 8446 4.2.7: a client that does not know it takes the next.
+constexpr const char* kGroupsHybrid = "X25519MLKEM768:X25519:P-256";
 constexpr const char* kGroups = "X25519:P-256";
 
 constexpr std::size_t kNameBytesMax = 255;
@@ -129,6 +132,13 @@ int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX*
   return 0;
 }
 
+// Issued for TLS, in either direction, or for no purpose in particular.
+bool speaks_tls(X509& leaf) {
+  if ((X509_get_extension_flags(&leaf) & EXFLAG_XKUSAGE) == 0) return true;
+  constexpr std::uint32_t kPurposes = XKU_SSL_CLIENT | XKU_SSL_SERVER | XKU_ANYEKU;
+  return (X509_get_extended_key_usage(&leaf) & kPurposes) != 0;
+}
+
 // Verification by chain, then by name (RFC 5922 7.3), within the handshake: a peer that fails gets
 // an alert and never any data.
 int verify_peer(X509_STORE_CTX* store, void*) {
@@ -136,8 +146,12 @@ int verify_peer(X509_STORE_CTX* store, void*) {
   const SSL* const ssl = static_cast<const SSL*>(
       X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   const SessionLinks* const links = links_of(ssl);
-  if (links == nullptr || links->client == nullptr) return 1;
   X509* const leaf = X509_STORE_CTX_get0_cert(store);
+  if (links == nullptr || links->client == nullptr) {
+    if (speaks_tls(*leaf)) return 1;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
+    return 0;
+  }
   if (matches(identities_of(*leaf), links->peer_name, links->client->name_policy)) return 1;
   X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
   return 0;
@@ -151,9 +165,11 @@ std::expected<SslContextHandle, Error> make_context(const SSL_METHOD* method, Ve
   if (ctx == nullptr || SSL_CTX_set_min_proto_version(ctx, min) != 1 ||
       SSL_CTX_set_cipher_list(ctx, kCiphers12) != 1 ||
       SSL_CTX_set_ciphersuites(ctx, kCiphers13) != 1 ||
-      SSL_CTX_set1_groups_list(ctx, kGroups) != 1) {
+      (SSL_CTX_set1_groups_list(ctx, kGroupsHybrid) != 1 &&
+       SSL_CTX_set1_groups_list(ctx, kGroups) != 1)) {
     return failure(ErrorCode::Internal, "OpenSSL cannot be set up (" + take_error_text() + ")");
   }
+  ERR_clear_error();  // an OpenSSL without the hybrid group says so
   // AUTO_RETRY off: a record without data ends a call, so that sessions can count them.
   SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -224,6 +240,9 @@ std::expected<void, Error> ask_for_certificate(SSL_CTX* context, const ServerPro
   }
   SSL_CTX_set_verify(context, mode, nullptr);
   SSL_CTX_set_cert_verify_callback(context, verify_peer, nullptr);
+  if (profile.client_purpose == ClientPurpose::ClientOrServer) {
+    SSL_CTX_set_purpose(context, X509_PURPOSE_ANY);  // verify_peer looks at it
+  }
   if (profile.client_ca.empty()) {
     return failure(ErrorCode::CertificateUnusable,
                    "client certificates are asked for, but no CA is named to check them with");

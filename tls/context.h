@@ -36,6 +36,14 @@ enum class ClientCertificatePolicy : std::uint8_t {
   Require,  // trunks: no handshake without a valid one
 };
 
+// What a client's certificate has to be issued for (RFC 5280 4.2.1.12). Public CAs issue for
+// servers alone from 2026 on, and a SIP server's certificate is shown in both directions (RFC
+// 5922 7.1).
+enum class ClientPurpose : std::uint8_t {
+  ClientOrServer,  // either, or no purpose named
+  Client,          // clientAuth, or no purpose named
+};
+
 enum class UnknownNamePolicy : std::uint8_t {
   UseDefault,
   Refuse,  // alert unrecognized_name; a client without SNI still gets the default
@@ -46,6 +54,7 @@ struct ServerProfile {
   std::vector<ServerCertificate> certificates;  // at least one
   Version min_version = Version::Tls12;
   ClientCertificatePolicy client_certificates = ClientCertificatePolicy::None;
+  ClientPurpose client_purpose = ClientPurpose::ClientOrServer;
   Pem client_ca;  // required unless None
   Pem client_crl;
   UnknownNamePolicy unknown_name = UnknownNamePolicy::UseDefault;

@@ -154,6 +154,12 @@ TEST_F(ContextTest, ClientCertificatePolicies) {
   stranger.own = strangers.issue_for("trunk.test");
   ClientProfile server_only = nobody;
   server_only.own = authority_.issue({.common_name = "x.test", .purpose = "serverAuth"});
+  ClientProfile client_only = nobody;
+  client_only.own = authority_.issue({.common_name = "x.test", .purpose = "clientAuth"});
+  ClientProfile for_mail = nobody;
+  for_mail.own = authority_.issue({.common_name = "x.test", .purpose = "emailProtection"});
+  ClientProfile strange_server = nobody;
+  strange_server.own = strangers.issue({.common_name = "x.test", .purpose = "serverAuth"});
   ClientProfile expired = nobody;
   expired.own = authority_.issue({.common_name = "x.test", .valid_until = -60});
 
@@ -162,6 +168,7 @@ TEST_F(ContextTest, ClientCertificatePolicies) {
     ClientCertificatePolicy policy;
     const ClientProfile& client;
     ErrorCode outcome;
+    ClientPurpose purpose = ClientPurpose::ClientOrServer;
   } kCases[] = {
       {"none asked", ClientCertificatePolicy::None, stranger, ErrorCode::None},
       {"request, none", ClientCertificatePolicy::Request, nobody, ErrorCode::None},
@@ -173,13 +180,21 @@ TEST_F(ContextTest, ClientCertificatePolicies) {
       {"require, good", ClientCertificatePolicy::Require, trunk, ErrorCode::None},
       {"require, stranger", ClientCertificatePolicy::Require, stranger,
        ErrorCode::PeerCertificateUntrusted},
-      {"require, purpose", ClientCertificatePolicy::Require, server_only,
+      {"require, for servers", ClientCertificatePolicy::Require, server_only, ErrorCode::None},
+      {"require, for servers, client wanted", ClientCertificatePolicy::Require, server_only,
+       ErrorCode::PeerCertificateUnusable, ClientPurpose::Client},
+      {"require, for clients, client wanted", ClientCertificatePolicy::Require, client_only,
+       ErrorCode::None, ClientPurpose::Client},
+      {"require, for mail", ClientCertificatePolicy::Require, for_mail,
        ErrorCode::PeerCertificateUnusable},
+      {"require, for servers, stranger", ClientCertificatePolicy::Require, strange_server,
+       ErrorCode::PeerCertificateUntrusted},
       {"require, expired", ClientCertificatePolicy::Require, expired,
        ErrorCode::PeerCertificateExpired},
   };
   for (const auto& each : kCases) {
     server.client_certificates = each.policy;
+    server.client_purpose = each.purpose;
     const TlsContext context = build({{server}, {each.client}});
     Endpoint a(TlsSession::connect(context, 0, "gw.test"));
     Endpoint b(TlsSession::accept(context, 0));
@@ -187,7 +202,10 @@ TEST_F(ContextTest, ClientCertificatePolicies) {
     EXPECT_EQ(b.session().error().code, each.outcome)
         << each.name << ": " << name_of(b.session().error().code);
     const bool shown = &each.client == &trunk;
-    EXPECT_EQ(b.session().peer_verified(), shown && each.outcome == ErrorCode::None) << each.name;
+    const bool asked = each.policy != ClientCertificatePolicy::None;
+    EXPECT_EQ(b.session().peer_verified(),
+              asked && !each.client.own.chain.empty() && each.outcome == ErrorCode::None)
+        << each.name;
     if (shown) {
       const CertificateIdentities identities = b.session().peer_identities();
       EXPECT_EQ(identities.sip_domains, std::vector<std::string>{"trunk.test"});
