@@ -83,6 +83,12 @@ struct Counters {
       handshakes_waiting;  // handshakes_waiting: gauge
   Counter websocket_upgrades, websocket_refused, websocket_violations;
   Counter http_pages, pings_sent, flows_timed_out, send_queue_overflows;
+  Counter hoarders_closed;  // where all send queues together were full
+  Counter silent_dropped;   // not open yet, when there were too many of their source or in all
+  Counter accepts_paused;   // no descriptor was left
+  Counter spare_descriptors_used;  // of those kept for next hops and relays
+  Counter requests_forgotten;      // more wait for answers on our connections than are remembered
+  Counter tls_sessions_failed;     // after the handshake
   Counter keepalives_answered, stun_answered, proxy_headers, framing_lost;
   Counter datagrams_truncated, datagrams_empty;
   Counter datagram_trains, datagrams_in_trains, datagram_trains_split;

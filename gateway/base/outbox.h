@@ -40,6 +40,7 @@ enum class TransportFailure : std::uint8_t {
   NameMismatch,
   MessageTooLarge,
   NoSocket,
+  ConnectionLost,  // sent, perhaps received; no answer can come on that connection any more
 };
 
 // One thing that a turn of the core wants done.

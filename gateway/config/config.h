@@ -64,6 +64,9 @@ struct ListenConfig {
   std::string path = "";             // path of the upgrade; empty: any
   // PROXY protocol v1/v2 is required from these sources (prefixes), refused from others.
   std::vector<std::string> proxy_protocol_from;
+  // WS and WSS: web proxies (prefixes) whose X-Forwarded-For or Forwarded is believed at the
+  // upgrade.
+  std::vector<std::string> forwarded_from;
   friend bool operator==(const ListenConfig&, const ListenConfig&) = default;
 };
 
@@ -154,7 +157,8 @@ struct TimersConfig {
   Duration first_answer = 5s;             // a next hop that says nothing: try the next one
   Duration grace = 15s;                   // a user agent that is gone may return
   bool release_after_grace = true;        // then end its calls towards the far end
-  Duration websocket_ping = 15s;          // and as long again for the answer
+  Duration websocket_ping = 10s;          // after so long without a byte
+  Duration websocket_pong = 4s;           // for the answer; then the connection is gone
   Duration handshake = 5s;                // TLS and the upgrade
   Duration message = 10s;                 // from a message's first byte to its last
   Duration idle_connection = 120s;        // TCP and TLS without a keepalive or a message

@@ -130,6 +130,7 @@ ListenConfig read_listen(const TomlNode* node, const std::string& path, std::str
   table.read("hosts", listen.hosts);
   table.read("path", listen.path);
   table.read("proxy_protocol_from", listen.proxy_protocol_from);
+  table.read("forwarded_from", listen.forwarded_from);
   table.finish();
   return listen;
 }
@@ -303,6 +304,7 @@ void read_timers(const TomlNode* node, TimersConfig& timers, ReadLog& log) {
   table.read("grace", timers.grace, 0s, 5 * kMinute);
   table.read("release_after_grace", timers.release_after_grace);
   table.read("websocket_ping", timers.websocket_ping, 1s, kHour);
+  table.read("websocket_pong", timers.websocket_pong, 1s, kHour);
   table.read("handshake", timers.handshake, 100ms, kMinute);
   table.read("message", timers.message, 100ms, kMinute);
   table.read("idle_connection", timers.idle_connection, 1s, 24 * kHour);

@@ -143,6 +143,12 @@ void Validator::check_listener(const ListenConfig& listen, const std::string& pa
     add(path + ".proxy_protocol_from", "the PROXY protocol is for streams, not for UDP");
   }
   check_prefixes(listen.proxy_protocol_from, path + ".proxy_protocol_from");
+  if (!is_websocket(listen.transport) && !listen.forwarded_from.empty()) {
+    add(path + ".forwarded_from",
+        "X-Forwarded-For and Forwarded are read at the upgrade of ws and wss; for tcp and tls use "
+        "proxy_protocol_from");
+  }
+  check_prefixes(listen.forwarded_from, path + ".forwarded_from");
 }
 
 void Validator::check_listener_tls(const ListenConfig& listen, const std::string& path) {

@@ -249,6 +249,22 @@ void write_transport(Page& page) {
            &Counters::flows_timed_out);
   page.one("send_queue_overflows_total", "counter", "Connections closed for not reading.",
            &Counters::send_queue_overflows);
+  page.one("hoarders_closed_total", "counter",
+           "Connections closed because they held most of full send queues.",
+           &Counters::hoarders_closed);
+  page.one("silent_connections_dropped_total", "counter",
+           "Connections dropped before their handshake was done, where too many waited.",
+           &Counters::silent_dropped);
+  page.one("accepts_paused_total", "counter", "Times that no descriptor was left to accept.",
+           &Counters::accepts_paused);
+  page.one("spare_descriptors_used_total", "counter",
+           "Connections to next hops and relays that took a descriptor kept for them.",
+           &Counters::spare_descriptors_used);
+  page.one("requests_forgotten_total", "counter",
+           "Requests whose connection may end without their being sent again.",
+           &Counters::requests_forgotten);
+  page.one("tls_sessions_failed_total", "counter", "TLS connections that broke when they were open.",
+           &Counters::tls_sessions_failed);
   page.one("keepalives_total", "counter", "CRLF keepalives answered.",
            &Counters::keepalives_answered);
   page.one("stun_total", "counter", "STUN requests answered.", &Counters::stun_answered);

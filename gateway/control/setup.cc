@@ -49,7 +49,9 @@ std::expected<tls::ServerProfile, std::string> server_profile(const Config& conf
     if (!certificate.rsa_chain_file.empty()) {
       entry.secondary = {file(certificate.rsa_chain_file), file(certificate.rsa_key_file)};
     }
-    entry.is_default = certificate.is_default;
+    // A listener's own certificates come before the common ones, whichever of these is the default.
+    const bool is_common = profile.certificates.size() >= listen.certificates.size();
+    entry.is_default = certificate.is_default && (!is_common || listen.certificates.empty());
     profile.certificates.push_back(std::move(entry));
   }
   profile.min_version =
@@ -64,6 +66,9 @@ std::expected<tls::ServerProfile, std::string> server_profile(const Config& conf
       profile.client_certificates = tls::ClientCertificatePolicy::Require;
       break;
   }
+  profile.client_purpose = listen.client_certificate_purpose == ClientCertificatePurpose::Client
+                               ? tls::ClientPurpose::Client
+                               : tls::ClientPurpose::ClientOrServer;
   profile.client_ca = file(listen.client_ca_file);
   profile.client_crl = file(listen.client_crl_file);
   profile.unknown_name = listen.unknown_server_name == UnknownServerName::Refuse
@@ -88,8 +93,11 @@ tls::ClientProfile client_profile(const NextHopConfig& next_hop) {
       break;
     case NameCheck::Off:
       profile.name_policy = tls::NamePolicy::None;
-      profile.verify_chain = !next_hop.tls_ca_file.empty();
       break;
+  }
+  if (next_hop.tls_verify == TlsVerify::None) {
+    profile.verify_chain = false;
+    profile.name_policy = tls::NamePolicy::None;
   }
   return profile;
 }

@@ -236,6 +236,14 @@ Calls::Release Calls::release(SlotId id, Instant now, Outbox& outbox) {
   return release;
 }
 
+std::vector<SlotId> Calls::all() const {
+  std::vector<SlotId> result;
+  for (std::uint32_t slot = 0; slot < table_.used_slots(); ++slot) {
+    if (table_.at(slot)) result.push_back(table_.id_at(slot));
+  }
+  return result;
+}
+
 std::vector<CallInfo> Calls::list(std::size_t max, Instant now) const {
   std::vector<CallInfo> result;
   for (std::uint32_t slot = 0; slot < table_.used_slots() && result.size() < max; ++slot) {

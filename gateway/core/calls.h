@@ -46,6 +46,8 @@ class Calls {
     BufferRef bye;   // it was: this request goes to the far end
   };
   Release release(SlotId id, Instant now, Outbox& outbox);
+  // Every call that there is; for the end of a service drain.
+  std::vector<SlotId> all() const;
   // The first call of that user agent; empty: none is left.
   SlotId first_of(SlotId agent) const { return registrations_.get(agent)->first_call; }
   // The user agent took its binding back: its calls go on over the flow that it still has.

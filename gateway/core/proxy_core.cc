@@ -299,6 +299,7 @@ void ProxyCore::send_failed(Ticket ticket, TransportFailure failure, Instant now
   if (subject_of(ticket) != Subject::ClientSend) return;
   const ClientTransaction* client = parts.transactions.client(id);
   if (!client) return;
+  if (failure == TransportFailure::ConnectionLost && client->was_heard()) return;
   if (client->target.tcp_for_size) parts.next_hops.tcp_refused(client->target.remote, now);
   parts.core.log.info("send_failed", {{"transport", to_text(client->target.transport)},
                                       {"failure", static_cast<int>(failure)},
@@ -373,6 +374,11 @@ void ProxyCore::publish_filter(std::shared_ptr<const FilterRules> rules) {
 
 void ProxyCore::drain(Instant, Outbox&) {
   parts_->requests.drain();
+}
+
+void ProxyCore::release_calls(Instant now, Outbox& outbox) {
+  for (const SlotId call : parts_->calls.all()) parts_->release_call(call, now, outbox);
+  parts_->settle(now, outbox);
 }
 
 bool ProxyCore::is_quiet() const {

@@ -52,7 +52,8 @@ class ProxyCore {
   void flow_opened(const FlowInfo& flow, Instant now, Outbox& outbox);
   void flow_closed(FlowId flow, FlowEnd end, Instant now, Outbox& outbox);
 
-  // Sending what carried ticket failed for good; nothing of it was or will be delivered.
+  // Sending what carried ticket failed for good; nothing of it was or will be delivered, except that
+  // ConnectionLost leaves that open.
   void send_failed(Ticket ticket, TransportFailure failure, Instant now, Outbox& outbox);
 
   // One whole ng message (cookie, space, dictionary) from media relay number relay.
@@ -74,6 +75,8 @@ class ProxyCore {
   void drain(Instant now, Outbox& outbox);
   // True when no transaction waits for anything but its end.
   bool is_quiet() const;
+  // The time of the service drain is over: ends every call, as where its user agent is gone.
+  void release_calls(Instant now, Outbox& outbox);
 
   // When expire() wants to be called again; kNever if nothing is pending.
   Instant next_deadline() const;

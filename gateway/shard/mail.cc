@@ -60,13 +60,7 @@ void ShardThread::handle(ToShard& message) {
           [&](PublishLogLevel& publish) { parts_->log.set_level(publish.level); },
           [&](Resolved& answer) { core.resolved(answer.ticket, answer.resolution, now(), outbox); },
           [&](ListCalls& request) { list_calls(request); },
-          [&](Drain&) {
-            if (drainage_ != Drainage::No) return;
-            drainage_ = Drainage::Waiting;
-            drain_until_ = now() + setup_.config.timers.drain;
-            parts_->streams.stop_accepting();
-            core.drain(now(), outbox);
-          },
+          [&](Drain&) { begin_drain(); },
           [&](Stop&) { stopping_ = true; },
       },
       message);

@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "gateway/shard/shard_thread.h"
-#include "protocol/websocket/frame.h"
 #include "tls/random.h"
 
 namespace ringway {
@@ -197,12 +196,8 @@ void ShardThread::flush() {
 Instant ShardThread::next_deadline() const {
   const Streams& streams = parts_->streams;
   if (streams.has_handshakes() || streams.has_closings() || streams.has_unflushed()) return now();
-  // The last flow is gone since the end of the turn: it is told in the next, which nothing else
-  // would begin.
-  if (drainage_ == Drainage::Closing && parts_->streams.open_streams() == 0) return now();
-  Instant deadline = std::min(parts_->core.next_deadline(), parts_->streams.next_deadline());
-  if (drainage_ == Drainage::Waiting) deadline = std::min(deadline, drain_until_);
-  return deadline;
+  return std::min(
+      {parts_->core.next_deadline(), parts_->streams.next_deadline(), drain_deadline()});
 }
 
 void ShardThread::expire() {
@@ -221,18 +216,6 @@ void ShardThread::expire() {
   (woken_late ? counters_.late_wakes : counters_.missed_deadlines).add();
   parts_->log.warning(woken_late ? "woken_late" : "deadline_missed",
                       {{"late_ms", late / 1ms}, {"shard", int{setup_.index}}});
-}
-
-void ShardThread::advance_drain() {
-  if (drainage_ == Drainage::Waiting && (parts_->core.is_quiet() || now() >= drain_until_)) {
-    drainage_ = Drainage::Closing;
-    parts_->streams.close_all(websocket::close_code::kGoingAway, now());
-    pump();
-  }
-  if (drainage_ == Drainage::Closing && parts_->streams.open_streams() == 0) {
-    drainage_ = Drainage::Done;
-    tell_control(Drained{});
-  }
 }
 
 }  // namespace ringway

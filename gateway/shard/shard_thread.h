@@ -27,6 +27,7 @@ namespace ringway {
 //   dispatch.cc  completions and events to the core
 //   deliver.cc   the core's outbox to transport, other shards and the control thread
 //   mail.cc      messages from other threads
+//   drain.cc     service drain
 class ShardThread {
  public:
   explicit ShardThread(ShardSetup setup);
@@ -60,7 +61,6 @@ class ShardThread {
   void serve_comers_and_goers();
   void flush();
   void expire();
-  void advance_drain();
   Instant next_deadline() const;
   Instant now() const { return parts_->reactor.now(); }
 
@@ -83,7 +83,23 @@ class ShardThread {
   void handle(BetweenShards& message);
   void list_calls(const ListCalls& request);
 
-  enum class Drainage : std::uint8_t { No, Waiting, Closing, Done };
+  // drain.cc
+  void begin_drain();
+  void advance_drain();
+  bool close_idle_flows();
+  bool has_calls() const;
+  Instant drain_deadline() const;
+
+  //   No --Drain--> Waiting     calls go on; access flows without one are closed bit by bit
+  //                    |
+  //   all calls over --+-- the time is over
+  //                    |        v
+  //                    |    Releasing   BYE to both sides, media deleted
+  //                    v        v
+  //                    Closing          all other flows, WebSockets with 1001
+  //                       v
+  //                     Done            no flow is left
+  enum class Drainage : std::uint8_t { No, Waiting, Releasing, Closing, Done };
 
   ShardSetup setup_;
   ControlPort port_;
@@ -93,8 +109,9 @@ class ShardThread {
 
   std::vector<Datagrams::Failure> failures_;  // to be told to the core
   std::vector<bool> posted_;                  // shards that got mail in this turn
-  Instant drain_until_ = kNever;
-  Instant newcomers_at_{};  // at the latest, however crowded
+  Instant drain_until_ = kNever;              // the end of Waiting or Releasing
+  Instant drain_next_ = kNever;               // the next slice of Waiting
+  Instant newcomers_at_{};                    // at the latest, however crowded
   Drainage drainage_ = Drainage::No;
   bool stopping_ = false;
 };

@@ -57,6 +57,12 @@ struct ClientTransaction {
   std::uint64_t own_value = 0;
   TimerWheel::Handle retransmit = 0, lifetime = 0;
   FinishedPlace finished;  // listed: a non-INVITE that was answered; only absorbs from now on
+
+  // A response has come: others may follow on another connection (RFC 3261 18.2.2).
+  bool was_heard() const {
+    return provisional ||
+           (is_invite && invite.state() != transaction::InviteClient::State::Calling);
+  }
 };
 
 // Feeds events to the machines of RFC 3261 17 and performs their actions: sends, resends, arms and

@@ -18,6 +18,7 @@ struct SendItem {
   std::uint32_t offset = 0;  // bytes of header and buffer, in this order, already consumed
   std::uint32_t next = 0;
   std::uint8_t header_size = 0;
+  bool is_request = false;  // of a connection that we opened: Outstanding has its ticket
   std::array<std::uint8_t, kHeaderMax> header{};
 
   std::size_t size() const { return header_size + buffer.size() - offset; }

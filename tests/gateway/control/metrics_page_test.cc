@@ -6,6 +6,8 @@
 #include <set>
 #include <sstream>
 
+#include "gateway/transport/bounds.h"
+
 namespace ringway {
 namespace {
 
@@ -46,6 +48,20 @@ bool is_sample(std::string_view line) {
   std::size_t used = 0;
   static_cast<void>(std::stod(number, &used));
   return used == number.size();
+}
+
+// Whoever is refused by a bound can be found on the page.
+TEST(MetricsPage, EachBoundHasItsCounter) {
+  const Counters counters;
+  const std::string page = page_of(counters);
+  std::set<std::string_view> names;
+  for (const bounds::Bound& bound : bounds::table()) {
+    EXPECT_TRUE(names.insert(bound.what).second) << bound.what << " stands there twice";
+    EXPECT_GT(bound.value, 0u) << bound.what;
+    EXPECT_FALSE(bound.beyond.empty()) << bound.what;
+    EXPECT_NE(page.find("\n# TYPE ringway_" + std::string(bound.counter) + " "), std::string::npos)
+        << bound.what << ": " << bound.counter;
+  }
 }
 
 // The exposition format, version 0.0.4.

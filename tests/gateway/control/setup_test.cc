@@ -1,12 +1,14 @@
 #include "gateway/control/setup.h"
 
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 
+#include "tests/tls/pair.h"
 #include "tests/tls/pki.h"
 
 namespace ringway {
@@ -66,6 +68,68 @@ TEST_F(SetupTest, OneSettingForEachShardAndAProfileForEachListener) {
   EXPECT_EQ((*made)[0]->client_profiles, (std::vector<std::uint16_t>{0, 1}));
   EXPECT_EQ((*made)[0]->default_client_profile, 2u);
   EXPECT_NE((*made)[0], (*made)[1]);
+}
+
+// RFC 6066 3: a client that names no server, or one that no certificate has, gets the listener's
+// own certificate, also where a common one is the default.
+TEST_F(SetupTest, Rfc6066_3_AListenersOwnCertificateComesBeforeTheCommonDefault) {
+  const CertificateConfig own = certificate("own", authority_.issue_for("own.test"));
+  CertificateConfig common = certificate("common", authority_.issue_for("common.test"));
+  common.is_default = true;
+  const CertificateConfig other = certificate("other", authority_.issue_for("other.test"));
+  const auto served = [&](const Config& config, const std::string& name) {
+    const auto made = make_tls_settings(config, {tls::TicketKey::random(), std::nullopt}, 1);
+    EXPECT_TRUE(made) << made.error();
+    tls::test::ForeignClient client(TLS1_3_VERSION, name);
+    tls::test::Endpoint server(
+        tls::TlsSession::accept((*made)[0]->context, (*made)[0]->server_profiles[1]));
+    tls::test::shuttle(client, server);
+    return client.certificate_name();
+  };
+  Config config = with_tls(own);
+  config.certificates = {other, common};
+  for (const char* name : {"", "unknown.test", "own.test"}) {
+    EXPECT_EQ(served(config, name), "own.test") << name;
+  }
+  EXPECT_EQ(served(config, "common.test"), "common.test");
+  config.listen[1].certificates.clear();
+  EXPECT_EQ(served(config, ""), "common.test") << "the default of the common ones";
+}
+
+// The chain of a next hop's certificate counts, whatever becomes of the name (RFC 5922 7.3).
+TEST_F(SetupTest, Rfc5922_7_3_TheChainCountsUnlessVerificationIsOff) {
+  const tls::test::Authority stranger("Stranger");
+  const struct {
+    const char* name;
+    NameCheck name_check;
+    TlsVerify verify;
+    bool has_ca;
+    bool known;  // signed by that CA
+    bool accepted;
+  } kCases[] = {
+      {"off, no CA, unknown", NameCheck::Off, TlsVerify::Chain, false, false, false},
+      {"off, CA, unknown", NameCheck::Off, TlsVerify::Chain, true, false, false},
+      {"off, CA, known", NameCheck::Off, TlsVerify::Chain, true, true, true},
+      {"strict, CA, known, another name", NameCheck::Strict, TlsVerify::Chain, true, true, false},
+      {"none", NameCheck::Strict, TlsVerify::None, false, false, true},
+  };
+  for (const auto& each : kCases) {
+    const auto& signer = each.known ? authority_ : stranger;
+    Config config = with_tls(certificate("gw", signer.issue_for("gw.test")));
+    config.next_hops.resize(1);
+    config.next_hops[0].tls_name_check = each.name_check;
+    config.next_hops[0].tls_verify = each.verify;
+    if (each.has_ca) config.next_hops[0].tls_ca_file = write("ca.pem", authority_.pem().text);
+    const auto made = make_tls_settings(config, {tls::TicketKey::random(), std::nullopt}, 1);
+    ASSERT_TRUE(made) << made.error();
+    const TlsSettings& settings = *(*made)[0];
+    tls::test::Endpoint client(
+        tls::TlsSession::connect(settings.context, settings.client_profiles[0], "hop.test"));
+    tls::test::Endpoint server(
+        tls::TlsSession::accept(settings.context, settings.server_profiles[1]));
+    tls::test::connect(client, server);
+    EXPECT_EQ(client.session().handshake_done(), each.accepted) << each.name;
+  }
 }
 
 TEST_F(SetupTest, ABadCertificateNamesTheListenerAndTheFile) {

@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include "tests/gateway/transport/host.h"
 
 // Connections that we open: reuse, failures, keepalives.
@@ -136,18 +138,117 @@ TEST_F(Connector, WhatCannotBeOpenedFailsAtOnce) {
 
 TEST_F(Connector, AFullTableFailsTheSendAndKeepsTheRest) {
   std::vector<Socket> clients;
-  for (int i = 0; i < 5; ++i) clients.push_back(connected_socket(host_.endpoint()));
-  ASSERT_TRUE(host_.until([&] { return host_.count(Kind::FlowOpened) == 5; }));
+  for (int i = 0; i < 4; ++i) clients.push_back(connected_socket(host_.endpoint()));
+  ASSERT_TRUE(host_.until([&] { return host_.count(Kind::FlowOpened) == 4; }));
   host_.send_connect(to(peer_), "a", 1);
   EXPECT_EQ(host_.last(Kind::SendFailed).failure, TransportFailure::NoSocket);
   const Socket refused = connected_socket(host_.endpoint());
   EXPECT_EQ(host_.read_to_end(refused.fd()), "") << "closed at once";
-  EXPECT_EQ(host_.counters().flows_refused[1].value(), 1u);
+  EXPECT_EQ(host_.counters().flows_refused[1].value(), 2u);
   clients[0].reset();
-  ASSERT_TRUE(host_.until([&] { return host_.streams().open_streams() == 4; }));
+  ASSERT_TRUE(host_.until([&] { return host_.streams().open_streams() == 3; }));
   host_.send_connect(to(peer_), "b", 2);
   const Socket accepted = accept_one();
   EXPECT_EQ(host_.read(accepted.fd(), 1), "b");
+}
+
+// User agents cannot take the places of next hops.
+TEST_F(Connector, NextHopsHavePlacesWhenUserAgentsHaveTakenAllOthers) {
+  std::vector<Socket> clients;
+  for (int i = 0; i < 4; ++i) clients.push_back(connected_socket(host_.endpoint()));
+  ASSERT_TRUE(host_.until([&] { return host_.count(Kind::FlowOpened) == 4; }));
+  auto destination = to(peer_);
+  destination.next_hop = 0;
+  host_.send_connect(destination, "a", 1);
+  Socket accepted = accept_one();
+  EXPECT_EQ(host_.read(accepted.fd(), 1), "a");
+  accepted.reset();
+  ASSERT_TRUE(host_.until([&] { return host_.count(Kind::FlowClosed) == 1; }));
+  host_.send_connect(destination, "b", 2);
+  accepted = accept_one();
+  EXPECT_EQ(host_.read(accepted.fd(), 1), "b") << "again, after it was cut";
+}
+
+TEST_F(Connector, NextHopsHaveDescriptorsWhenUserAgentsHaveTakenAllOthers) {
+  auto destination = to(peer_);
+  destination.next_hop = 0;
+  host_.send_connect(destination, "a");
+  Socket accepted = accept_one();
+  EXPECT_EQ(host_.read(accepted.fd(), 1), "a");
+  const Socket other = listening_socket();
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(dup(peer_.fd()));
+  ::close(static_cast<int>(none.rlim_cur));
+  setrlimit(RLIMIT_NOFILE, &none);  // the next descriptor would be the first above it
+  destination.remote = local_of(other.fd());
+  host_.send_connect(destination, "b", 2);
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(host_.counters().spare_descriptors_used.value(), 1u);
+  ASSERT_TRUE(host_.until([&] { return readable(other.fd(), 0); }));
+  const Socket second(accept4(other.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_EQ(host_.read(second.fd(), 1), "b");
+}
+
+// RFC 3261 17.1.4: what can no longer be answered on its connection is told, whether it was sent or
+// not; a response only if it was not sent.
+TEST_F(Connector, Rfc3261_17_1_4_RequestsFailWithTheConnectionThatWouldHaveAnswered) {
+  const struct {
+    const char* name;
+    bool reset;
+  } kCases[] = {{"closed", false}, {"reset", true}};
+  for (const auto& each : kCases) {
+    host_.events.clear();
+    host_.send_connect(to(peer_), options("one"), 1);
+    host_.send_connect(to(peer_), "SIP/2.0 200 OK\r\n\r\n", 2);
+    host_.send_connect(to(peer_), options("three"), 3);
+    host_.send_connect(to(peer_), options("nobody asks"), 0);
+    Socket accepted = accept_one();
+    host_.read(accepted.fd(), options("one").size() * 2);
+    host_.settle();
+    if (each.reset) {
+      const linger now{1, 0};
+      setsockopt(accepted.fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    }
+    accepted.reset();
+    ASSERT_TRUE(host_.until([&] { return host_.count(Kind::SendFailed) == 2; })) << each.name;
+    host_.settle();
+    std::vector<Ticket> failed;
+    for (const auto& event : host_.events) {
+      if (event.kind != Kind::SendFailed) continue;
+      EXPECT_EQ(event.failure, TransportFailure::ConnectionLost) << each.name;
+      failed.push_back(event.ticket);
+    }
+    EXPECT_EQ(failed, (std::vector<Ticket>{1, 3})) << each.name;
+  }
+}
+
+TEST_F(Connector, WhatIsOlderThanItsTransactionDoesNotFailWithTheConnection) {
+  host_.send_connect(to(peer_), options("old"), 1);
+  Socket accepted = accept_one();
+  host_.read(accepted.fd(), 10);
+  host_.advance(33s);
+  host_.send_connect(to(peer_), options("new"), 2);
+  host_.settle();
+  accepted.reset();
+  EXPECT_EQ(host_.last(Kind::SendFailed).ticket, 2u);
+  host_.settle();
+  EXPECT_EQ(host_.count(Kind::SendFailed), 1u);
+}
+
+// A next hop that has closed its side cannot answer: the next request has its own connection, even
+// in the same turn.
+TEST_F(Connector, AHalfClosedConnectionIsNotUsedAgain) {
+  host_.closing_steps = 0;  // nothing is done about its end yet
+  host_.send_connect(to(peer_), options("one"));
+  const Socket accepted = accept_one();
+  host_.read(accepted.fd(), options("one").size());
+  shutdown(accepted.fd(), SHUT_WR);
+  ASSERT_TRUE(host_.until([&] { return host_.streams().has_closings(); }));
+  host_.send_connect(to(peer_), options("two"));
+  const Socket second = accept_one();
+  EXPECT_EQ(host_.read(second.fd(), options("two").size()), options("two"));
 }
 
 // RFC 5626 3.5.1: only the one that opened a flow sends pings; on ours a CRLF is a pong.

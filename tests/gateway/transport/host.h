@@ -146,6 +146,13 @@ class Host {
     streams_->send(flow, buffer(text), ticket, now_);
     pump();
   }
+  // All connections, in good manners.
+  void close_all(std::uint16_t websocket_code) {
+    streams_->restart();
+    const auto keep = [](FlowId, const Stream&) { return false; };
+    EXPECT_TRUE(streams_->close_some(1'000'000, websocket_code, keep, now_));
+    pump();
+  }
   void send_connect(const Streams::Destination& destination, std::string_view text,
                     Ticket ticket = 0) {
     streams_->send_connect(destination, buffer(text), ticket, now_);

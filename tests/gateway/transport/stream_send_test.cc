@@ -178,7 +178,7 @@ TEST_F(StreamSend, APeerThatOnlyEndedItsSideStillGetsItsAnswers) {
 TEST_F(StreamSend, NothingLeftInTheKernelWhenAllIsClosed) {
   const std::size_t threads = thread_count();
   host_.send(flow_, "x");
-  host_.streams().close_all(1001, host_.now());
+  host_.close_all(1001);
   EXPECT_EQ(host_.read_to_end(client_.fd()), "x");
   EXPECT_EQ(host_.last(Kind::FlowClosed).end, FlowEnd::ShuttingDown);
   client_.reset();

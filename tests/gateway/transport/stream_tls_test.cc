@@ -73,12 +73,15 @@ TEST_F(StreamTls, PlainTextOnATlsPortFailsTheHandshake) {
 
 TEST_F(StreamTls, AHandshakeMustEndInTime) {
   const Socket silent = connected_socket(host_.endpoint());
+  const Socket slow = connected_socket(host_.endpoint());
+  write_all(slow, "\x16\x03");
   host_.settle();
   host_.advance(4s);
-  EXPECT_EQ(host_.streams().open_streams(), 1u);
+  EXPECT_EQ(host_.streams().open_streams(), 2u);
   host_.advance(2s);
   host_.read_to_end(silent.fd());
-  EXPECT_EQ(host_.counters().handshakes_failed.value(), 1u);
+  host_.read_to_end(slow.fd());
+  EXPECT_EQ(host_.counters().handshakes_failed.value(), 1u) << "one had not begun";
   ASSERT_TRUE(host_.until([&] { return host_.streams().open_streams() == 0; }));
 }
 
@@ -107,14 +110,20 @@ TEST_F(StreamTls, OneStepOfOneHandshakeAtATimeAndEstablishedTrafficFirst) {
 
 TEST_F(StreamTls, TooManyHandshakesPauseTheAcceptAndTheBacklogWaits) {
   std::vector<Socket> silent;
-  for (int i = 0; i < 20; ++i) silent.push_back(connected_socket(host_.endpoint()));
+  for (int i = 0; i < 20; ++i) {
+    silent.push_back(connected_socket(host_.endpoint()));
+    write_all(silent.back(), "\x16");
+  }
   host_.settle();
   const auto waiting = host_.counters().handshakes_waiting.value();
   EXPECT_GE(waiting, 8u);
   EXPECT_LE(waiting, 20u);
   const auto before = host_.streams().open_streams();
   std::vector<Socket> more;
-  for (int i = 0; i < 5; ++i) more.push_back(connected_socket(host_.endpoint()));
+  for (int i = 0; i < 5; ++i) {
+    more.push_back(connected_socket(host_.endpoint()));
+    write_all(more.back(), "\x16");
+  }
   host_.settle();
   EXPECT_EQ(host_.streams().open_streams(), before) << "they wait in the backlog";
   const Socket plain = connected_socket(host_.endpoint(1));
@@ -122,8 +131,30 @@ TEST_F(StreamTls, TooManyHandshakesPauseTheAcceptAndTheBacklogWaits) {
       << "where no handshake comes first, everybody gets in";
   silent.clear();
   ASSERT_TRUE(host_.until([&] { return host_.counters().handshakes_waiting.value() == 5; }));
-  SecureClient late(host_, std::move(more[0]));
+  SecureClient late = client();
   EXPECT_TRUE(late.handshake());
+}
+
+// A client that does not like our certificate says so and is gone in the same moment; each is
+// counted and logged, also those that say nothing.
+TEST_F(StreamTls, EachClientThatLeavesItsHandshakeIsCountedAndLogged) {
+  std::uint64_t expected = 0;
+  for (int i = 0; i < 20; ++i) {
+    SecureClient one = client();
+    one.pump();
+    ASSERT_TRUE(host_.until([&] { return readable(one.socket().fd(), 0); }));
+    if (i % 2 == 0) write_all(one.socket(), std::string("\x15\x03\x03\0\x02\x02\x30", 7));
+    one.socket().reset();
+    ++expected;
+  }
+  ASSERT_TRUE(host_.until([&] { return host_.streams().open_streams() == 0; }));
+  EXPECT_EQ(host_.counters().handshakes_failed.value(), expected);
+  std::uint64_t logged = 0;
+  while (const auto* record = host_.log().front()) {
+    if (record->event.starts_with("tls_handshake_")) ++logged;
+    host_.log().pop();
+  }
+  EXPECT_EQ(logged, expected);
 }
 
 TEST_F(StreamTls, ARecordThatIsNotFinishedInTimeClosesTheFlow) {

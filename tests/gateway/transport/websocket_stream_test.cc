@@ -261,7 +261,7 @@ TEST_F(WebSocketStream, OursIsSentWithTheCodeThatTheCoreWants) {
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_EQ(frames[0].payload, std::string("\x03\xf0", 2));
   const Socket second = open();
-  host_.streams().close_all(1001, host_.now());
+  host_.close_all(1001);
   frames = frames_of(host_.read_to_end(second.fd()));
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_EQ(frames[0].payload, std::string("\x03\xe9", 2));
@@ -270,17 +270,63 @@ TEST_F(WebSocketStream, OursIsSentWithTheCodeThatTheCoreWants) {
 
 TEST_F(WebSocketStream, AQuietClientIsPingedAndClosedIfItDoesNotAnswer) {
   const Socket client = open();
-  host_.advance(16s);
+  host_.advance(11s);
   auto frames = frames_of(host_.read(client.fd(), 2));
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_EQ(frames[0].opcode, Opcode::Ping);
   write_all(client, frame(Opcode::Pong, ""));
   host_.settle();
-  host_.advance(16s);
+  host_.advance(11s);
   EXPECT_EQ(host_.counters().pings_sent.value(), 2u);
+  host_.advance(3s);
   EXPECT_EQ(host_.count(Kind::FlowClosed), 0u);
-  host_.advance(16s);
+  host_.advance(2s);
   EXPECT_EQ(host_.last(Kind::FlowClosed).end, FlowEnd::TimedOut);
+}
+
+// RFC 6455 5.5.3: of several pings the newest may be answered alone. What a client that reads
+// nothing makes us hold does not grow with its pings.
+TEST_F(WebSocketStream, Rfc6455_5_5_3_OnePongWaitsForEachFlow) {
+  const Socket client = open();
+  std::string pings;
+  for (int i = 0; i < 20; ++i) pings += frame(Opcode::Ping, "ping " + std::to_string(i));
+  write_all(client, pings);
+  host_.settle();
+  std::string text = host_.read(client.fd(), 2);
+  while (!text.ends_with("ping 19")) text += host_.read(client.fd(), 1);
+  EXPECT_LE(frames_of(text).size(), 2u);
+  EXPECT_EQ(host_.buffers().in_use(), 0u);
+}
+
+TEST_F(WebSocketStream, PingsHaveARate) {
+  const auto pings = [](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += frame(Opcode::Ping, "");
+    return text;
+  };
+  EXPECT_EQ(close_code_after(pings(21)), 1008);
+  const Socket client = open();
+  write_all(client, pings(20));
+  host_.settle();
+  host_.advance(1s);
+  write_all(client, pings(10));
+  host_.settle();
+  EXPECT_TRUE(host_.streams().is_open(flow_));
+  write_all(client, pings(1));
+  ASSERT_TRUE(host_.until([&] { return !host_.streams().is_open(flow_); }));
+}
+
+TEST_F(WebSocketStream, Rfc5626_4_4_1_KeepalivesOfAllKindsAreNoMessages) {
+  const Socket client = open();
+  for (const char* text : {"\r\n\r\n\r\n", "\r\n\r\n\r\n\r\n", "\r\n", "\n", "  ", ""}) {
+    write_all(client, frame(Opcode::Text, text));
+  }
+  write_all(client, frame(Opcode::Binary, std::string_view("\0\0\0\0", 4)));
+  write_all(client, frame(Opcode::Text, options("after")));
+  ASSERT_TRUE(host_.until([&] { return host_.count(Kind::Message) == 1; }));
+  EXPECT_EQ(host_.messages()[0], options("after"));
+  EXPECT_EQ(frames_of(host_.read(client.fd(), 4))[0].payload, "\r\n");
+  EXPECT_EQ(host_.count(Kind::FlowClosed), 0u);
 }
 
 TEST_F(WebSocketStream, AMessageThatIsNotFinishedInTimeClosesTheFlow) {
@@ -289,6 +335,100 @@ TEST_F(WebSocketStream, AMessageThatIsNotFinishedInTimeClosesTheFlow) {
   host_.settle();
   host_.advance(11s);
   EXPECT_EQ(host_.last(Kind::FlowClosed).end, FlowEnd::TimedOut);
+}
+
+// RFC 9112 3.2, 3.2.2, RFC 6454 7.3: who is asked and who asks is said once and can be read.
+TEST_F(WebSocketStream, WhoIsAskedAndWhoAsksIsSaidOnce) {
+  constexpr std::string_view kOrigin = "Origin: https://phone.test\r\n";
+  const struct {
+    const char* name;
+    std::string request;
+    int status;
+  } kCases[] = {
+      {"good", upgrade("/sip", kOrigin), 101},
+      {"absolute-form", upgrade("http://gw.test/sip", kOrigin), 101},
+      {"absolute-form, wss", upgrade("wss://GW.TEST:443/sip?x=http://evil.test", kOrigin), 101},
+      {"absolute-form, another host", upgrade("http://evil.test/sip", kOrigin), 400},
+      {"absolute-form, another port", upgrade("http://gw.test:81/sip", kOrigin), 400},
+      {"absolute-form, user", upgrade("http://gw.test@evil.test/sip", kOrigin), 400},
+      {"absolute-form, scheme", upgrade("ftp://gw.test/sip", kOrigin), 400},
+      {"authority-form", upgrade("gw.test:80", kOrigin), 400},
+      {"asterisk-form", upgrade("*", kOrigin), 400},
+      {"port of Host", upgrade("/sip", kOrigin, "gw.test:8080"), 101},
+      {"port of Host is a word", upgrade("/sip", kOrigin, "gw.test:evil"), 400},
+      {"port of Host is too large", upgrade("/sip", kOrigin, "gw.test:65536"), 400},
+      {"Host with a path", upgrade("/sip", kOrigin, "gw.test/evil"), 400},
+      {"Host with a user", upgrade("/sip", kOrigin, "gw.test@evil.test"), 400},
+      {"two hosts in one", upgrade("/sip", kOrigin, "gw.test, evil.test"), 400},
+      {"two Host", upgrade("/sip", "Host: evil.test\r\n" + std::string(kOrigin)), 400},
+      {"two Host alike", upgrade("/sip", "Host: gw.test\r\n" + std::string(kOrigin)), 400},
+      {"two Origin", upgrade("/sip", std::string(kOrigin) + "Origin: https://evil.test\r\n"), 400},
+      {"two Origin alike", upgrade("/sip", std::string(kOrigin) + std::string(kOrigin)), 400},
+      {"Origin: null", upgrade("/sip", "Origin: null\r\n"), 403},
+      {"no Origin", upgrade("/sip"), 403},
+      {"its case", upgrade("/sip", "Origin: HTTPS://Phone.Test\r\n"), 101},
+      {"its default port", upgrade("/sip", "Origin: https://phone.test:443\r\n"), 101},
+      {"another port", upgrade("/sip", "Origin: https://phone.test:444\r\n"), 403},
+      {"another scheme", upgrade("/sip", "Origin: http://phone.test\r\n"), 403},
+      {"a longer name", upgrade("/sip", "Origin: https://phone.test.evil.test\r\n"), 403},
+  };
+  for (const auto& each : kCases) {
+    const Socket client = connected_socket(host_.endpoint(1));
+    write_all(client, each.request);
+    const std::string answer = host_.read(client.fd(), 12);
+    EXPECT_EQ(answer.substr(9, 3), std::to_string(each.status)) << each.name;
+  }
+}
+
+// Whom a listed web proxy names at the upgrade is the client; from others it is not read.
+TEST(WebProxy, TheListedProxyNamesTheClient) {
+  ListenConfig listen = listen_on(Transport::Ws);
+  listen.forwarded_from = {"127.0.0.2/31"};
+  Config config = config_with({listen});
+  config.limits.flows_per_source = 2;
+  const struct {
+    const char* name;
+    const char* from;
+    std::string headers;
+    const char* client;  // null: refused
+  } kCases[] = {
+      {"one", "127.0.0.2", "X-Forwarded-For: 198.51.100.1\r\n", "198.51.100.1"},
+      {"the client wrote some too", "127.0.0.2", "X-Forwarded-For: 203.0.113.9, 198.51.100.2\r\n",
+       "198.51.100.2"},
+      {"two lines", "127.0.0.2",
+       "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: 198.51.100.3\r\n", "198.51.100.3"},
+      {"through two listed ones", "127.0.0.2", "X-Forwarded-For: 198.51.100.4, 127.0.0.3\r\n",
+       "198.51.100.4"},
+      {"with a port", "127.0.0.2", "X-Forwarded-For: 198.51.100.5:4711\r\n", "198.51.100.5"},
+      {"IPv6", "127.0.0.2", "X-Forwarded-For: 2001:db8::6\r\n", "2001:db8::6"},
+      {"RFC 7239", "127.0.0.2",
+       "Forwarded: for=203.0.113.9;proto=https, for=\"[2001:db8::7]:4711\";by=127.0.0.2\r\n",
+       "2001:db8::7"},
+      {"both agree", "127.0.0.2",
+       "Forwarded: For=198.51.100.8\r\nX-Forwarded-For: 198.51.100.8\r\n", "198.51.100.8"},
+      {"both disagree", "127.0.0.2",
+       "Forwarded: for=203.0.113.9\r\nX-Forwarded-For: 198.51.100.9\r\n", nullptr},
+      {"unknown", "127.0.0.2", "X-Forwarded-For: unknown\r\n", nullptr},
+      {"nothing", "127.0.0.2", "", "127.0.0.2"},
+      {"from a stranger", "127.0.0.1", "X-Forwarded-For: 198.51.100.1\r\n", "127.0.0.1"},
+  };
+  for (const auto& each : kCases) {
+    Host host(config);
+    const Socket client = connected_socket(host.endpoint(), each.from);
+    write_all(client, upgrade("/", each.headers));
+    const std::string answer = host.read(client.fd(), 12);
+    EXPECT_EQ(answer.substr(9, 3), each.client ? "101" : "400") << each.name;
+    if (!each.client) continue;
+    EXPECT_EQ(host.last(Kind::FlowOpened).flow.remote.address, *parse_address(each.client))
+        << each.name;
+  }
+  Host host(config);
+  std::vector<Socket> clients;
+  for (const char* status : {"101", "101", "429"}) {
+    clients.push_back(connected_socket(host.endpoint(), "127.0.0.2"));
+    write_all(clients.back(), upgrade("/", "X-Forwarded-For: 198.51.100.1\r\n"));
+    EXPECT_EQ(host.read(clients.back().fd(), 12).substr(9, 3), status) << "each client has its cap";
+  }
 }
 
 TEST(SecureWebSocket, UpgradeMessageAndCloseInsideTls) {

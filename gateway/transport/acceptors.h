@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "gateway/base/prefix.h"
+#include "gateway/transport/newcomers.h"
+#include "gateway/transport/source_counts.h"
+#include "gateway/transport/stream_environment.h"
+#include "gateway/transport/stream_table.h"
+
+namespace ringway {
+
+// The listening sockets of one shard and who is admitted through them.
+//
+// A source (IPv4 address, IPv6 /64) has limits.flows_per_source connections at most. When more of
+// them than may be are not open yet its oldest goes; when those of all sources are too many, the
+// oldest of the heaviest source goes. Nobody is dropped in its first moments.
+//
+// Not used, after measurements on the raw bridge (bench/run --only experiments): direct descriptors
+// (20.9 us a transaction over 1,000 WSS flows, ordinary ones 21.2, within the noise of either, and
+// their shutdown starts kernel threads); TCP_DEFER_ACCEPT (1,500 handshakes a second cost the
+// same).
+class Acceptors {
+ public:
+  Acceptors(const StreamEnvironment& environment, StreamTable& table);
+
+  // Arms them all; from then on one by one when as many handshakes run as may, until the backlog
+  // must be empty.
+  void update();
+  // A completion of an accept. The admitted stream in Connecting, its source counted unless a proxy
+  // will say it; nullptr: refused (and counted), or nothing came.
+  Stream* accepted(const Completion& completion, Instant now);
+  // No connection is taken any more.
+  void stop();
+
+  // Where a listed proxy connects from: a PROXY header comes first.
+  bool wants_proxy_header(const Stream& stream) const;
+  // An address of the listener's listed web proxies.
+  bool is_web_proxy(const Stream& stream, const Address& address) const;
+  // A proxy said who the client is. False: that source has too many flows.
+  bool set_remote(Stream& stream, const Endpoint& remote);
+
+  // The first byte of a stream that is not open yet.
+  void spoke(Stream& stream);
+  // We answered: the peer's next flight is waited for from now on.
+  void waits_for_peer(Stream& stream, Instant now) { newcomers_.waits_for_peer(stream, now); }
+  // It is open, or closed.
+  void leave(Stream& stream);
+  // Before its slot is freed.
+  void release(Stream& stream);
+
+  Instant next_deadline() const;
+  void expire(Instant now);
+
+ private:
+  struct Acceptor {
+    int fd = -1;
+    ListenerIndex listener = 0;
+    bool armed = false;  // the multishot accept
+    bool cancelling = false;
+    bool handshakes = false;    // TLS or an upgrade comes first
+    bool one_by_one = false;    // only with handshakes
+    std::uint32_t singles = 0;  // single accepts in the kernel
+    std::vector<Prefix> proxy_sources, web_proxies;
+  };
+
+  Acceptor& acceptor_of(const Stream& stream) {
+    return acceptors_[acceptor_of_listener_[stream.listener]];
+  }
+  void update(Acceptor& acceptor);
+  void pause(int error, Instant now);
+  Stream* admit(const Acceptor& acceptor, int fd, Instant now);
+  void wait(Stream& stream, Instant now);
+  void make_room(Instant now);
+  void drop(Stream& stream, Instant now);
+
+  const Config& config_;
+  const ShardListeners& listeners_;
+  Kernel& kernel_;
+  Counters& counters_;
+  Log& log_;
+  StreamTable& table_;
+  std::vector<Acceptor> acceptors_;
+  std::vector<std::uint16_t> acceptor_of_listener_;
+  bool stopped_ = false;
+  Instant again_at_ = kNever;  // descriptors or memory ran out: next try
+  Instant made_room_at_{};
+  Instant warned_at_{};  // of dropped connections
+  std::uint64_t dropped_unsaid_ = 0;
+  SourceCounts flows_;  // accepted, until they are gone
+  Newcomers newcomers_;
+};
+
+}  // namespace ringway
