@@ -9,6 +9,7 @@ namespace ringway {
 namespace {
 
 constexpr Duration kSlice = 100ms;
+constexpr Duration kFirstSlice = 500ms;   // where requests are under way
 constexpr Duration kReleaseMax = 2s;      // for the far ends to answer our BYEs
 constexpr std::size_t kFlowsASlice = 10;  // at least, where there is time for more slices
 constexpr std::size_t kClosesATurn = 64;
@@ -20,7 +21,8 @@ void ShardThread::begin_drain() {
   if (drainage_ != Drainage::No) return;
   drainage_ = Drainage::Waiting;
   drain_until_ = now() + setup_.config.timers.drain;
-  drain_next_ = now();
+  // What is being asked right now gets its answer before flows are closed.
+  drain_next_ = parts_->core.is_quiet() ? now() : std::min(now() + kFirstSlice, drain_until_);
   parts_->streams.stop_accepting();
   parts_->core.drain(now(), parts_->outbox);
 }
