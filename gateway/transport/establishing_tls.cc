@@ -135,7 +135,8 @@ void Establishing::note_certificate_names(Stream& stream) {
 void Establishing::closed(Stream& stream) {
   if (!stream.was_handshaking || stream.handshake_judged || stream.connecting) return;
   stream.handshake_judged = true;
-  if (!is_secure(stream.transport) || (!stream.spoke && !stream.outbound)) return;
+  const bool begun = stream.outbound ? stream.tls.valid() : stream.spoke;
+  if (!is_secure(stream.transport) || !begun) return;
   counters_.handshakes_failed.add();
   if (stream.tls.valid()) log_tls_failure(log_, listeners_, stream, "tls_handshake_ended");
 }
