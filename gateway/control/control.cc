@@ -330,9 +330,12 @@ void Control::begin_drain(int number) {
                    {{"signal", number == SIGINT ? "SIGINT" : "SIGTERM"},
                     {"seconds_at_most", setup_.config.timers.drain / 1s}});
   send_all(Drain{});
+  // The shards end by themselves: at that time they release what calls are left and close what is
+  // open. This is for one that does not.
+  constexpr Duration kReleaseAndClose = 6s;
   uv_timer_start(
       &drain_timer_, [](uv_timer_t* timer) { static_cast<Control*>(timer->data)->stop(); },
-      milliseconds(setup_.config.timers.drain), 0);
+      milliseconds(setup_.config.timers.drain + kReleaseAndClose), 0);
 }
 
 void Control::stop() {
