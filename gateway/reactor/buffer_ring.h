@@ -36,6 +36,7 @@ class BufferTaker {
   BufferTaker() = default;
   explicit BufferTaker(BufferRing& ring) : ring_(&ring) {}
 
+  bool is_open() const { return ring_ != nullptr; }
   bool empty() const { return !ring_ || head_ == ring_->tail(); }
   // Precondition: not empty.
   const BufferRing::Entry& front() const { return ring_->at(head_); }

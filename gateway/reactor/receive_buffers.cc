@@ -41,6 +41,7 @@ std::expected<void, std::string> ReceiveBuffers::open(Kernel& kernel, const Shap
   madvise(memory, size, MADV_NOHUGEPAGE);
 
   const int result = kernel.register_buffers(shape.group, ring_);
+  refusal_ = -result;
   if (result == -ENOMEM) {
     return std::unexpected(
         "the receive buffers do not fit into the limit of locked memory; raise it (ulimit -l, "

@@ -31,6 +31,8 @@ class ReceiveBuffers {
   // Registers with kernel and gives it all of them. This object outlives the kernel's end().
   // Errors: a sentence that says what to do.
   [[nodiscard]] std::expected<void, std::string> open(Kernel& kernel, const Shape& shape);
+  // What the kernel said to them: an errno; 0 if it took them.
+  int refusal() const { return refusal_; }
 
   std::uint16_t group() const { return shape_.group; }
   // The size first bytes of a lent buffer. Precondition: size <= Shape::size.
@@ -47,6 +49,7 @@ class ReceiveBuffers {
   Shape shape_;
   BufferRing ring_;  // shared with the kernel
   std::uint8_t* memory_ = nullptr;
+  int refusal_ = 0;
   std::uint16_t tail_ = 0;
   std::uint32_t available_ = 0;  // available_ <= count
 };

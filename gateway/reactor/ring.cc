@@ -58,9 +58,11 @@ std::expected<void, std::string> Ring::open() {
   params.flags = kSetupFlags;
   params.cq_entries = kCompletions;
   const int result = io_uring_queue_init_params(kSubmissions, ring_.get(), &params);
-  if (result < 0) return std::unexpected(setup_error(-result));
+  refusal_ = -std::min(result, 0);
+  if (refusal_ != 0) return std::unexpected(setup_error(refusal_));
   open_ = true;
   if ((params.features & IORING_FEAT_NODROP) == 0 || (params.features & IORING_FEAT_EXT_ARG) == 0) {
+    refusal_ = EINVAL;
     return std::unexpected(setup_error(EINVAL));
   }
   io_uring_register_ring_fd(ring_.get());  // an optimisation; nothing is lost without it

@@ -23,6 +23,8 @@ class Ring final : public Kernel {
   ~Ring() override;
 
   [[nodiscard]] std::expected<void, std::string> open() override;
+  // Why open() failed: an errno; 0 if it did not.
+  int refusal() const { return refusal_; }
   void end() override;
   int handle() const override;
   Instant now() const override { return read_clock(); }
@@ -55,6 +57,7 @@ class Ring final : public Kernel {
   Counters& counters_;
   std::unique_ptr<io_uring> ring_;
   bool open_ = false;
+  int refusal_ = 0;
 };
 
 }  // namespace ringway

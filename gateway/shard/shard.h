@@ -56,7 +56,7 @@ struct ShardSetup {
   tls::MacKey token_key{};                           // the same on all shards
   Log::Queue& log;                                   // read by the control thread
   std::function<void()> wake_control;                // called after a message to it was queued
-  KernelFactory make_kernel = ring_kernels();        // the same for all shards
+  KernelFactory make_kernel = kernels_of(KernelKind::IoUring);  // the same for all shards
 };
 
 // One core's thread: reactor, transport, buffers and signalling core, which nobody else touches.

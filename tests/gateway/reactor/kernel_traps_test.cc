@@ -3,7 +3,7 @@
 #include <cstring>
 #include <thread>
 
-#include "tests/gateway/reactor/ring_fixture.h"
+#include "tests/gateway/reactor/kernel_fixture.h"
 
 // What kernels do that a reader of the manual would not expect. The transport is built around
 // these; a kernel that behaves otherwise shows here first.
@@ -19,13 +19,13 @@ class KernelTrapTest : public RingTest {
   static constexpr std::uint32_t kHeadSize = 16 + sizeof(sockaddr_in6);
 
   void open_buffers(std::uint32_t count, std::uint32_t size) {
-    const auto opened = buffers_.open(ring_, {kGroup, count, size, size});
+    const auto opened = buffers_.open(kernel_, {kGroup, count, size, size});
     ASSERT_TRUE(opened) << opened.error();
     header_.msg_namelen = sizeof(sockaddr_in6);
   }
   void arm(const Socket& socket, std::uint32_t generation = 1) {
-    ring_.receive_message(socket.fd(), &header_, kGroup,
-                          name(OperationKind::ReceiveDatagram, 0, generation));
+    kernel_.receive_message(socket.fd(), &header_, kGroup,
+                            name(OperationKind::ReceiveDatagram, 0, generation));
     submit();
   }
   OutHead head_of(const Completion& completion) {
@@ -104,7 +104,7 @@ TEST_F(KernelTrapTest, AReceiveOnAStreamTakesNoMoreThanItsCapInOneGo) {
   const Socket client = connected_socket(local_of(listener.fd()));
   const Socket server(accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
   open_buffers(64, 512);
-  ring_.receive(server.fd(), kGroup, 48, name(OperationKind::ReceiveStream, 1));
+  kernel_.receive(server.fd(), kGroup, 48, name(OperationKind::ReceiveStream, 1));
   ASSERT_EQ(send(client.fd(), std::string(200, 'x').data(), 200, 0), 200);
   std::size_t size = 0;
   for (const Completion& completion : wait_for(5)) {
@@ -119,12 +119,12 @@ TEST_F(KernelTrapTest, CloseAloneSendsNoFinWhileAReceiveIsArmed) {
   const Socket client = connected_socket(local_of(listener.fd()));
   Socket server(accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
   open_buffers(8, 512);
-  ring_.receive(server.fd(), kGroup, 0, name(OperationKind::ReceiveStream, 1));
+  kernel_.receive(server.fd(), kGroup, 0, name(OperationKind::ReceiveStream, 1));
   submit();
   server.reset();
   submit();
   EXPECT_FALSE(readable(client.fd(), 0)) << "the ring holds the socket open";
-  ring_.cancel(server.fd(), name(OperationKind::ReceiveStream, 1));
+  kernel_.cancel(server.fd(), name(OperationKind::ReceiveStream, 1));
   wait_for(2);
   EXPECT_TRUE(readable(client.fd()));
   EXPECT_EQ(read_once(client.fd()), "");
@@ -135,7 +135,7 @@ TEST_F(KernelTrapTest, ShutdownSendsTheFinAtOnceAndEndsTheReceive) {
   const Socket client = connected_socket(local_of(listener.fd()));
   const Socket server(accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
   open_buffers(8, 512);
-  ring_.receive(server.fd(), kGroup, 0, name(OperationKind::ReceiveStream, 1));
+  kernel_.receive(server.fd(), kGroup, 0, name(OperationKind::ReceiveStream, 1));
   submit();
   shutdown(server.fd(), SHUT_RDWR);
   EXPECT_TRUE(readable(client.fd()));
@@ -149,7 +149,7 @@ TEST_F(KernelTrapTest, AMessageFromAnotherRingWakesTheWaitAndTheSenderGetsNoComp
   std::thread sender([&] {
     Ring ring(counters);
     ASSERT_TRUE(ring.open());
-    ring.wake(ring_.handle());
+    ring.wake(kernel_.handle());
     std::string error;
     EXPECT_TRUE(ring.wait(Duration::zero(), error)) << error;
     EXPECT_FALSE(ring.has_completions());
@@ -165,20 +165,21 @@ TEST_F(KernelTrapTest, AMessageFromAnotherRingWakesTheWaitAndTheSenderGetsNoComp
 TEST_F(KernelTrapTest, NothingThatWeSubmitMakesTheKernelStartAWorkerThread) {
   const std::size_t before = thread_count();
   const Socket listener = listening_socket();
-  ring_.accept(listener.fd(), name(OperationKind::Accept, 1));
+  kernel_.accept(listener.fd(), name(OperationKind::Accept, 1));
   SocketAddress address{};
   const socklen_t size = write_socket_address(local_of(listener.fd()), address);
   const Socket client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ring_.connect(client.fd(), &address.any, size, name(OperationKind::Connect, 1));
+  kernel_.connect(client.fd(), &address.any, size, name(OperationKind::Connect, 1));
   open_buffers(8, 512);
   Socket server;
   for (const Completion& completion : wait_for(2)) {
     if (completion.operation.kind == OperationKind::Accept) server = Socket(completion.result);
   }
   ASSERT_TRUE(server);
-  ring_.receive(server.fd(), kGroup, 0, name(OperationKind::ReceiveStream, 1));
+  kernel_.receive(server.fd(), kGroup, 0, name(OperationKind::ReceiveStream, 1));
   const std::string large(4 << 20, 'x');  // more than the socket takes: it has to wait for space
-  ring_.send(client.fd(), as_bytes(large), Kernel::Chain::Last, name(OperationKind::SendStream, 1));
+  kernel_.send(client.fd(), as_bytes(large), Kernel::Chain::Last,
+               name(OperationKind::SendStream, 1));
   const Socket udp = bound_socket(SOCK_DGRAM);
   msghdr header{};
   iovec vector{const_cast<char*>("x"), 1};
@@ -187,12 +188,12 @@ TEST_F(KernelTrapTest, NothingThatWeSubmitMakesTheKernelStartAWorkerThread) {
   header.msg_namelen = write_socket_address(local_of(udp.fd()), to);
   header.msg_iov = &vector;
   header.msg_iovlen = 1;
-  ring_.send_datagram_later(udp.fd(), &header, name(OperationKind::SendDatagram, 1));
+  kernel_.send_datagram_later(udp.fd(), &header, name(OperationKind::SendDatagram, 1));
   arm(udp);
   for (int i = 0; i < 20; ++i) submit();
   EXPECT_EQ(thread_count(), before);
   shutdown(client.fd(), SHUT_RDWR);
-  ring_.cancel(client.fd(), name(OperationKind::SendStream, 1));
+  kernel_.cancel(client.fd(), name(OperationKind::SendStream, 1));
   for (int i = 0; i < 20; ++i) submit();
   EXPECT_EQ(thread_count(), before);
 }

@@ -2,15 +2,15 @@
 
 #include <set>
 
-#include "tests/gateway/reactor/ring_fixture.h"
+#include "tests/gateway/reactor/kernel_fixture.h"
 
 namespace ringway::test {
 namespace {
 
-class ReceiveBuffersTest : public RingTest {
+class ReceiveBuffersTest : public KernelTest {
  protected:
   void open(std::uint32_t count) {
-    const auto opened = buffers_.open(ring_, {kGroup, count, 1'000, 1'024 + 64});
+    const auto opened = buffers_.open(kernel_, {kGroup, count, 1'000, 1'024 + 64});
     ASSERT_TRUE(opened) << opened.error();
   }
 };
@@ -26,7 +26,7 @@ TEST_F(ReceiveBuffersTest, EachIsLentOnceUntilItIsGivenBack) {
   const Socket socket = bound_socket(SOCK_DGRAM);
   msghdr header{};
   for (int round = 0; round < 40; ++round) {  // the 16-bit tail and the ring both go around
-    ring_.receive_message(socket.fd(), &header, kGroup, name(OperationKind::ReceiveDatagram, 1));
+    kernel_.receive_message(socket.fd(), &header, kGroup, name(OperationKind::ReceiveDatagram, 1));
     submit();
     for (int i = 0; i < 4; ++i) send_datagram(socket, local_of(socket.fd()), "datagram");
     std::set<std::uint16_t> lent;
@@ -49,7 +49,7 @@ TEST_F(ReceiveBuffersTest, WhatIsGivenBackReachesTheKernelOnlyWhenPublished) {
   const Socket socket = bound_socket(SOCK_DGRAM);
   msghdr header{};
   const auto arm = [&] {
-    ring_.receive_message(socket.fd(), &header, kGroup, name(OperationKind::ReceiveDatagram, 1));
+    kernel_.receive_message(socket.fd(), &header, kGroup, name(OperationKind::ReceiveDatagram, 1));
     submit();
   };
   arm();
@@ -74,7 +74,7 @@ TEST_F(ReceiveBuffersTest, ABufferBehindTheLastOneIsACheck) {
 TEST_F(ReceiveBuffersTest, AGroupThatIsTakenIsRefusedWithASentence) {
   open(4);
   ReceiveBuffers again;
-  const auto opened = again.open(ring_, {kGroup, 4, 1'000, 1'024});
+  const auto opened = again.open(kernel_, {kGroup, 4, 1'000, 1'024});
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().find("receive buffers"), std::string::npos) << opened.error();
 }

@@ -8,11 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <functional>
 #include <string>
 
 #include "gateway/base/counters.h"
+#include "gateway/reactor/kernel_choice.h"
 #include "gateway/reactor/receive_buffers.h"
 #include "gateway/reactor/ring.h"
 #include "tests/gateway/reactor/peer.h"
@@ -50,11 +52,11 @@ std::string open_ring() {
   return opened ? "opened" : opened.error();
 }
 
-// From here on io_uring_setup fails with this error, as a container's profile makes it.
-void forbid_io_uring(int error) {
+// From here on a system call fails with this error, as a container's profile makes it.
+void forbid(int call, int error) {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(call), 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
@@ -74,7 +76,7 @@ class RefusedRing : public testing::TestWithParam<Refusal> {};
 
 TEST_P(RefusedRing, SaysWhatIsMissingAndWhatToDo) {
   const std::string text = in_child([] {
-    forbid_io_uring(GetParam().error);
+    forbid(SYS_io_uring_setup, GetParam().error);
     return open_ring();
   });
   EXPECT_NE(text.find(GetParam().says), std::string::npos) << text;
@@ -94,6 +96,56 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"SystemDescriptors", ENFILE, "no file descriptor", "LimitNOFILE="},
                     Refusal{"Anything", EBUSY, "io_uring cannot be set up", "busy"}),
     [](const auto& test) { return test.param.name; });
+
+std::string choose(KernelKind wanted) {
+  const auto choice = choose_kernel(wanted);
+  if (!choice) return "error: " + choice.error();
+  return (choice->kind == KernelKind::Epoll ? "epoll " : "io_uring ") + choice->reason;
+}
+
+TEST(KernelChoice, IsTheRingWhereNothingIsInTheWay) {
+  EXPECT_EQ(in_child([] { return choose(KernelKind::Auto); }), "io_uring ");
+  EXPECT_EQ(in_child([] { return choose(KernelKind::IoUring); }), "io_uring ");
+  EXPECT_EQ(in_child([] { return choose(KernelKind::Epoll); }), "epoll ");
+}
+
+TEST(KernelChoice, IsEpollWhereTheRingIsRefusedAndSaysWhy) {
+  for (const int error : {EPERM, EACCES, ENOSYS, EINVAL}) {
+    const std::string text = in_child([error] {
+      forbid(SYS_io_uring_setup, error);
+      return choose(KernelKind::Auto);
+    });
+    EXPECT_TRUE(text.starts_with("epoll ")) << text;
+    EXPECT_NE(text.find("io_uring"), std::string::npos) << text;
+  }
+  // A profile that knows only the first of the three calls.
+  for (const int call : {SYS_io_uring_register, SYS_io_uring_enter}) {
+    const std::string text = in_child([call] {
+      forbid(call, EPERM);
+      return choose(KernelKind::Auto);
+    });
+    EXPECT_TRUE(text.starts_with("epoll ")) << text;
+  }
+}
+
+TEST(KernelChoice, AsksForTheRingGetTheRefusalAndNoOtherKernel) {
+  const std::string text = in_child([] {
+    forbid(SYS_io_uring_setup, EPERM);
+    return choose(KernelKind::IoUring);
+  });
+  EXPECT_TRUE(text.starts_with("error: ")) << text;
+}
+
+// What would be short under epoll as well is not hidden behind it.
+TEST(KernelChoice, DoesNotFallBackForWantOfMemoryOrDescriptors) {
+  for (const int error : {ENOMEM, EMFILE}) {
+    const std::string text = in_child([error] {
+      forbid(SYS_io_uring_setup, error);
+      return choose(KernelKind::Auto);
+    });
+    EXPECT_TRUE(text.starts_with("error: ")) << text;
+  }
+}
 
 TEST(Refusal, RealLimitOfDescriptors) {
   const std::string text = in_child([] {

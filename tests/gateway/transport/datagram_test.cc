@@ -245,7 +245,9 @@ TEST_P(Datagram, AnEmptyOneIsSwallowedAndTheReceiveIsArmedAtOnce) {
     EXPECT_EQ(host_.received[i].text, std::to_string(i) + " after an empty one");
   }
   EXPECT_EQ(host_.counters().datagrams_empty.value(), 10u);
-  EXPECT_GE(host_.counters().receive_rearms.value(), 10u);
+  if (!uses_epoll()) {  // whose receives do not end so
+    EXPECT_GE(host_.counters().receive_rearms.value(), 10u);
+  }
 }
 
 TEST_P(Datagram, AFloodOfEmptyOnesDoesNotStopReceptionAndCostsOneOperationEach) {

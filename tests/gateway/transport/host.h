@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/reactor/ring.h"
 #include "gateway/transport/datagram.h"
 #include "gateway/transport/streams.h"
 #include "tests/gateway/reactor/peer.h"
+#include "tests/gateway/reactor/test_kernel.h"
 
 namespace ringway::test {
 
@@ -40,7 +40,7 @@ class Host {
  public:
   explicit Host(Config config, std::shared_ptr<const TlsSettings> tls = {},
                 std::shared_ptr<const StaticPages> pages = {})
-      : config_(std::move(config)), kernel_(std::make_unique<Ring>(counters_)) {
+      : config_(std::move(config)), kernel_(make_kernel(counters_)) {
     auto opened = open_listeners(config_, 1);
     if (!opened) throw std::runtime_error(opened.error());
     listeners_ = std::move(opened->front());
@@ -108,8 +108,9 @@ class Host {
       if (completions_ + events.size() != before) quiet = -1;
     }
   }
-  // Lets time pass.
+  // Lets time pass, after all that happened before is known.
   void advance(Duration duration) {
+    settle();
     now_ += duration;
     log_.set_time(now_);
     streams_->expire(now_);

@@ -39,6 +39,7 @@ TEST_F(StreamTls, MessagesBothWaysInBothVersions) {
       expected += std::string(700, static_cast<char>('a' + i % 26));
     }
     EXPECT_EQ(one.read(expected.size()), expected);
+    host_.settle();
     EXPECT_EQ(host_.buffers().in_use(), 0u);
   }
   EXPECT_EQ(host_.counters().handshakes_done.value(), 2u);
