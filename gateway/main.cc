@@ -1,5 +1,4 @@
 #include <sys/resource.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -51,13 +50,13 @@ void raise_descriptor_limit() {
   static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
-std::string kernel_complaint() {
-  utsname name{};
-  int major = 0, minor = 0;
-  if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return {};
-  if (major > 6 || (major == 6 && minor >= 1)) return {};
-  return std::string("this kernel is ") + name.release +
-         "; Ringway needs Linux 6.1 or newer for its io_uring features (Debian 12 has it)";
+// How the shards wait for the network, if it is not what an unhindered system gives.
+void log_kernel(LogWriter& log, const KernelChoice& kernel) {
+  if (kernel.kind != KernelKind::Epoll) return;
+  const bool refused = !kernel.reason.empty();
+  log.event(refused ? LogLevel::Warning : LogLevel::Info, "reactor_epoll",
+            {{"reason", refused ? std::string_view(kernel.reason) : "configured"},
+             {"lost", "rate: more system calls for each message than with io_uring"}});
 }
 
 // What `demo` adds around the gateway: pages beside the configured ones, a child to follow.
@@ -84,8 +83,9 @@ void read_certificate_names(Config& config) {
 }
 
 int serve(Config config, const Extras& extras) {
-  if (const std::string complaint = kernel_complaint(); !complaint.empty()) return fail(complaint);
   raise_descriptor_limit();
+  const auto kernel = choose_kernel(config.reactor);
+  if (!kernel) return fail(kernel.error());
   read_certificate_names(config);
   std::signal(SIGPIPE, SIG_IGN);
   const unsigned cores = std::max(std::thread::hardware_concurrency(), 1u);
@@ -112,17 +112,18 @@ int serve(Config config, const Extras& extras) {
   }
 
   LogWriter log(LogWriter::format_of(config.log_format), config.log_level);
+  log_kernel(log, *kernel);
   Control control({config, log, ticket_keys, *filter, listeners->front().infos});
   if (const auto opened = control.open(); !opened) return fail(opened.error());
   if (extras.follow >= 0) control.follow(extras.follow);
   Exchange exchange(shards);
   std::vector<std::unique_ptr<Shard>> running;
   for (unsigned i = 0; i < shards; ++i) {
-    running.push_back(std::make_unique<Shard>(
-        ShardSetup{config, static_cast<ShardIndex>(i),
-                   config.pin ? static_cast<int>(i % cores) : -1, std::move((*listeners)[i]),
-                   exchange, (*tls_settings)[i], pages, FilterRules::for_another_shard(*filter),
-                   nullptr, *token_key, control.log_queue(i), control.wake()}));
+    running.push_back(std::make_unique<Shard>(ShardSetup{
+        config, static_cast<ShardIndex>(i), config.pin ? static_cast<int>(i % cores) : -1,
+        std::move((*listeners)[i]), exchange, (*tls_settings)[i], pages,
+        FilterRules::for_another_shard(*filter), nullptr, *token_key, control.log_queue(i),
+        control.wake(), kernels_of(kernel->kind)}));
   }
   for (const auto& shard : running) {
     if (const auto started = shard->start(); !started) return fail(started.error());

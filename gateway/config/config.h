@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/base/endpoint.h"
+#include "gateway/base/kernel_kind.h"
 #include "gateway/base/log.h"
 #include "gateway/base/transport.h"
 #include "protocol/base/time.h"
@@ -175,8 +176,9 @@ struct PageConfig {
 struct Config {
   std::uint16_t shards = 0;  // 0: one for each core
   bool pin = true;           // each shard to its core
-  bool udp_trains = true;    // many datagrams of one size to one peer may leave in one send
-  std::string key_file;      // 32 bytes or more; signs tokens; empty: new at each start
+  KernelKind reactor = KernelKind::Auto;
+  bool udp_trains = true;  // many datagrams of one size to one peer may leave in one send
+  std::string key_file;    // 32 bytes or more; signs tokens; empty: new at each start
   LogLevel log_level = LogLevel::Info;
   std::string log_format = "auto";  // auto, json or text; auto: text on a terminal
   std::string server_name;          // Server and User-Agent of our own messages; empty: none

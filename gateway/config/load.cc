@@ -19,6 +19,10 @@ constexpr Duration kMinute = 60s, kHour = 3600s;
 void read_general(TableReader& root, std::string_view file, Config& config, ReadLog& log) {
   root.read("shards", config.shards, 0, 255);
   root.read("pin", config.pin);
+  root.read("reactor", config.reactor,
+            {{"auto", KernelKind::Auto},
+             {"io_uring", KernelKind::IoUring},
+             {"epoll", KernelKind::Epoll}});
   root.read("udp_trains", config.udp_trains);
   root.read_path("key_file", config.key_file, file);
 

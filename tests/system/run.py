@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the system tests: each case in a process of its own, several at a time.
 
-    tests/system/run.py [--binary PATH] [--jobs N] [--long] [--sanitized] [--list] [PATTERN ...]
+    tests/system/run.py [--binary PATH] [--jobs N] [--long] [--sanitized] [--reactor NAME] [--list]
+                         [PATTERN ...]
 
 A pattern is looked for in "group: name". Closes with "N passed, N failed, N skipped".
 """
@@ -148,12 +149,15 @@ def main():
     parser.add_argument("--jobs", type=int, default=4, help="cases at a time (4)")
     parser.add_argument("--long", action="store_true", help="also the long cases")
     parser.add_argument("--sanitized", action="store_true", help="the short selection, with more patience")
+    parser.add_argument("--reactor", choices=("auto", "io_uring", "epoll"), help="what the program waits with")
     parser.add_argument("--table", help="write the table of foreign user agents and servers to this file")
     parser.add_argument("--list", action="store_true", help="names only")
     parser.add_argument("patterns", nargs="*")
     options = parser.parse_args()
     if options.binary:
         os.environ["RINGWAY"] = str(Path(options.binary).resolve())
+    if options.reactor:
+        os.environ["RINGWAY_REACTOR"] = options.reactor
     if options.one:
         import faulthandler
         faulthandler.register(signal.SIGUSR1, file=sys.stdout)

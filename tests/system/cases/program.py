@@ -104,10 +104,8 @@ def start_failures(t):
     failing(g, "key")
 
 
-@case("without io_uring: one clear line")
-def no_io_uring(t):
-    # A seccomp filter that refuses io_uring_setup, as containers have it.
-    program = r"""
+# Runs a program under a seccomp filter that refuses io_uring_setup, as containers have it.
+FORBID_IO_URING = r"""
 import ctypes, os, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
 def op(code, jt, jf, k): return struct.pack("HBBI", code, jt, jf, k)
@@ -120,15 +118,45 @@ assert libc.prctl(38, 1, 0, 0, 0) == 0
 assert libc.prctl(22, 2, ctypes.byref(one), 0, 0) == 0
 os.execv(sys.argv[1], sys.argv[1:])
 """
-    g = t.gateway("udp", next_hop="sip:127.0.0.1:5060", start=False)
+
+
+@case("where io_uring is forbidden: a call goes through with epoll, and one log line says why and what is lost")
+def forbidden_io_uring(t):
+    backend = t.backend()
+    g = t.gateway("wss", "udp", next_hop=backend.uri(), shards=2, reactor="auto", start=False)
+    g.prefix = ["python3", "-c", FORBID_IO_URING]
+    g.start()
+    lines = [line for line in g.events() if line.get("event") == "reactor_epoll"]
+    assert len(lines) == 1 and "io_uring" in lines[0]["reason"] and "seccomp" in lines[0]["reason"], lines
+    assert lines[0]["lost"], lines
+    for transport in ("wss", "udp"):
+        caller = t.client(g, transport)
+        ours, _, _ = call(caller, backend)
+        hang_up(ours, caller, backend)
+
+
+@case("io_uring is asked for and forbidden: one clear line and no start")
+def no_io_uring(t):
+    g = t.gateway("udp", next_hop="sip:127.0.0.1:5060", reactor="io_uring", start=False)
     g.enable_admin()
     g.write()
     g.ports.release()
-    done = subprocess.run(["python3", "-c", program, str(binary()), "run", "--config", str(g.file)],
+    done = subprocess.run(["python3", "-c", FORBID_IO_URING, str(binary()), "run", "--config", str(g.file)],
                           capture_output=True, text=True, timeout=15)
     output = (done.stdout + done.stderr).strip()
     assert done.returncode > 0 and done.returncode != 99 and "io_uring" in output, done
     assert len(output.splitlines()) <= 3, output
+
+
+@case("reactor = epoll serves and says that it was asked for", sanitize=True)
+def asked_for_epoll(t):
+    backend = t.backend()
+    g = t.gateway("wss", next_hop=backend.uri(), shards=2, reactor="epoll")
+    lines = [line for line in g.events() if line.get("event") == "reactor_epoll"]
+    assert len(lines) == 1 and lines[0]["reason"] == "configured" and lines[0]["level"] == "info", lines
+    caller = t.client(g, "wss")
+    ours, _, _ = call(caller, backend)
+    hang_up(ours, caller, backend)
 
 
 @case("the admin port: /healthz, /metrics in Prometheus' text, /calls as JSON", sanitize=True)

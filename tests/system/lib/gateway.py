@@ -92,6 +92,9 @@ class Gateway:
             "limits": {"flows": 4096, "transactions": 32768, "client_transactions": 32768, "contexts": 16384,
                        "buffer_bytes": 134217728},
         }
+        if os.environ.get("RINGWAY_REACTOR"):
+            self.config["reactor"] = os.environ["RINGWAY_REACTOR"]
+        self.prefix = []  # a command that starts the program
         self.listeners = {}
         self.admin = None
         self.program = None
@@ -139,7 +142,7 @@ class Gateway:
         self.ports.release()
         env = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
-        self.program = Program(self.name, [binary(), "run", "--config", self.file], self.directory, env=env)
+        self.program = Program(self.name, [*self.prefix, binary(), "run", "--config", self.file], self.directory, env=env)
         until(self._ready, timeout, f"{self.name} answers /healthz")
         return self
 
