@@ -5,20 +5,22 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <thread>
+#include <new>
+#include <system_error>
 
+#include "gateway/certificate_files.h"
+#include "gateway/check.h"
 #include "gateway/config/load.h"
-#include "gateway/config/validate.h"
 #include "gateway/control/control.h"
 #include "gateway/control/lab_process.h"
 #include "gateway/control/setup.h"
+#include "gateway/cpus.h"
+#include "gateway/ctl/ctl.h"
 #include "gateway/shard/exchange.h"
 #include "gateway/shard/shard.h"
 #include "gateway/transport/listener.h"
 #include "gateway/tunnel/command.h"
 #include "tls/allocator.h"
-#include "tls/certificate.h"
 
 // The wiring diagram: configuration, sockets, shards, control thread.
 
@@ -28,18 +30,6 @@ namespace {
 int fail(const std::string& text) {
   std::fprintf(stderr, "ringway: %s\n", text.c_str());
   return 1;
-}
-
-void print(const std::string& file, const std::vector<Mistake>& mistakes) {
-  for (const Mistake& mistake : mistakes) {
-    if (mistake.position.line == 0) {
-      std::fprintf(stderr, "%s: %s\n", file.c_str(), mistake.text.c_str());
-    } else {
-      std::fprintf(stderr, "%s:%u:%u: %s\n", file.c_str(),
-                   static_cast<unsigned>(mistake.position.line),
-                   static_cast<unsigned>(mistake.position.column), mistake.text.c_str());
-    }
-  }
 }
 
 // Every flow is a descriptor: take what the system allows.
@@ -63,24 +53,9 @@ void log_kernel(LogWriter& log, const KernelChoice& kernel) {
 struct Extras {
   std::string phone_json;
   int follow = -1;
+  std::string file;  // that a reload reads; empty: none
+  std::vector<Mistake> warnings;
 };
-
-// A TLS listener is named by its certificate (RFC 5922 7.5): names that the config leaves out are
-// read from it.
-void read_certificate_names(Config& config) {
-  for (ListenConfig& listen : config.listen) {
-    if (listen.transport != Transport::Tls || !listen.advertise_host.empty()) continue;
-    for (const CertificateConfig& certificate : listen.certificates) {
-      const auto facts = tls::describe_certificate({certificate.chain_file, {}});
-      if (!facts || !listen.advertise_host.empty()) continue;
-      for (const std::string& name : facts->names) {
-        if (name.find_first_of("*:/") != name.npos || parse_address(name)) continue;
-        listen.advertise_host = name;
-        break;
-      }
-    }
-  }
-}
 
 int serve(Config config, const Extras& extras) {
   raise_descriptor_limit();
@@ -88,8 +63,8 @@ int serve(Config config, const Extras& extras) {
   if (!kernel) return fail(kernel.error());
   read_certificate_names(config);
   std::signal(SIGPIPE, SIG_IGN);
-  const unsigned cores = std::max(std::thread::hardware_concurrency(), 1u);
-  const unsigned shards = config.shards != 0 ? config.shards : std::min(cores, 64u);
+  const Cpus cpus = read_cpus();
+  const unsigned shards = config.shards != 0 ? config.shards : cpus.shards();
 
   auto listeners = open_listeners(config, shards);
   if (!listeners) return fail(listeners.error());
@@ -113,14 +88,19 @@ int serve(Config config, const Extras& extras) {
 
   LogWriter log(LogWriter::format_of(config.log_format), config.log_level);
   log_kernel(log, *kernel);
-  Control control({config, log, ticket_keys, *filter, listeners->front().infos});
+  Control control({config, log, ticket_keys, *filter, listeners->front().infos, extras.file,
+                   *tls_settings, pages});
+  for (const Mistake& warning : extras.warnings) {
+    log.event(LogLevel::Warning, "config_warning",
+              {{"line", warning.position.line}, {"text", warning.text}});
+  }
   if (const auto opened = control.open(); !opened) return fail(opened.error());
   if (extras.follow >= 0) control.follow(extras.follow);
   Exchange exchange(shards);
   std::vector<std::unique_ptr<Shard>> running;
   for (unsigned i = 0; i < shards; ++i) {
     running.push_back(std::make_unique<Shard>(ShardSetup{
-        config, static_cast<ShardIndex>(i), config.pin ? static_cast<int>(i % cores) : -1,
+        config, static_cast<ShardIndex>(i), config.pin ? cpus.allowed[i % cpus.allowed.size()] : -1,
         std::move((*listeners)[i]), exchange, (*tls_settings)[i], pages,
         FilterRules::for_another_shard(*filter), nullptr, *token_key, control.log_queue(i),
         control.wake(), kernels_of(kernel->kind)}));
@@ -135,37 +115,18 @@ int run(const std::string& file) {
   const LoadedConfig loaded = load_config(file);
   print(file, loaded.mistakes);
   if (!loaded.mistakes.empty()) return 1;
-  return serve(loaded.config, {});
+  return serve(loaded.config, {{}, -1, std::filesystem::absolute(file).string(), warn(loaded)});
 }
 
-int check(const std::string& file) {
-  const LoadedConfig loaded = load_config(file);
-  print(file, loaded.mistakes);
-  if (!loaded.mistakes.empty()) return 1;
-  const Config& config = loaded.config;
-  const auto tls_settings = make_tls_settings(config, {tls::TicketKey::random(), std::nullopt}, 1);
-  const auto filter = make_filter(config);
-  const auto key = make_token_key(config);
-  for (const std::string& complaint : {tls_settings ? "" : tls_settings.error(),
-                                       filter ? "" : filter.error(), key ? "" : key.error()}) {
-    if (!complaint.empty()) return fail(file + ": " + complaint);
-  }
-  std::printf("%s: ok\n", file.c_str());
-  for (const ListenConfig& listen : config.listen) {
-    std::uint8_t memory[kEndpointTextMax];
-    Writer address(memory);
-    write_endpoint(listen.address, address);
-    std::printf("  listens   %-4s %.*s (%s side)\n", std::string(to_text(listen.transport)).c_str(),
-                static_cast<int>(address.size()), address.written_text().data(),
-                listen.side == Side::Access ? "access" : "network");
-  }
-  for (const NextHopConfig& next_hop : config.next_hops) {
-    std::printf("  next hop  %s%s\n", next_hop.name.c_str(),
-                next_hop.domains.empty() ? " (default)" : "");
-  }
-  std::printf("  media     %zu rtpengine%s\n", config.media.relays.size(),
-              config.media.relays.empty() ? ": SDP passes untouched" : "");
-  return 0;
+// What a reload of the running gateway would do with the file as it stands.
+int check_against_running(const std::string& file) {
+  const int code = check(file);
+  if (code != 0) return code;
+  ctl::Options options;
+  options.config = file;
+  options.dry_run = true;
+  options.words = {"reload"};
+  return ctl::run(options);
 }
 
 struct DemoOptions {
@@ -206,30 +167,34 @@ int demo(const DemoOptions& options) {
   if (!options.admin.empty()) {
     const auto admin = parse_endpoint(options.admin);
     if (!admin) return fail("--admin: " + options.admin + " is not ADDRESS:PORT");
-    config.admin = {true, *admin};
+    config.admin.enabled = true;
+    config.admin.address = *admin;
   }
-  const int code = serve(config, {lab->page, lab->output});
+  const int code = serve(config, {lab->page, lab->output, {}, {}});
   stop_lab(*lab);
   return code;
 }
 
-int make_certificate(const std::string& directory, const std::vector<std::string>& names) {
-  const auto pair = tls::make_self_signed(names, 825);
-  if (!pair) return fail(pair.error().text);
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  const std::string chain = directory + "/certificate.pem", key = directory + "/key.pem";
-  std::ofstream(chain) << pair->certificate;
-  {
-    const mode_t before = umask(077);
-    std::ofstream(key) << pair->key;
-    umask(before);
-  }
-  if (!std::filesystem::exists(chain) || !std::filesystem::exists(key)) {
-    return fail(directory + " cannot be written to");
-  }
-  std::printf("%s\n%s\n", chain.c_str(), key.c_str());
+int make_certificate(const std::string& directory, const std::vector<std::string>& names,
+                     bool force) {
+  const auto files =
+      make_certificate_files(directory, names, force ? Overwrite::Yes : Overwrite::No);
+  if (!files) return fail(files.error());
+  std::printf("%s\n%s\n", files->chain.c_str(), files->key.c_str());
   return 0;
+}
+
+void add_ctl(CLI::App& app, ctl::Options& options) {
+  auto* command = app.add_subcommand("ctl", "Ask or command a running gateway");
+  command->add_option("--config", options.config, "Its configuration, which says where it listens");
+  command->add_option("--socket", options.socket, "Its control socket");
+  command->add_option("--admin", options.admin, "Its admin address, ADDRESS:PORT");
+  command->add_option("--token-file", options.token_file, "Token for that, first line of a file");
+  command->add_flag("--json", options.json, "Print JSON");
+  command->add_flag("--dry-run", options.dry_run, "reload: only say what would happen");
+  command->add_option("--for", options.lasting, "bans add: how long, like 1h");
+  command->add_option("command", options.words, "What is asked")->required();
+  command->footer(ctl::commands_help());
 }
 
 int main(int argc, char** argv) {
@@ -241,6 +206,9 @@ int main(int argc, char** argv) {
   run_command->add_option("--config", file, "Configuration (TOML)")->required();
   auto* check_command = app.add_subcommand("check", "Report every mistake in a configuration file");
   check_command->add_option("--config", file, "Configuration (TOML)")->required();
+  bool against_running = false;
+  check_command->add_flag("--against-running", against_running,
+                          "Also say what a reload would change, and what needs a restart");
   DemoOptions options;
   auto* demo_command = app.add_subcommand("demo", "The gateway with a lab beside it: a first call");
   demo_command->add_option("--wss", options.wss, "Where browsers connect")->capture_default_str();
@@ -258,13 +226,18 @@ int main(int argc, char** argv) {
       app.add_subcommand("certificate", "Make a self-signed certificate and its key");
   certificate_command->add_option("--out", directory, "Directory to write to")->required();
   certificate_command->add_option("--name", names, "Host names and addresses")->required();
+  bool force = false;
+  certificate_command->add_flag("--force", force, "Replace files that exist");
+  ctl::Options asked;
+  add_ctl(app, asked);
   tunnel::Command tunnel(app);
   CLI11_PARSE(app, argc, argv);
   if (tunnel.parsed()) return tunnel.run(notify_service_manager);
   if (run_command->parsed()) return run(file);
-  if (check_command->parsed()) return check(file);
+  if (check_command->parsed()) return against_running ? check_against_running(file) : check(file);
   if (demo_command->parsed()) return demo(options);
-  return make_certificate(directory, names);
+  if (certificate_command->parsed()) return make_certificate(directory, names, force);
+  return ctl::run(asked);
 }
 
 }  // namespace
@@ -272,5 +245,13 @@ int main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   ringway::tls::install_allocator();
-  return ringway::main(argc, argv);
+  try {
+    return ringway::main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return ringway::fail(
+        "there is not enough memory: raise LimitAS= or MemoryMax=, or lower limits");
+  } catch (const std::system_error& error) {  // of a thread
+    return ringway::fail(std::string("a thread cannot be started: ") + error.what() +
+                         "; raise TasksMax= or LimitNPROC=, or lower shards");
+  }
 }

@@ -313,7 +313,7 @@ std::expected<ServerSide, Error> make_server(const ServerProfile& profile) {
   return side;
 }
 
-std::expected<ClientSide, Error> make_client(const ClientProfile& profile) {
+std::expected<ClientSide, Error> make_client(const ClientProfile& profile, SystemTrust* trust) {
   auto context = make_context(TLS_client_method(), profile.min_version);
   if (!context) return std::unexpected(context.error());
   ClientSide side{std::move(*context), profile.name_policy, profile.verify_chain};
@@ -325,7 +325,11 @@ std::expected<ClientSide, Error> make_client(const ClientProfile& profile) {
   if (!profile.verify_chain) return side;
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_cert_verify_callback(ctx, verify_peer, nullptr);
-  if (profile.ca.empty()) {
+  if (profile.ca.empty() && profile.crl.empty() && trust) {
+    const auto store = trust->store();
+    if (!store) return std::unexpected(store.error());
+    SSL_CTX_set1_cert_store(ctx, *store);
+  } else if (profile.ca.empty()) {
     if (SSL_CTX_set_default_verify_paths(ctx) != 1) {
       return failure(ErrorCode::FileUnreadable,
                      "the system's CA certificates cannot be read; install ca-certificates");
@@ -371,7 +375,7 @@ TicketKeys TicketKeys::rotated() const {
 }
 
 std::expected<TlsContext, Error> TlsContext::build(const ContextConfig& config,
-                                                   const TicketKeys& keys) {
+                                                   const TicketKeys& keys, SystemTrust* trust) {
   Profiles profiles;
   for (const ServerProfile& profile : config.servers) {
     auto side = make_server(profile);
@@ -379,7 +383,7 @@ std::expected<TlsContext, Error> TlsContext::build(const ContextConfig& config,
     profiles.servers.push_back(std::move(*side));
   }
   for (const ClientProfile& profile : config.clients) {
-    auto side = make_client(profile);
+    auto side = make_client(profile, trust);
     if (!side) return std::unexpected(side.error());
     profiles.clients.push_back(std::move(*side));
   }

@@ -12,6 +12,7 @@
 #include "tls/certificate.h"
 #include "tls/error.h"
 #include "tls/identity.h"
+#include "tls/trust_store.h"
 
 namespace ringway::tls {
 
@@ -99,9 +100,11 @@ struct ContextConfig {
 // reference counts. Copies share.
 class TlsContext {
  public:
-  // Reads files that the config only names; control thread only.
+  // Reads files that the config only names; control thread only. trust: where profiles without a CA
+  // of their own find the system's; null: each reads it itself.
   [[nodiscard]] static std::expected<TlsContext, Error> build(const ContextConfig& config,
-                                                              const TicketKeys& keys);
+                                                              const TicketKeys& keys,
+                                                              SystemTrust* trust = nullptr);
 
   // The same with other ticket keys; cheap, reads nothing.
   [[nodiscard]] TlsContext with_ticket_keys(const TicketKeys& keys) const;

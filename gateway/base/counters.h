@@ -64,12 +64,14 @@ struct Counters {
   Counter released_calls;                  // far ends released after a browser was gone
   Counter bindings, user_agents, dialogs;  // gauges
   Counter slimmed_messages, switched_to_tcp, back_to_udp;
+  Counter names_refused;  // requests whose name found no place among those that wait for DNS
   Counter failovers, next_hop_down;  // next_hop_down: gauge
   Counter loops_482, max_forwards_483;
   // Media.
   CounterArray<4> ng_requests, ng_errors;  // index: RelayCommand
   Counter ng_timeouts, ng_resends, ng_reconnects, ng_unknown_cookies;
   Counter media_sessions, ng_pending;  // gauges
+  CounterArray<32> relay_up;           // gauges by place in Config::media: 1 while connected
   CounterArray<20> ng_latency;         // bucket i: below 2^i * 16 microseconds
   Counter ng_latency_microseconds;
   // Filter.
@@ -102,6 +104,7 @@ struct Counters {
   Counter handed_over, handed_over_full;        // to other shards by mailbox
   Counter buffers_in_use, buffer_bytes_in_use;  // gauges
   Counter log_dropped;
+  Counter config_generation;  // gauge: of the last reload that was taken over; 0: none
 };
 
 }  // namespace ringway

@@ -10,6 +10,20 @@ constexpr std::size_t kValueBytesMax = 256;
 
 }  // namespace
 
+std::string_view to_text(LogLevel level) {
+  switch (level) {
+    case LogLevel::Debug:
+      return "debug";
+    case LogLevel::Info:
+      return "info";
+    case LogLevel::Warning:
+      return "warning";
+    case LogLevel::Error:
+      return "error";
+  }
+  return "";
+}
+
 bool Log::take_allowance(std::string_view event) {
   const auto place = reinterpret_cast<std::uintptr_t>(event.data()) / 8 % allowances_.size();
   Allowance& allowance = allowances_[place];

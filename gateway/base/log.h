@@ -13,6 +13,7 @@
 namespace ringway {
 
 enum class LogLevel : std::uint8_t { Debug, Info, Warning, Error };
+std::string_view to_text(LogLevel level);  // as in the config: "debug"
 
 // One named value of an event. Keys are literals in snake case; text is copied when the event is
 // written, cut at 256 bytes. Never pass credentials, tokens or bodies.

@@ -16,7 +16,7 @@ constexpr std::size_t kPiece = 64 * 1024;  // about 5 us of the kernel's time
 ReservedMemory::ReservedMemory(std::size_t bytes) : size_(bytes) {
   void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  CHECK(memory != MAP_FAILED);
+  if (memory == MAP_FAILED) throw NoAddressSpace(bytes);
   data_ = static_cast<std::uint8_t*>(memory);
 }
 

@@ -2,13 +2,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace ringway {
+
+// The process may not have that much address space: RLIMIT_AS, or a kernel that promises no more
+// memory than it has. Thrown while a shard is made, and told by Shard::start().
+struct NoAddressSpace : std::bad_alloc {
+  explicit NoAddressSpace(std::size_t wanted) : bytes(wanted) {}
+  std::size_t bytes;
+};
 
 // Zeroed address space of its owner that becomes resident when first used. Never moves.
 class ReservedMemory {
  public:
-  // bytes > 0. Ends the program if the address space is used up.
+  // bytes > 0. Throws NoAddressSpace.
   explicit ReservedMemory(std::size_t bytes);
   ~ReservedMemory();
   ReservedMemory(const ReservedMemory&) = delete;

@@ -102,6 +102,7 @@ struct NextHopConfig {
   std::string tls_certificate_file, tls_key_file;
   NameCheck tls_name_check = NameCheck::Strict;
   TlsVerify tls_verify = TlsVerify::Chain;
+  bool removed = false;  // a reload took it away: nothing new goes there, its place stays taken
   friend bool operator==(const NextHopConfig&, const NextHopConfig&) = default;
 };
 
@@ -134,8 +135,15 @@ struct MediaConfig {
 
 struct AdminConfig {
   bool enabled = false;
-  Endpoint address;  // loopback by default
+  Endpoint address;        // loopback by default
+  std::string token_file;  // its first line must come with commands, unless address is loopback
   friend bool operator==(const AdminConfig&, const AdminConfig&) = default;
+};
+
+struct CtlConfig {
+  std::string socket;  // path; empty: control.sock in the folder that systemd made, else none
+  std::string group;   // whose members may command; empty: the user's own
+  friend bool operator==(const CtlConfig&, const CtlConfig&) = default;
 };
 
 struct LimitsConfig {  // each for one shard unless it says so
@@ -198,6 +206,7 @@ struct Config {
   std::vector<HeaderRuleConfig> header_rules;
   MediaConfig media;
   AdminConfig admin;
+  CtlConfig ctl;
   LimitsConfig limits;
   TimersConfig timers;
   PageConfig page;

@@ -343,7 +343,13 @@ void read_root(const TomlNode* document, const std::string& file, Config& config
   config.admin.enabled = admin_node != nullptr;
   admin.read("enabled", config.admin.enabled);
   admin.read("address", config.admin.address, 0);
+  admin.read_path("token_file", config.admin.token_file, file);
   admin.finish();
+
+  TableReader ctl(root.find("ctl"), "ctl", log);
+  ctl.read_path("socket", config.ctl.socket, file);
+  ctl.read("group", config.ctl.group);
+  ctl.finish();
 
   read_limits(root.find("limits"), config.limits, log);
   read_timers(root.find("timers"), config.timers, log);
@@ -365,7 +371,8 @@ std::set<std::string> known_keys() {
   read_trusted(nullptr, "trusted[0]", 1, log);
   read_header_rule(nullptr, "header[0]", log);
   for (const char* table : {"log", "sip", "filter", "dns", "listen", "certificate", "next_hop",
-                            "trusted", "header", "media", "admin", "limits", "timers", "page"}) {
+                            "trusted", "header", "media", "admin", "ctl", "limits", "timers",
+                            "page"}) {
     log.known.erase(table);
   }
   return std::move(log.known);

@@ -127,6 +127,12 @@ void Validator::check_listener(const ListenConfig& listen, const std::string& pa
     if (listen.transport != Transport::Udp || listen.side != Side::Network) {
       add(path + ".port_per_shard", "port_per_shard is for transport \"udp\" on the network side");
     }
+    const std::size_t last = listen.address.port + std::max<std::size_t>(config_.shards, 1) - 1;
+    if (listen.address.port != 0 && last > 65'535) {
+      add(path + ".address", "with port_per_shard shard n listens on port + n, and " +
+                                 std::to_string(listen.address.port) + " + " +
+                                 std::to_string(config_.shards - 1) + " is no port: begin lower");
+    }
     if (listen.advertise_port != 0) {
       add(path + ".advertise", "with port_per_shard the ports are the shards' own");
     }

@@ -1,166 +1,333 @@
 #include "gateway/control/admin_server.h"
 
 #include <errno.h>
-#include <libwebsockets.h>
+#include <grp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <vector>
 
 #include "gateway/transport/port_owner.h"
 #include "gateway/transport/sockaddr.h"
 #include "gateway/transport/socket.h"
+#include "protocol/base/ascii.h"
+#include "protocol/http/response.h"
 
 namespace ringway {
 namespace {
 
-constexpr std::size_t kPiece = 32'768;
+constexpr int kBacklog = 128;
 
-std::string address_text(const Address& address) {
-  std::uint8_t memory[kEndpointTextMax];
-  Writer out(memory);
-  write_address(address, AddressForm::Bare, out);
-  return std::string(out.written_text());
-}
-
-// libwebsockets would run without a port that it cannot have. Empty if it can.
-std::string complaint(const Endpoint& address) {
-  const Socket probe(::socket(socket_family(address.family()), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;  // as libwebsockets does
-  setsockopt(probe.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  SocketAddress name;
-  const socklen_t size = write_socket_address(address, name);
-  if (bind(probe.fd(), &name.any, size) == 0) return {};
-  const int error = errno;
+std::string text_of(const Endpoint& address) {
   std::uint8_t memory[kEndpointTextMax];
   Writer out(memory);
   write_endpoint(address, out);
-  const std::string owner = error == EADDRINUSE ? find_port_owner(address.port, false) : "";
-  return "admin address " + std::string(out.written_text()) + " cannot be listened on: " +
-         (owner.empty() ? std::strerror(error) : "the port is in use by " + owner) +
+  return std::string(out.written_text());
+}
+
+std::string bind_complaint(const Endpoint& address, int error) {
+  const std::string owner = error == UV_EADDRINUSE ? find_port_owner(address.port, false) : "";
+  return "admin address " + text_of(address) + " cannot be listened on: " +
+         (owner.empty() ? uv_strerror(error) : "the port is in use by " + owner) +
          "; choose another with admin.address";
+}
+
+// True if a process answers at the socket; a file that nobody answers at is removed.
+std::expected<void, std::string> take_socket_path(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.size() >= sizeof name.sun_path) {
+    return std::unexpected("ctl.socket " + path +
+                           " is longer than 107 bytes; choose a shorter path");
+  }
+  path.copy(name.sun_path, sizeof name.sun_path - 1);
+  const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (connect(probe.fd(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ||
+      errno == EAGAIN) {
+    return std::unexpected("ctl.socket " + path +
+                           " belongs to a running ringway; stop it, or choose another path");
+  }
+  struct stat facts {};
+  if (lstat(path.c_str(), &facts) == 0 && S_ISSOCK(facts.st_mode)) unlink(path.c_str());
+  return {};
+}
+
+std::expected<void, std::string> give_to_group(const std::string& path, const std::string& group) {
+  if (group.empty()) return {};
+  const struct group* const entry = getgrnam(group.c_str());
+  if (!entry) {
+    return std::unexpected("ctl.group \"" + group +
+                           "\" does not exist; make it with: groupadd -r " + group);
+  }
+  if (chown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0) {
+    return std::unexpected("ctl.socket " + path + " cannot be given to group " + group + ": " +
+                           std::strerror(errno) + "; run as a member of that group");
+  }
+  return {};
+}
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = ascii::to_lower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 }  // namespace
 
+std::string query_value(std::string_view query, std::string_view key) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const std::size_t equals = pair.find('=');
+    if (equals == pair.npos || pair.substr(0, equals) != key) continue;
+    const std::string_view written = pair.substr(equals + 1);
+    std::string value;
+    for (std::size_t i = 0; i < written.size(); ++i) {
+      const int high = i + 2 < written.size() ? hex_value(written[i + 1]) : -1;
+      const int low = i + 2 < written.size() ? hex_value(written[i + 2]) : -1;
+      if (written[i] == '%' && high >= 0 && low >= 0) {
+        value += static_cast<char>(high * 16 + low);
+        i += 2;
+      } else {
+        value += written[i] == '+' ? ' ' : written[i];
+      }
+    }
+    return value;
+  }
+  return {};
+}
+
+struct AdminServer::Connection {
+  AdminServer* server = nullptr;
+  std::uint64_t id = 0;
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  };
+  uv_timer_t deadline{};
+  uv_write_t write{};
+  Address source;
+  http::RequestHeadReader reader;
+  std::string received, sent;
+  std::array<char, 2'048> memory{};
+  bool asked = false, is_head = false, answered = false, closing = false;
+  int handles = 2;  // stream and deadline, until the loop has let go of them
+
+  Connection() : handle{} {}
+};
+
+AdminServer::AdminServer(uv_loop_t* loop, Handler handler)
+    : loop_(loop), handler_(std::move(handler)) {}
+
 std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::open(uv_loop_t* loop,
                                                                            const Endpoint& address,
                                                                            Handler handler) {
-  if (std::string text = complaint(address); !text.empty()) return std::unexpected(std::move(text));
   std::unique_ptr<AdminServer> server(new AdminServer(loop, std::move(handler)));
-  lws_set_log_level(0, nullptr);
-  static const lws_protocols kProtocols[] = {
-      {"http",
-       [](lws* wsi, lws_callback_reasons reason, void* session, void* in, std::size_t size) {
-         return callback(wsi, static_cast<int>(reason), session, in, size);
-       },
-       sizeof(std::uint64_t), 0, 0, nullptr, 0},
-      {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
-  lws_context_creation_info info{};
-  void* loops[] = {loop};
-  const std::string interface = address_text(address.address);
-  info.port = address.port;
-  info.iface = address.address.is_any() ? nullptr : interface.c_str();
-  info.protocols = kProtocols;
-  info.user = server.get();
-  info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
-                 LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
-  // With IPv6 on, it takes an IPv4 address for the IPv6 one that stands for all of them.
-  if (address.family() == Family::V4) info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
-  info.foreign_loops = loops;
-  info.pcontext = &server->context_;  // libwebsockets clears it when the context is gone
-  info.fd_limit_per_thread = 64;
-  server->context_ = lws_create_context(&info);
-  if (!server->context_) {
-    return std::unexpected("admin address " + interface + ":" + std::to_string(address.port) +
-                           " cannot be listened on; choose another with admin.address");
+  uv_tcp_init(loop, &server->listener_.tcp);
+  server->is_open_ = true;
+  server->handles_ = 1;
+  server->listener_.handle.data = server.get();
+  SocketAddress name;
+  write_socket_address(address, name);
+  int error = uv_tcp_bind(&server->listener_.tcp, &name.any, 0);
+  if (error == 0) {
+    error = uv_listen(&server->listener_.stream, kBacklog, [](uv_stream_t* stream, int status) {
+      if (status == 0) static_cast<AdminServer*>(stream->data)->accept();
+    });
   }
+  if (error != 0) return std::unexpected(bind_complaint(address, error));
   return server;
 }
 
+std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::open_socket(
+    uv_loop_t* loop, const std::string& path, const std::string& group, Handler handler) {
+  if (auto taken = take_socket_path(path); !taken) return std::unexpected(taken.error());
+  std::unique_ptr<AdminServer> server(new AdminServer(loop, std::move(handler)));
+  uv_pipe_init(loop, &server->listener_.pipe, 0);
+  server->is_open_ = true;
+  server->is_socket_ = true;
+  server->handles_ = 1;
+  server->listener_.handle.data = server.get();
+  const mode_t before = umask(0117);  // 0660 from the first moment
+  const int error = uv_pipe_bind(&server->listener_.pipe, path.c_str());
+  umask(before);
+  if (error != 0) {
+    return std::unexpected("ctl.socket " + path + " cannot be made: " + uv_strerror(error) +
+                           "; make its folder writable for the user that ringway runs as");
+  }
+  server->path_ = path;
+  if (auto given = give_to_group(path, group); !given) return std::unexpected(given.error());
+  uv_listen(&server->listener_.stream, kBacklog, [](uv_stream_t* stream, int status) {
+    if (status == 0) static_cast<AdminServer*>(stream->data)->accept();
+  });
+  return server;
+}
+
+void AdminServer::close() {
+  if (!is_open_) return;
+  is_open_ = false;
+  if (!path_.empty()) unlink(path_.c_str());
+  uv_close(&listener_.handle,
+           [](uv_handle_t* handle) { --static_cast<AdminServer*>(handle->data)->handles_; });
+  for (auto& [id, connection] : connections_) close(*connection);
+}
+
 AdminServer::~AdminServer() {
-  if (!context_) return;
-  // On a loop that is not its own libwebsockets ends in two steps: the first call closes its
-  // handles, the loop tells it that they are closed, the second call frees the context.
-  lws_context_destroy(context_);
-  constexpr int kTurnsMax = 100;
-  for (int turn = 0; context_ && turn < kTurnsMax; ++turn) uv_run(loop_, UV_RUN_NOWAIT);
-  if (context_) lws_context_destroy(context_);
+  close();
+  constexpr int kTurnsMax = 1'000;
+  for (int turn = 0; handles_ != 0 && turn < kTurnsMax; ++turn) uv_run(loop_, UV_RUN_NOWAIT);
 }
 
-int AdminServer::callback(lws* wsi, int reason, void* session, void* in, std::size_t) {
-  auto* server = static_cast<AdminServer*>(lws_context_user(lws_get_context(wsi)));
-  auto* id = static_cast<std::uint64_t*>(session);
-  switch (reason) {
-    case LWS_CALLBACK_HTTP:
-      return server->serve(wsi, id, static_cast<const char*>(in));
-    case LWS_CALLBACK_HTTP_WRITEABLE:
-      return server->write_body(wsi, id);
-    case LWS_CALLBACK_CLOSED_HTTP:
-    case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
-      if (id) server->exchanges_.erase(*id);
-      return 0;
-    default:
-      return lws_callback_http_dummy(wsi, static_cast<lws_callback_reasons>(reason), session, in,
-                                     0);
+// The oldest connection without a head goes first, of the same source if that one is at its limit.
+bool AdminServer::make_room(const Address& source) {
+  std::size_t open = 0, of_source = 0;
+  Connection *oldest = nullptr, *oldest_of_source = nullptr;
+  for (auto& [id, connection] : connections_) {
+    if (connection->closing) continue;
+    ++open;
+    const bool same = connection->source == source;
+    of_source += same ? 1 : 0;
+    if (connection->asked) continue;
+    if (!oldest) oldest = connection.get();
+    if (same && !oldest_of_source) oldest_of_source = connection.get();
   }
-}
-
-int AdminServer::serve(lws* wsi, std::uint64_t* session, std::string_view path) {
-  *session = next_request_++;
-  Exchange& exchange = exchanges_[*session];
-  exchange.wsi = wsi;
-  exchange.answer = handler_(path, *session);
-  if (exchange.answer) lws_callback_on_writable(wsi);
-  return 0;
-}
-
-void AdminServer::answer(std::uint64_t request, AdminAnswer answer) {
-  const auto found = exchanges_.find(request);
-  if (found == exchanges_.end()) return;  // the client left
-  found->second.answer = std::move(answer);
-  lws_callback_on_writable(found->second.wsi);
-}
-
-int AdminServer::write_head(lws* wsi, Exchange& exchange) {
-  std::array<unsigned char, LWS_PRE + 1024> memory;
-  unsigned char* at = memory.data() + LWS_PRE;
-  unsigned char* const end = memory.data() + memory.size() - 1;
-  const AdminAnswer& answer = *exchange.answer;
-  if (lws_add_http_common_headers(wsi, static_cast<unsigned>(answer.status), answer.type.c_str(),
-                                  answer.body.size(), &at, end) != 0) {
-    return 1;
+  Connection* giving_way = nullptr;
+  if (of_source >= kPerSourceMax) {
+    giving_way = oldest_of_source;
+  } else if (open >= kConnectionsMax) {
+    giving_way = oldest;
+  } else {
+    return true;
   }
-  exchange.head_sent = true;
-  return lws_finalize_write_http_header(wsi, memory.data() + LWS_PRE, &at, end);
+  ++refused_;
+  if (giving_way) close(*giving_way);
+  return giving_way != nullptr;
 }
 
-int AdminServer::write_body(lws* wsi, std::uint64_t* session) {
-  const auto found = exchanges_.find(*session);
-  if (found == exchanges_.end() || !found->second.answer) return 0;
-  Exchange& exchange = found->second;
-  if (!exchange.head_sent) {
-    if (write_head(wsi, exchange) != 0) return 1;
-    lws_callback_on_writable(wsi);
-    return 0;
+void AdminServer::accept() {
+  auto connection = std::make_unique<Connection>();
+  connection->server = this;
+  connection->id = next_request_++;
+  if (is_socket_) {
+    uv_pipe_init(loop_, &connection->pipe, 0);
+  } else {
+    uv_tcp_init(loop_, &connection->tcp);
   }
-  const std::string& body = exchange.answer->body;
-  const std::size_t size = std::min(kPiece, body.size() - exchange.sent);
-  const bool last = exchange.sent + size == body.size();
-  std::vector<unsigned char> piece(LWS_PRE + size);
-  std::copy_n(body.data() + exchange.sent, size, piece.data() + LWS_PRE);
-  const int written =
-      lws_write(wsi, piece.data() + LWS_PRE, size, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP);
-  if (written != static_cast<int>(size)) return 1;
-  exchange.sent += size;
-  if (!last) {
-    lws_callback_on_writable(wsi);
-    return 0;
+  uv_timer_init(loop_, &connection->deadline);
+  connection->handle.data = connection->deadline.data = connection->write.data = connection.get();
+  handles_ += 2;
+  Connection& added = *connection;
+  const bool taken = uv_accept(&listener_.stream, &added.stream) == 0;
+  if (taken && !is_socket_) {
+    SocketAddress name;
+    int size = sizeof name;
+    if (uv_tcp_getpeername(&added.tcp, &name.any, &size) == 0) {
+      added.source = read_socket_address(name).address;
+    }
   }
-  exchanges_.erase(found);
-  return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+  const bool has_room = make_room(added.source);
+  connections_[added.id] = std::move(connection);
+  if (!taken || !has_room) return close(added);
+  uv_timer_start(
+      &added.deadline,
+      [](uv_timer_t* timer) {
+        auto* late = static_cast<Connection*>(timer->data);
+        late->server->close(*late);
+      },
+      kHeadMs, 0);
+  uv_read_start(
+      &added.stream,
+      [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
+        auto* own = static_cast<Connection*>(handle->data);
+        *buffer = uv_buf_init(own->memory.data(), static_cast<unsigned>(own->memory.size()));
+      },
+      [](uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
+        auto* own = static_cast<Connection*>(stream->data);
+        if (size < 0) return own->server->close(*own);
+        if (own->asked || size == 0) return;  // what comes behind the head is not read
+        own->received.append(buffer->base, static_cast<std::size_t>(size));
+        own->server->read(*own);
+      });
+}
+
+void AdminServer::read(Connection& connection) {
+  const auto head = connection.reader.read(connection.received);
+  if (head && !*head) return;  // its end has not arrived
+  connection.asked = true;
+  uv_timer_start(&connection.deadline, connection.deadline.timer_cb, kAnswerMs, 0);
+  if (!head) {
+    return write(connection, {static_cast<int>(head.error()), "text/plain; charset=utf-8",
+                              std::string(http::reason_phrase(head.error())) + "\n"});
+  }
+  const http::RequestHead& found = **head;
+  AdminRequest request;
+  request.id = connection.id;
+  connection.is_head = found.method() == "HEAD";
+  request.method = connection.is_head ? "GET" : found.method();
+  request.path = found.path();
+  const std::size_t mark = found.target().find('?');
+  if (mark != std::string_view::npos) request.query = found.target().substr(mark + 1);
+  if (const auto authorization = found.find("Authorization")) {
+    constexpr std::string_view kBearer = "Bearer ";
+    if (ascii::equal_ignoring_case(authorization->substr(0, kBearer.size()), kBearer)) {
+      request.token = ascii::trim(authorization->substr(kBearer.size()));
+    }
+  }
+  request.by_socket = is_socket_;
+  request.from_browser = found.count("Origin") != 0;
+  const auto answer = handler_(request);
+  if (answer) write(connection, *answer);
+}
+
+void AdminServer::answer(std::uint64_t request, const AdminAnswer& answer) {
+  const auto found = connections_.find(request);
+  if (found == connections_.end()) return;  // the client left
+  write(*found->second, answer);
+}
+
+void AdminServer::write(Connection& connection, const AdminAnswer& answer) {
+  if (connection.closing || connection.answered) return;
+  connection.answered = true;
+  std::array<std::uint8_t, 1'024> memory;
+  Writer out(memory);
+  http::ResponseHead head;
+  head.status = static_cast<http::Status>(answer.status);
+  head.content_type = answer.type;
+  head.content_length = answer.body.size();
+  std::string extra;
+  if (!answer.allow.empty()) extra += "Allow: " + answer.allow + "\r\n";
+  if (answer.status == 401) extra += "WWW-Authenticate: Bearer\r\n";  // RFC 6750 3
+  head.extra_headers = extra;
+  http::write_response_head(head, out);
+  connection.sent = std::string(out.written_text());
+  if (!connection.is_head) connection.sent += answer.body;
+  const uv_buf_t buffer =
+      uv_buf_init(connection.sent.data(), static_cast<unsigned>(connection.sent.size()));
+  const int error =
+      uv_write(&connection.write, &connection.stream, &buffer, 1, [](uv_write_t* write, int) {
+        auto* own = static_cast<Connection*>(write->data);
+        own->server->close(*own);
+      });
+  if (error != 0) close(connection);
+}
+
+void AdminServer::close(Connection& connection) {
+  if (connection.closing) return;
+  connection.closing = true;
+  const uv_close_cb closed = [](uv_handle_t* handle) {
+    auto* own = static_cast<Connection*>(handle->data);
+    AdminServer* server = own->server;
+    --server->handles_;
+    if (--own->handles == 0) server->connections_.erase(own->id);
+  };
+  uv_close(reinterpret_cast<uv_handle_t*>(&connection.deadline), closed);
+  uv_close(&connection.handle, closed);
 }
 
 }  // namespace ringway

@@ -2,39 +2,55 @@
 
 #include <uv.h>
 
-#include <atomic>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "gateway/config/config.h"
+#include "gateway/config/document.h"
+#include "gateway/config/reload_plan.h"
 #include "gateway/control/admin_server.h"
+#include "gateway/control/conditions.h"
 #include "gateway/control/log_writer.h"
+#include "gateway/control/next_hop_lookups.h"
 #include "gateway/control/resolver.h"
+#include "gateway/control/setup.h"
 #include "gateway/shard/shard.h"
 #include "tls/context.h"
 
 namespace ringway {
 
 // The control thread (the process's first): logs, DNS, admin pages, reload and signals. It reaches
-// shards only by mailbox and may wait for anything.
+// shards only by mailbox and waits for nobody: not for a reader of its log, not for a name server,
+// not for an HTTP client, not for a shard whose mailbox is full.
+//
+//   control.cc   start, mail, signals, the end
+//   reload.cc    files and configuration
+//   pages.cc     what the admin address and the control socket answer
+//   commands.cc  what they command
 class Control {
  public:
   struct Setup {
-    const Config& config;
+    const Config& config;  // as the shards were started with
     LogWriter& log;
     tls::TicketKeys ticket_keys;
     std::shared_ptr<const FilterRules> filter;
     std::vector<ListenerInfo> listeners;  // for the ready event
+    std::string file{};  // that a reload reads; empty: only certificates and rules are read again
+    std::vector<std::shared_ptr<const TlsSettings>> tls{};  // by shard
+    std::shared_ptr<const StaticPages> pages{};
   };
   explicit Control(Setup setup);
   ~Control();
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
-  // Opens the admin port and the resolver. Errors: one clear line.
+  // Opens the admin port, the control socket and the resolver. Errors: one clear line.
   [[nodiscard]] std::expected<void, std::string> open();
   // What shards call after they queued a message; any thread.
   std::function<void()> wake();
@@ -47,47 +63,100 @@ class Control {
   int run(std::vector<std::unique_ptr<Shard>>& shards);
 
  private:
+  // control.cc
+  void start_timers();
+  void start_signals();
   void drain_logs();
   void read_shards();
-  void resolve_next_hops();
-  void publish_next_hops();
-  void reload(std::string_view reason);
-  void check_files();
-  void begin_drain(int signal);
-  void stop();
-  std::optional<AdminAnswer> serve(std::string_view path, std::uint64_t request);
-  void answer_calls(std::uint64_t request);
+  void resolve(std::size_t shard, const ResolveName& ask);
+  void send(std::size_t shard, ToShard&& message);
   template <typename Message>
   void send_all(const Message& message);
+  void flush_mail();
+  void check_ready();
+  void begin_drain(int signal);
+  void stop();
   void close_all();
 
+  // reload.cc
+  struct Reloaded {
+    std::vector<std::string> mistakes;  // not empty: nothing was changed
+    ReloadPlan plan;
+  };
+  Reloaded reload(std::string_view reason);
+  Reloaded try_reload() const;  // what reload() would do
+  std::expected<void, std::string> apply(const Config& next);
+  void reload_files(std::string_view reason);
+  void check_files();
+  void watch_files();
+  void rotate_tickets();
+  void judge_certificates();
+
+  // pages.cc
+  void judge();
+  std::vector<const Counters*> counters() const;
+  std::optional<AdminAnswer> serve(const AdminRequest& request);
+  std::optional<AdminAnswer> serve_table(const AdminRequest& request);
+  AdminAnswer health_page(bool readiness) const;
+  nlohmann::ordered_json status() const;
+  AdminAnswer certificates_page() const;
+  AdminAnswer next_hops_page() const;
+  AdminAnswer relays_page() const;
+  bool may(const AdminRequest& request) const;
+  void collect(Report& report);
+  void answer_report(std::uint64_t request, bool complete);
+
+  // commands.cc
+  std::optional<AdminAnswer> command(const AdminRequest& request);
+  AdminAnswer reload_command(bool dry_run);
+  AdminAnswer service_command(bool in_service);
+  AdminAnswer log_level_command(std::string_view query);
+
+  // A question to all shards on its way back to who asked.
+  struct Pending {
+    AdminServer* server = nullptr;
+    std::uint64_t request = 0;  // the server's
+    std::string_view list;      // key of the rows, "calls"; empty: a command
+    std::string name;           // what the command is about
+    std::size_t shards_left = 0;
+    std::vector<ReportRow> rows;
+    std::uint32_t done = 0;
+    bool known = true;
+    std::uint64_t until = 0;  // uv_now(): answered with what there is by then
+  };
+  void ask(const AdminRequest& request, Query query, std::string_view list);
+
   Setup setup_;
+  Config config_;  // in force
+  std::uint64_t generation_ = 1;
   uv_loop_t loop_{};
   uv_async_t async_{};
-  uv_timer_t log_timer_{}, dns_timer_{}, file_timer_{}, drain_timer_{}, ticket_timer_{};
+  uv_timer_t log_timer_{}, file_timer_{}, drain_timer_{}, ticket_timer_{}, health_timer_{};
   uv_signal_t signals_[3]{};
   uv_poll_t follow_{};
   int follow_descriptor_ = -1;
   std::vector<std::unique_ptr<Log::Queue>> queues_;
   std::vector<std::unique_ptr<Shard>>* shards_ = nullptr;
+  std::vector<std::deque<ToShard>> unsent_;  // by shard: what its mailbox had no place for
   std::unique_ptr<Resolver> resolver_;
-  std::unique_ptr<AdminServer> admin_;
-  NextHopSnapshot snapshot_;
-  std::size_t snapshot_pending_ = 0;
+  std::unique_ptr<NextHopLookups> next_hops_;
+  std::unique_ptr<AdminServer> admin_, socket_;
+  tls::SystemTrust trust_;
+  std::string admin_token_;
   std::map<std::string, std::int64_t> file_times_;
-  struct PendingCalls {
-    std::size_t shards_left = 0;
-    std::vector<CallLine> calls;
-  };
-  std::map<std::uint64_t, PendingCalls> pending_calls_;
+  std::vector<CertificateEnd> certificates_;
+  Readiness readiness_;
+  std::map<std::uint64_t, Pending> pending_;
+  std::uint64_t next_query_ = 1;
+  AdminServer* serving_ = nullptr;  // whose request is being served
   double start_seconds_;
-  bool draining_ = false;
-  bool stopped_ = false;
+  bool ready_ = false;  // all configured next hops were tried
+  bool draining_ = false, stopped_ = false, out_of_service_ = false;
   std::size_t drained_ = 0;
   int exit_code_ = 0;
 };
 
-// sd_notify by hand: one datagram to the service manager, if there is one.
+// sd_notify by hand: one datagram to the service manager, if there is one. Never waits.
 void notify_service_manager(std::string_view state);
 
 }  // namespace ringway

@@ -179,6 +179,8 @@ void write_routing(Page& page) {
   page.one("switched_to_tcp_total", "counter", "Requests sent by TCP for their size.",
            &Counters::switched_to_tcp);
   page.one("back_to_udp_total", "counter", "Those that came back to UDP.", &Counters::back_to_udp);
+  page.one("names_refused_total", "counter", "Requests for which no name could be looked up.",
+           &Counters::names_refused);
   page.one("failovers_total", "counter", "Requests that went to another next hop.",
            &Counters::failovers);
   page.one("next_hops_down", "gauge", "Addresses of next hops set aside.",
@@ -331,10 +333,31 @@ double resident_bytes() {
   return pages * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
+// The same conditions as /healthz and `ringway ctl status`: 0 ok, 1 degraded, 2 failed.
+void write_process(Page& page, const ProcessFacts& facts) {
+  page.head("config_generation", "gauge", "The configuration in force, counted by reloads.");
+  page.line("config_generation", {}, static_cast<double>(facts.generation));
+  page.head("ready", "gauge", "1 if calls can succeed.");
+  page.line("ready", {}, facts.ready ? 1 : 0);
+  page.head("log_lines_dropped_total", "counter", "Log lines that nobody read in time.");
+  page.line("log_lines_dropped_total", {}, static_cast<double>(facts.log_lines_dropped));
+  page.head("condition", "gauge", "0: ok, 1: degraded, 2: failed.");
+  for (const Condition& condition : facts.conditions) {
+    page.line("condition", Page::label("condition", condition.name),
+              static_cast<double>(condition.state));
+  }
+  page.head("certificate_end_seconds", "gauge", "When a certificate in use ends, since 1970.");
+  for (const CertificateEnd& end : facts.certificates) {
+    page.line("certificate_end_seconds",
+              Page::label("file", end.file) + "," + Page::label("used_by", end.used_by),
+              static_cast<double>(end.not_after));
+  }
+}
+
 }  // namespace
 
 std::string metrics_page(std::span<const Counters* const> shards, const FilterRules* rules,
-                         double start_seconds) {
+                         double start_seconds, const ProcessFacts& facts) {
   Page page(shards);
   page.head("build_info", "gauge", "The running version.");
   page.line("build_info", "version=\"" RINGWAY_VERSION "\"", 1);
@@ -372,6 +395,7 @@ std::string metrics_page(std::span<const Counters* const> shards, const FilterRu
   }
   write_transport(page);
   write_reactor(page);
+  write_process(page, facts);
   return page.take();
 }
 

@@ -4,12 +4,22 @@
 #include <string>
 
 #include "gateway/base/counters.h"
+#include "gateway/control/conditions.h"
 #include "gateway/filter/filter.h"
 
 namespace ringway {
 
+// What the control thread knows beside the shards' counters.
+struct ProcessFacts {
+  std::uint64_t generation = 1;         // of the configuration in force
+  std::uint64_t log_lines_dropped = 0;  // found no place in the writer's queue
+  bool ready = true;
+  std::span<const Condition> conditions{};
+  std::span<const CertificateEnd> certificates{};
+};
+
 // The Prometheus text of /metrics: the sum of all shards' counters. rules may be null.
 std::string metrics_page(std::span<const Counters* const> shards, const FilterRules* rules,
-                         double start_seconds);
+                         double start_seconds, const ProcessFacts& facts = {});
 
 }  // namespace ringway

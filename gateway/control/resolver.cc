@@ -1,7 +1,11 @@
 #include "gateway/control/resolver.h"
 
+// The calls of 1.18, which Debian 12 has; later versions keep them, marked as old.
+#define CARES_NO_DEPRECATED
 #include <ares.h>
 #include <netdb.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -30,6 +34,40 @@ Endpoint endpoint_of(const ares_addrinfo_node& node, std::uint16_t port) {
     std::memcpy(endpoint.address.bytes.data(), bytes + 4, 4);
   }
   return endpoint;
+}
+
+// When the system's list of name servers was written, with its size; 0: it is not there.
+std::int64_t system_file() {
+  struct stat facts {};
+  if (stat("/etc/resolv.conf", &facts) != 0) return 0;
+  return std::int64_t{facts.st_mtim.tv_sec} * 1'000'000'000 + facts.st_mtim.tv_nsec + facts.st_size;
+}
+
+// The servers of a channel as ares_set_servers_ports_csv() takes them.
+std::string servers_of(ares_channeldata* channel) {
+  std::string list;
+#if ARES_VERSION >= 0x011800  // 1.24
+  if (char* text = ares_get_servers_csv(channel)) {
+    list = text;
+    ares_free_string(text);
+  }
+#else
+  ares_addr_port_node* servers = nullptr;
+  if (ares_get_servers_ports(channel, &servers) != ARES_SUCCESS) return list;
+  for (const auto* one = servers; one; one = one->next) {
+    Endpoint endpoint;
+    if (one->family == AF_INET6) endpoint.address.family = Family::V6;
+    const auto size = endpoint.address.octets().size();
+    std::memcpy(endpoint.address.bytes.data(), &one->addr, size);
+    endpoint.port = one->udp_port != 0 ? static_cast<std::uint16_t>(one->udp_port) : 53;
+    std::uint8_t memory[kEndpointTextMax];
+    Writer out(memory);
+    write_endpoint(endpoint, out);
+    list += (list.empty() ? "" : ",") + std::string(out.written_text());
+  }
+  ares_free_data(servers);
+#endif
+  return list;
 }
 
 // No answer, as opposed to one that says that there is nothing.
@@ -72,28 +110,57 @@ std::expected<std::unique_ptr<Resolver>, std::string> Resolver::open(
     uv_loop_t* loop, const std::vector<std::string>& nameservers) {
   std::unique_ptr<Resolver> resolver(new Resolver(loop));
   ares_library_init(ARES_LIB_INIT_ALL);
-  ares_options options{};
-  options.timeout = 1'000;
-  options.tries = 2;
-  options.sock_state_cb_data = resolver.get();
-  options.sock_state_cb = [](void* data, ares_socket_t socket, int readable, int writable) {
-    static_cast<Resolver*>(data)->socket_state(socket, readable != 0, writable != 0);
-  };
-  const int flags = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
-  if (ares_init_options(&resolver->channel_, &options, flags) != ARES_SUCCESS) {
-    return std::unexpected("the resolver cannot be started");
-  }
-  if (!nameservers.empty()) {
-    std::string list;
-    for (const std::string& server : nameservers) list += (list.empty() ? "" : ",") + server;
-    if (ares_set_servers_ports_csv(resolver->channel_, list.c_str()) != ARES_SUCCESS) {
-      return std::unexpected("nameservers: " + list + " are not addresses");
-    }
-  }
+  if (!resolver->open_channel()) return std::unexpected("the resolver cannot be started");
+  if (const auto used = resolver->use(nameservers); !used) return std::unexpected(used.error());
   // Last, since the loop knows it from here until close().
   uv_timer_init(loop, &resolver->timer_);
   resolver->timer_.data = resolver.get();
   return resolver;
+}
+
+bool Resolver::open_channel() {
+  ares_options options{};
+  options.timeout = 1'000;
+  options.tries = 2;
+  options.sock_state_cb_data = this;
+  options.sock_state_cb = [](void* data, ares_socket_t socket, int readable, int writable) {
+    static_cast<Resolver*>(data)->socket_state(socket, readable != 0, writable != 0);
+  };
+  const int flags = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+  system_file_ = system_file();
+  return ares_init_options(&channel_, &options, flags) == ARES_SUCCESS;
+}
+
+std::expected<void, std::string> Resolver::use(const std::vector<std::string>& nameservers) {
+  system_servers_ = nameservers.empty();
+  if (nameservers.empty()) {
+    if (const auto known = servers_of(channel_); !known.empty() && system_file_ != system_file()) {
+      follow_system();
+    }
+    return {};
+  }
+  std::string list;
+  for (const std::string& server : nameservers) list += (list.empty() ? "" : ",") + server;
+  if (ares_set_servers_ports_csv(channel_, list.c_str()) != ARES_SUCCESS) {
+    return std::unexpected("nameservers: " + list + " are not addresses");
+  }
+  return {};
+}
+
+// A channel of its own reads the file as c-ares does; lookups under way keep theirs.
+bool Resolver::follow_system() {
+  const std::int64_t file = system_file();
+  if (!channel_ || !system_servers_ || file == system_file_) return false;
+  system_file_ = file;
+  ares_channeldata* fresh = nullptr;
+  if (ares_init(&fresh) != ARES_SUCCESS) return false;
+  const std::string list = servers_of(fresh);
+  ares_destroy(fresh);
+  if (list.empty() || ares_set_servers_ports_csv(channel_, list.c_str()) != ARES_SUCCESS) {
+    return false;
+  }
+  for (auto& [question, entry] : cache_) entry.fresh_until = 0;
+  return true;
 }
 
 Resolver::~Resolver() {
@@ -277,6 +344,7 @@ void Resolver::ask_next_srv(std::shared_ptr<Lookup> lookup) {
           found->found_srv = true;
           for (SrvRecord& record : order_srv(std::move(records), found->resolver->random_)) {
             if (record.target.empty() || record.target == ".") continue;  // "not here"
+            if (record.port == 0) continue;  // no port that anybody listens on
             if (found->hosts.size() < kTargetsMax) {
               found->hosts.push_back({transport, std::move(record.target), record.port,
                                       record.priority, record.weight});

@@ -42,6 +42,12 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
+  // Other name servers from now on; empty: the system's. Errors: one line.
+  [[nodiscard]] std::expected<void, std::string> use(const std::vector<std::string>& nameservers);
+  // Reads the system's resolv.conf anew if it is another file than before and the system's servers
+  // are in use. True if so.
+  bool follow_system();
+
   // answer is called once, now or later.
   void resolve(const Question& question, Answer answer);
   // Stops all lookups and closes its handles; the loop has to run once more.
@@ -55,6 +61,7 @@ class Resolver {
     std::uint64_t fresh_until = 0, stale_until = 0;  // uv_now()
   };
   explicit Resolver(uv_loop_t* loop);
+  bool open_channel();
 
   void ask_naptr(std::shared_ptr<Lookup> lookup);
   void ask_next_srv(std::shared_ptr<Lookup> lookup);
@@ -66,6 +73,8 @@ class Resolver {
 
   uv_loop_t* loop_;
   ares_channeldata* channel_ = nullptr;
+  bool system_servers_ = true;
+  std::int64_t system_file_ = 0;  // when resolv.conf was written, and its size
   uv_timer_t timer_{};
   std::map<int, Poll*> polls_;
   std::map<Question, Entry> cache_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <set>
 
 #include "gateway/config/load.h"
 #include "gateway/filter/rules_file.h"
@@ -35,7 +36,16 @@ std::expected<tls::ServerProfile, std::string> server_profile(const Config& conf
                                                               const ListenConfig& listen) {
   tls::ServerProfile profile;
   std::vector<CertificateConfig> certificates = listen.certificates;
-  certificates.insert(certificates.end(), config.certificates.begin(), config.certificates.end());
+  // The common ones come behind; where the listener has its own, that one is the default.
+  const bool has_own = !certificates.empty();
+  for (CertificateConfig common : config.certificates) {
+    const bool known = std::any_of(
+        certificates.begin(), certificates.end(),
+        [&](const CertificateConfig& one) { return one.chain_file == common.chain_file; });
+    if (known) continue;
+    if (has_own) common.is_default = false;
+    certificates.push_back(std::move(common));
+  }
   for (const CertificateConfig& certificate : certificates) {
     const auto facts =
         tls::check_pair(file(certificate.chain_file), file(certificate.key_file), wall_seconds());
@@ -105,7 +115,9 @@ tls::ClientProfile client_profile(const NextHopConfig& next_hop) {
 }  // namespace
 
 std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string> make_tls_settings(
-    const Config& config, const tls::TicketKeys& keys, unsigned shards) {
+    const Config& config, const tls::TicketKeys& keys, unsigned shards, tls::SystemTrust* trust) {
+  tls::SystemTrust own;
+  if (!trust) trust = &own;
   tls::ContextConfig contexts;
   std::vector<std::uint16_t> servers, clients;
   for (const ListenConfig& listen : config.listen) {
@@ -128,7 +140,7 @@ std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string> make
 
   std::vector<std::shared_ptr<const TlsSettings>> settings;
   for (unsigned shard = 0; shard < shards; ++shard) {
-    auto context = tls::TlsContext::build(contexts, keys);
+    auto context = tls::TlsContext::build(contexts, keys, trust);
     if (!context) return std::unexpected(context.error().text);
     settings.push_back(std::make_shared<const TlsSettings>(
         TlsSettings{*context, servers, clients, default_profile}));
@@ -202,7 +214,68 @@ std::expected<tls::MacKey, std::string> make_token_key(const Config& config) {
                            " has fewer than 32 bytes; make one with: head -c 32 /dev/urandom > " +
                            config.key_file);
   }
+  constexpr std::size_t kValuesMin = 8;  // 32 random bytes have about 30, in hexadecimal 14
+  if (std::set<char>(read.text.begin(), read.text.end()).size() < kValuesMin) {
+    return std::unexpected("key_file " + config.key_file +
+                           " can be guessed: it repeats a few bytes; make one with: head -c 32 "
+                           "/dev/urandom > " +
+                           config.key_file);
+  }
   return tls::sha256(as_bytes(read.text));
+}
+
+std::expected<std::string, std::string> read_admin_token(const Config& config) {
+  const std::string& file = config.admin.token_file;
+  if (file.empty()) return std::string();
+  const FileText read = read_text_file(file);
+  if (!read.error.empty()) return std::unexpected("admin.token_file " + file + ": " + read.error);
+  std::string token = read.text.substr(0, read.text.find_first_of("\r\n"));
+  constexpr std::size_t kTokenBytesMin = 16;
+  if (token.size() < kTokenBytesMin) {
+    return std::unexpected("admin.token_file " + file +
+                           " needs a first line of 16 characters or more; make one with: openssl "
+                           "rand -hex 24 > " +
+                           file);
+  }
+  return token;
+}
+
+std::vector<CertificateEnd> certificate_ends(const Config& config) {
+  std::vector<CertificateEnd> ends;
+  const auto add = [&](const std::string& path, const std::string& used_by) {
+    if (path.empty()) return;
+    const bool known = std::any_of(ends.begin(), ends.end(),
+                                   [&](const CertificateEnd& end) { return end.file == path; });
+    if (known) return;
+    const auto facts = tls::describe_certificate(file(path));
+    if (facts) ends.push_back({path, facts->subject, used_by, facts->not_after});
+  };
+  for (const ListenConfig& listen : config.listen) {
+    if (!is_secure(listen.transport)) continue;
+    for (const CertificateConfig& certificate : listen.certificates) {
+      add(certificate.chain_file, "listener " + listen.name);
+      add(certificate.rsa_chain_file, "listener " + listen.name);
+    }
+  }
+  for (const NextHopConfig& next_hop : config.next_hops) {
+    if (!next_hop.removed) add(next_hop.tls_certificate_file, "next hop " + next_hop.name);
+  }
+  return ends;
+}
+
+void read_certificate_names(Config& config) {
+  for (ListenConfig& listen : config.listen) {
+    if (listen.transport != Transport::Tls || !listen.advertise_host.empty()) continue;
+    for (const CertificateConfig& certificate : listen.certificates) {
+      const auto facts = tls::describe_certificate(file(certificate.chain_file));
+      if (!facts || !listen.advertise_host.empty()) continue;
+      for (const std::string& name : facts->names) {
+        if (name.find_first_of("*:/") != name.npos || parse_address(name)) continue;
+        listen.advertise_host = name;
+        break;
+      }
+    }
+  }
 }
 
 std::vector<std::string> watched_files(const Config& config) {

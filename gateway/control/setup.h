@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/config/config.h"
+#include "gateway/control/conditions.h"
 #include "gateway/filter/filter.h"
 #include "gateway/transport/tls_settings.h"
 #include "tls/context.h"
@@ -14,9 +15,11 @@
 namespace ringway {
 
 // One TLS setting for each shard, read from the files that the config names; null entries if
-// nothing speaks TLS. Errors name the file and what to do.
+// nothing speaks TLS. trust: keeps the system's CA certificates from one call to the next; may be
+// null. Errors name the file and what to do.
 [[nodiscard]] std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string>
-make_tls_settings(const Config& config, const tls::TicketKeys& keys, unsigned shards);
+make_tls_settings(const Config& config, const tls::TicketKeys& keys, unsigned shards,
+                  tls::SystemTrust* trust = nullptr);
 
 // The scanner signatures that the config asks for; null if the filter is off.
 [[nodiscard]] std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(
@@ -24,6 +27,16 @@ make_tls_settings(const Config& config, const tls::TicketKeys& keys, unsigned sh
 
 // The key that signs tokens: from the config's file, or new.
 [[nodiscard]] std::expected<tls::MacKey, std::string> make_token_key(const Config& config);
+
+// The first line of admin.token_file; empty if none is named.
+[[nodiscard]] std::expected<std::string, std::string> read_admin_token(const Config& config);
+
+// When the certificates in use end; those that cannot be read are left out.
+std::vector<CertificateEnd> certificate_ends(const Config& config);
+
+// A TLS listener is named by its certificate (RFC 5922 7.5): names that the config leaves out are
+// read from it.
+void read_certificate_names(Config& config);
 
 // Every file whose change means a reload.
 std::vector<std::string> watched_files(const Config& config);

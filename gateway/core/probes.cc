@@ -6,20 +6,30 @@
 namespace ringway {
 
 void Probes::start(Instant now) {
+  if (timers_.empty()) next_hops_changed(now);
+}
+
+void Probes::next_hops_changed(Instant now) {
   const auto& next_hops = core_.config.next_hops;
-  if (!timers_.empty()) return;
   timers_.resize(next_hops.size(), 0);
   for (std::size_t i = 0; i < next_hops.size(); ++i) {
-    const Duration interval = next_hops[i].probe_interval;
-    if (interval <= Duration::zero()) continue;
-    // Spread, so that shards and next hops do not probe all at once.
-    const auto spread =
-        static_cast<std::int64_t>(core_.random.below(static_cast<std::uint64_t>(interval.count())));
-    // Nothing is chosen by what an only one says, so its first probe has time.
-    const Duration first = next_hops.size() < 2 ? interval : Duration{};
-    timers_[i] = core_.wheel.arm(now + first + Duration{spread} / 4,
-                                 subject_value(Subject::Probe, {static_cast<std::uint32_t>(i), 1}));
+    if (timers_[i] == 0) arm(i, now);
   }
+}
+
+// Spread, so that shards and next hops do not probe all at once.
+void Probes::arm(std::size_t next_hop, Instant now) {
+  const NextHopConfig& config = core_.config.next_hops[next_hop];
+  const Duration interval = config.probe_interval;
+  if (config.removed || interval <= Duration::zero()) return;
+  // Spread, so that shards and next hops do not probe all at once.
+  const auto spread =
+      static_cast<std::int64_t>(core_.random.below(static_cast<std::uint64_t>(interval.count())));
+  // Nothing is chosen by what an only one says, so its first probe has time.
+  const Duration first = core_.config.next_hops.size() < 2 ? interval : Duration{};
+  timers_[next_hop] =
+      core_.wheel.arm(now + first + Duration{spread} / 4,
+                      subject_value(Subject::Probe, {static_cast<std::uint32_t>(next_hop), 1}));
 }
 
 BufferRef Probes::write(const NextHopConfig& next_hop, const Target& target, SlotId client) {
@@ -49,6 +59,8 @@ BufferRef Probes::write(const NextHopConfig& next_hop, const Target& target, Slo
 
 void Probes::send(std::uint16_t index, Instant now, Outbox& outbox) {
   const NextHopConfig& next_hop = core_.config.next_hops[index];
+  timers_[index] = 0;
+  if (next_hop.removed || next_hop.probe_interval <= Duration::zero()) return;
   timers_[index] =
       core_.wheel.arm(now + next_hop.probe_interval, subject_value(Subject::Probe, {index, 1}));
   TargetList list;

@@ -19,12 +19,15 @@ class Probes {
 
   // Arms the first deadline of each next hop; once.
   void start(Instant now);
+  // Others may have come, or want to be probed at all; places do not move.
+  void next_hops_changed(Instant now);
   // The deadline of that next hop: one OPTIONS to each of its addresses.
   void send(std::uint16_t next_hop, Instant now, Outbox& outbox);
   // status 0: no answer, which was counted as a failure already.
   void answered(const Target& target, sip::Status status, Instant now);
 
  private:
+  void arm(std::size_t next_hop, Instant now);
   BufferRef write(const NextHopConfig& next_hop, const Target& target, SlotId client);
 
   Services& core_;

@@ -372,8 +372,20 @@ void ProxyCore::publish_filter(std::shared_ptr<const FilterRules> rules) {
   parts_->filter = std::move(rules);
 }
 
+void ProxyCore::config_changed(Instant now) {
+  parts_->filter_exempt = parse_prefixes(parts_->core.config.filter_exempt);
+  parts_->peers.config_changed();
+  parts_->header_rules = HeaderRules(parts_->core.config);
+  parts_->registrations.next_hops_changed();
+  parts_->probes.next_hops_changed(now);
+}
+
+void ProxyCore::set_in_service(bool in_service) {
+  parts_->requests.set_draining(!in_service);
+}
+
 void ProxyCore::drain(Instant, Outbox&) {
-  parts_->requests.drain();
+  parts_->requests.set_draining(true);
 }
 
 void ProxyCore::release_calls(Instant now, Outbox& outbox) {

@@ -71,6 +71,11 @@ class ProxyCore {
   void publish_next_hops(std::shared_ptr<const NextHopSnapshot> next_hops, Instant now,
                          Outbox& outbox);
   void publish_filter(std::shared_ptr<const FilterRules> rules);
+  // The configuration given to the constructor has other values now. Next hops may have come; no
+  // place of any list has moved.
+  void config_changed(Instant now);
+  // false: new dialogs are refused with 503 until it is true again.
+  void set_in_service(bool in_service);
   // New dialogs are refused with 503 from now on.
   void drain(Instant now, Outbox& outbox);
   // True when no transaction waits for anything but its end.

@@ -150,7 +150,7 @@ bool Registrations::uses_alias(std::uint16_t next_hop, std::uint64_t user_agent)
       break;
   }
   const UserAgent* agent = agents_.get(agents_.find(user_agent));
-  return agent ? agent->alias : !path_seen_[next_hop];
+  return agent ? agent->alias : !(next_hop < path_seen_.size() && path_seen_[next_hop]);
 }
 
 // --- What is learnt ----------------------------------------------------------------------------

@@ -61,6 +61,8 @@ class Registrations {
   void flow_ended(FlowState& state, FlowId flow, Instant now, Outbox& outbox);
   // The deadline of a user agent.
   void expired(SlotId agent);
+  // A reload may have brought some; places do not move.
+  void next_hops_changed() { path_seen_.resize(core_.config.next_hops.size(), false); }
 
   // The request waits for its return. Empty table: it waits for its own deadline alone.
   void wait(std::uint64_t user_agent, SlotId context, Instant until);

@@ -59,7 +59,7 @@ class Requests {
   void retry(const Responses::Retry& retry, Instant now, Outbox& outbox);
 
   // New dialogs are refused with 503 from now on.
-  void drain() { draining_ = true; }
+  void set_draining(bool draining) { draining_ = draining; }
 
  private:
   bool refuse_by_validation(const Source& source, const Peer& peer, const Incoming& in,

@@ -24,14 +24,20 @@ bool covers(std::string_view name, const NextHopConfig& next_hop) {
 
 PeerTable::PeerTable(const Config& config, const std::vector<ListenerInfo>& listeners)
     : config_(config), listeners_(listeners) {
-  for (std::size_t i = 0; i < config.next_hops.size(); ++i) {
-    for (const std::string& member : config.next_hops[i].members) {
+  config_changed();
+}
+
+void PeerTable::config_changed() {
+  members_.clear();
+  trusted_.clear();
+  for (std::size_t i = 0; i < config_.next_hops.size(); ++i) {
+    for (const std::string& member : config_.next_hops[i].members) {
       if (const auto prefix = parse_prefix(member)) {
         members_.push_back({*prefix, static_cast<std::uint16_t>(i)});
       }
     }
   }
-  for (const TrustedConfig& trusted : config.trusted) {
+  for (const TrustedConfig& trusted : config_.trusted) {
     for (const std::string& text : trusted.prefixes) {
       if (const auto prefix = parse_prefix(text)) trusted_.push_back(*prefix);
     }

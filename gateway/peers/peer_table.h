@@ -28,6 +28,8 @@ class PeerTable {
   // Both outlive the table.
   PeerTable(const Config& config, const std::vector<ListenerInfo>& listeners);
 
+  // The configuration has other members and trusted prefixes now.
+  void config_changed();
   // The addresses of next hops and of their members, as they are known from now on.
   void publish(const NextHopSnapshot& snapshot, Instant now);
 

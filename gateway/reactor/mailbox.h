@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <utility>
 
 #include "gateway/base/buffer_pool.h"
@@ -45,22 +44,21 @@ class Waker {
 template <typename T>
 class Mailbox {
  public:
-  explicit Mailbox(std::size_t capacity)
-      : queue_(capacity), held_(std::make_unique<BufferRef[]>(capacity)), mask_(capacity - 1) {}
+  explicit Mailbox(std::size_t capacity) : queue_(capacity), held_(capacity), mask_(capacity - 1) {}
 
   // Sender. buffer: what message points into, or empty. False if the mailbox is full; message is
   // then untouched.
   bool push(T&& message, BufferRef buffer) {
     reclaim();
     if (sent_ - reclaimed_ > mask_ || !queue_.push(std::move(message))) return false;
-    held_[sent_++ & mask_] = std::move(buffer);
+    held_.push(std::move(buffer));
+    ++sent_;
     return true;
   }
   // Sender, once a turn: lets go of the buffers of messages that were dealt with. Returns true if
   // some are still held.
   bool reclaim() {
-    const std::uint64_t done = done_.load(std::memory_order_acquire);
-    while (reclaimed_ != done) held_[reclaimed_++ & mask_].reset();
+    let_go(done_.load(std::memory_order_acquire));
     return reclaimed_ != sent_;
   }
 
@@ -73,13 +71,15 @@ class Mailbox {
   bool empty() const { return queue_.empty(); }
 
   // When neither thread runs any more and the sender's pool still exists.
-  void abandon() {
-    while (reclaimed_ != sent_) held_[reclaimed_++ & mask_].reset();
-  }
+  void abandon() { let_go(sent_); }
 
  private:
+  void let_go(std::uint64_t until) {
+    for (; reclaimed_ != until; ++reclaimed_) held_.pop();
+  }
+
   SpscQueue<T> queue_;
-  std::unique_ptr<BufferRef[]> held_;  // the sender's
+  SpscQueue<BufferRef> held_;  // the sender's, at both of its ends
   std::size_t mask_;
   std::uint64_t sent_ = 0;       // sent_ - reclaimed_ <= capacity
   std::uint64_t reclaimed_ = 0;  // reclaimed_ <= done_ <= sent_

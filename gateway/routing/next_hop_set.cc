@@ -171,11 +171,13 @@ NextHopSet::Outcome NextHopSet::select(std::string_view domain, Side from, bool 
   std::array<Candidate, 32> candidates;
   std::size_t count = 0;
   bool by_domain = false, any_serves = false;
-  for (const NextHopConfig& next_hop : config_.next_hops)
-    by_domain |= names_domain(next_hop, domain);
+  for (const NextHopConfig& next_hop : config_.next_hops) {
+    by_domain |= !next_hop.removed && names_domain(next_hop, domain);
+  }
   if (!by_domain && explicit_only) return Outcome::NoRoute;
   for (std::size_t i = 0; i < config_.next_hops.size() && count < candidates.size(); ++i) {
     const NextHopConfig& next_hop = config_.next_hops[i];
+    if (next_hop.removed) continue;
     if (by_domain ? !names_domain(next_hop, domain) : !next_hop.domains.empty()) continue;
     any_serves = true;
     if (!is_open_to(static_cast<std::uint16_t>(i), from)) continue;
@@ -225,7 +227,7 @@ std::uint16_t NextHopSet::find_by_uri(const sip::Uri& uri) const {
     const NextHopConfig& next_hop = config_.next_hops[i];
     const bool port_fits = uri.port == next_hop.port || (uri.port == 0 && next_hop.port == 5060) ||
                            (uri.port == 5060 && next_hop.port == 0);
-    if (port_fits && ascii::equal_ignoring_case(next_hop.host, uri.host)) {
+    if (port_fits && !next_hop.removed && ascii::equal_ignoring_case(next_hop.host, uri.host)) {
       return static_cast<std::uint16_t>(i);
     }
   }
@@ -234,6 +236,7 @@ std::uint16_t NextHopSet::find_by_uri(const sip::Uri& uri) const {
 
 std::uint16_t NextHopSet::next_hop_of(const Endpoint& endpoint) const {
   for (std::size_t i = 0; i < snapshot_->next_hops.size(); ++i) {
+    if (i < config_.next_hops.size() && config_.next_hops[i].removed) continue;
     for (const ResolvedTarget& target : snapshot_->next_hops[i].targets) {
       if (target.endpoint.address == endpoint.address) return static_cast<std::uint16_t>(i);
     }

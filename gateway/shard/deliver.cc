@@ -12,7 +12,10 @@ void ShardThread::deliver() {
   for (;;) {
     for (Output& output : outbox.items()) perform(output);
     outbox.clear();
-    if (failures_.empty()) return;
+    if (failures_.empty() && unresolved_.empty()) return;
+    for (const Ticket ticket : std::exchange(unresolved_, {})) {
+      parts_->core.resolved(ticket, Resolution{}, now(), outbox);
+    }
     const std::vector<Datagrams::Failure> failures = std::exchange(failures_, {});
     for (const auto& failure : failures) {
       parts_->core.send_failed(failure.ticket, failure.failure, now(), outbox);
@@ -70,19 +73,32 @@ void ShardThread::perform(Output& output) {
         post(static_cast<ShardIndex>(shard), Output::Announcement(output.announcement), {});
       }
       return;
-    case Output::Kind::Resolve: {
-      ResolveName request;
-      request.ticket = output.ticket;
-      request.transport = output.transport;
-      request.transport_given = output.transport_given;
-      request.secure = output.secure;
-      request.port = output.port;
-      const std::size_t size = std::min(output.name.size(), request.name_text.size());
-      std::copy_n(output.name.data(), size, request.name_text.data());
-      request.name_size = static_cast<std::uint8_t>(size);
-      return tell_control(std::move(request));
-    }
+    case Output::Kind::Resolve:
+      return resolve(output);
   }
+}
+
+// One question for each name, however many requests need it. Who finds no place is told so when the
+// outbox is done: names are lent until the core's next call.
+void ShardThread::resolve(const Output& output) {
+  const NameWaits::Added added = parts_->names.add(output);
+  if (added.outcome == NameWaits::Outcome::Joined) return;
+  if (added.outcome == NameWaits::Outcome::Full) {
+    counters_.names_refused.add();
+    unresolved_.push_back(output.ticket);
+    return;
+  }
+  ResolveName request;
+  request.ticket = added.question;
+  request.transport = output.transport;
+  request.transport_given = output.transport_given;
+  request.secure = output.secure;
+  request.port = output.port;
+  const std::size_t size = std::min(output.name.size(), request.name_text.size());
+  std::copy_n(output.name.data(), size, request.name_text.data());
+  request.name_size = static_cast<std::uint8_t>(size);
+  if (tell_control(std::move(request))) return;
+  parts_->names.answer(added.question, [this](Ticket ticket) { unresolved_.push_back(ticket); });
 }
 
 void ShardThread::fail(Ticket ticket, TransportFailure failure) {
@@ -100,12 +116,14 @@ bool ShardThread::post(ShardIndex shard, BetweenShards&& message, BufferRef buff
   return true;
 }
 
-void ShardThread::tell_control(FromShard&& message) {
+// False, and counted, if the control thread has not read for long.
+bool ShardThread::tell_control(FromShard&& message) {
   if (!port_.from_shard_.push(std::move(message))) {
     counters_.handed_over_full.add();
-    return;
+    return false;
   }
   if (setup_.wake_control) setup_.wake_control();
+  return true;
 }
 
 }  // namespace ringway

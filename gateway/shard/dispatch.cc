@@ -62,8 +62,10 @@ void ShardThread::handle(const StreamEvent& event) {
     case StreamEvent::Kind::SendFailed:
       return core.send_failed(event.ticket, event.failure, now(), outbox);
     case StreamEvent::Kind::RelayConnected:
+      counters_.relay_up[event.relay].set(1);
       return core.relay_connected(event.relay, now(), outbox);
     case StreamEvent::Kind::RelayLost:
+      counters_.relay_up[event.relay].set(0);
       return core.relay_lost(event.relay, now(), outbox);
     case StreamEvent::Kind::RelayMessage:
       return core.receive_relay(event.relay, event.bytes, now(), outbox);

@@ -51,6 +51,8 @@ void ShardThread::handle(ToShard& message) {
   std::visit(
       Overloaded{
           [](std::monostate) {},
+          [&](PublishConfig& publish) { take_over(publish); },
+          [&](PublishService& publish) { core.set_in_service(publish.in_service); },
           [&](PublishNextHops& publish) {
             core.publish_next_hops(std::move(publish.next_hops), now(), outbox);
           },
@@ -58,8 +60,13 @@ void ShardThread::handle(ToShard& message) {
           [&](PublishTls& publish) { parts_->streams.publish_tls(std::move(publish.tls)); },
           [&](PublishPages& publish) { parts_->streams.publish_pages(std::move(publish.pages)); },
           [&](PublishLogLevel& publish) { parts_->log.set_level(publish.level); },
-          [&](Resolved& answer) { core.resolved(answer.ticket, answer.resolution, now(), outbox); },
-          [&](ListCalls& request) { list_calls(request); },
+          [&](Resolved& answer) {
+            parts_->names.answer(answer.ticket, [&](Ticket ticket) {
+              core.resolved(ticket, answer.resolution, now(), outbox);
+              deliver();
+            });
+          },
+          [&](Query& query) { tell_control(report(query)); },
           [&](Drain&) { begin_drain(); },
           [&](Stop&) { stopping_ = true; },
       },
@@ -67,14 +74,20 @@ void ShardThread::handle(ToShard& message) {
   deliver();
 }
 
-void ShardThread::list_calls(const ListCalls& request) {
-  CallList list;
-  list.request = request.request;
-  for (const CallInfo& call : parts_->core.calls(request.max, now())) {
-    list.calls.push_back({std::string(call.call_id), std::string(call.from), std::string(call.to),
-                          std::string(call.state), call.flow, call.media, call.age});
+// Everything that holds a reference to the configuration sees the new values from here on; what was
+// derived from it is told.
+void ShardThread::take_over(PublishConfig& publish) {
+  config_ = *publish.config;
+  auto& infos = setup_.listeners.infos;
+  for (std::size_t i = 0; i < infos.size() && i < config_.listen.size(); ++i) {
+    infos[i].config = config_.listen[i];
   }
-  tell_control(std::move(list));
+  parts_->log.set_level(config_.log_level);
+  parts_->streams.publish_tls(std::move(publish.tls));
+  parts_->streams.publish_pages(std::move(publish.pages));
+  parts_->core.publish_filter(std::move(publish.filter));
+  parts_->core.config_changed(now());
+  counters_.config_generation.set(publish.generation);
 }
 
 void ShardThread::handle(BetweenShards& message) {

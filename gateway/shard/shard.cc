@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,22 @@ T random_value() {
   T value;
   std::memcpy(&value, bytes.data(), sizeof value);
   return value;
+}
+
+// What keeps a shard from its tables, and what helps.
+std::string address_space_complaint(std::size_t bytes) {
+  std::string text = "a shard's tables find no address space";
+  if (bytes != 0) text += " (" + std::to_string(bytes >> 20) + " MiB more)";
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    return text + ": RLIMIT_AS (LimitAS= in systemd, ulimit -v) allows " +
+           std::to_string(limit.rlim_cur >> 20) +
+           " MiB; remove that limit, or make shards, limits.buffer_bytes and limits.transactions "
+           "smaller";
+  }
+  return text +
+         ": the kernel promises no more memory (sysctl vm.overcommit_memory=2?); set it to 0, or "
+         "make shards, limits.buffer_bytes and limits.transactions smaller";
 }
 
 }  // namespace
@@ -62,7 +79,7 @@ const Counters& Shard::counters() const {
 }
 
 ShardThread::ShardThread(ShardSetup setup)
-    : setup_(std::move(setup)), posted_(setup_.exchange.shards()) {}
+    : setup_(std::move(setup)), config_(setup_.config), posted_(setup_.exchange.shards()) {}
 
 ShardThread::~ShardThread() {
   if (thread_.joinable()) {
@@ -93,23 +110,24 @@ void ShardThread::join() {
 }
 
 ShardThread::Parts::Parts(ShardThread& thread)
-    : buffers(thread.setup_.config.limits.buffer_bytes),
-      log(thread.setup_.index, thread.setup_.config.log_level, thread.setup_.log, thread.counters_),
+    : buffers(thread.config_.limits.buffer_bytes),
+      log(thread.setup_.index, thread.config_.log_level, thread.setup_.log, thread.counters_),
       reactor(thread.setup_.make_kernel(thread.counters_, thread.setup_.index), thread.counters_,
               thread.setup_.exchange.waker(thread.setup_.index), thread.port_.wake_fd_),
-      datagrams(thread.setup_.listeners, reactor.kernel(), buffers, thread.counters_,
-                thread.setup_.config.udp_trains ? Datagrams::Trains::UnderLoad
-                                                : Datagrams::Trains::Never),
-      streams({thread.setup_.config, thread.setup_.index, thread.setup_.listeners, reactor.kernel(),
+      datagrams(
+          thread.setup_.listeners, reactor.kernel(), buffers, thread.counters_,
+          thread.config_.udp_trains ? Datagrams::Trains::UnderLoad : Datagrams::Trains::Never),
+      streams({thread.config_, thread.setup_.index, thread.setup_.listeners, reactor.kernel(),
                buffers, thread.counters_, log, random_value<HashKey>(),
                random_value<std::uint64_t>()}),
       mac(thread.setup_.token_key),
-      core({thread.setup_.config, thread.setup_.index, thread.setup_.listeners.infos, mac,
+      core({thread.config_, thread.setup_.index, thread.setup_.listeners.infos, mac,
             random_value<std::uint64_t>(), thread.setup_.exchange.epoch(), buffers,
             thread.counters_, log,
             // Shards' clock is CLOCK_MONOTONIC, which is steady_clock's.
             std::chrono::system_clock::now().time_since_epoch() -
-                std::chrono::steady_clock::now().time_since_epoch()}) {}
+                std::chrono::steady_clock::now().time_since_epoch()}),
+      names(thread.config_.limits.contexts) {}
 
 std::expected<void, std::string> ShardThread::open() {
   if (setup_.cpu >= 0) {
@@ -118,7 +136,13 @@ std::expected<void, std::string> ShardThread::open() {
     CPU_SET(static_cast<std::size_t>(setup_.cpu), &cpus);
     pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);  // an optimisation
   }
-  parts_ = std::make_unique<Parts>(*this);
+  try {
+    parts_ = std::make_unique<Parts>(*this);
+  } catch (const NoAddressSpace& missing) {
+    return std::unexpected(address_space_complaint(missing.bytes));
+  } catch (const std::bad_alloc&) {
+    return std::unexpected(address_space_complaint(0));
+  }
   if (auto opened = parts_->reactor.open(); !opened) return opened;
   parts_->log.set_time(now());
   parts_->streams.publish_tls(setup_.tls);

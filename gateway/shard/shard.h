@@ -44,7 +44,7 @@ class ControlPort {
 
 // What main hands to a shard. References outlive it.
 struct ShardSetup {
-  const Config& config;
+  const Config& config;  // copied: the shard's own may be replaced (PublishConfig)
   ShardIndex index = 0;
   int cpu = -1;  // the core it is pinned to; -1: none
   ShardListeners listeners;

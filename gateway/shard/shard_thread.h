@@ -11,9 +11,11 @@
 #include "gateway/base/counters.h"
 #include "gateway/base/log.h"
 #include "gateway/base/outbox.h"
+#include "gateway/config/config.h"
 #include "gateway/core/proxy_core.h"
 #include "gateway/reactor/reactor.h"
 #include "gateway/shard/exchange.h"
+#include "gateway/shard/name_waits.h"
 #include "gateway/shard/shard.h"
 #include "gateway/transport/datagram.h"
 #include "gateway/transport/streams.h"
@@ -28,6 +30,7 @@ namespace ringway {
 //   deliver.cc   the core's outbox to transport, other shards and the control thread
 //   mail.cc      messages from other threads
 //   drain.cc     service drain
+//   query.cc     answers to the control thread's questions
 class ShardThread {
  public:
   explicit ShardThread(ShardSetup setup);
@@ -51,6 +54,7 @@ class ShardThread {
     Streams streams;
     tls::Mac mac;
     ProxyCore core;
+    NameWaits names;
     Outbox outbox;
   };
 
@@ -74,14 +78,18 @@ class ShardThread {
   void perform(Output& output);
   void fail(Ticket ticket, TransportFailure failure);
   bool post(ShardIndex shard, BetweenShards&& message, BufferRef buffer);
-  void tell_control(FromShard&& message);
+  void resolve(const Output& output);
+  bool tell_control(FromShard&& message);
 
   // mail.cc
   bool has_mail() const;
+  void take_over(PublishConfig& publish);
   void read_mail();
   void handle(ToShard& message);
   void handle(BetweenShards& message);
-  void list_calls(const ListCalls& request);
+
+  // query.cc
+  Report report(const Query& query);
 
   // drain.cc
   void begin_drain();
@@ -102,12 +110,14 @@ class ShardThread {
   enum class Drainage : std::uint8_t { No, Waiting, Releasing, Closing, Done };
 
   ShardSetup setup_;
+  Config config_;  // in force; replaced in place, between two turns
   ControlPort port_;
   Counters counters_;
   std::thread thread_;
   std::unique_ptr<Parts> parts_;
 
   std::vector<Datagrams::Failure> failures_;  // to be told to the core
+  std::vector<Ticket> unresolved_;            // likewise
   std::vector<bool> posted_;                  // shards that got mail in this turn
   Instant drain_until_ = kNever;              // the end of Waiting or Releasing
   Instant drain_next_ = kNever;               // the next slice of Waiting

@@ -21,10 +21,13 @@ enum class Status : std::uint16_t {
   SwitchingProtocols = 101,
   Ok = 200,
   BadRequest = 400,
+  Unauthorized = 401,
   Forbidden = 403,
   NotFound = 404,
   MethodNotAllowed = 405,
   RequestTimeout = 408,
+  Conflict = 409,
+  UnprocessableContent = 422,
   UpgradeRequired = 426,
   TooManyRequests = 429,
   HeadTooLarge = 431,  // Request Header Fields Too Large

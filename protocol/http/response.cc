@@ -10,6 +10,8 @@ std::string_view reason_phrase(Status status) {
       return "OK";
     case Status::BadRequest:
       return "Bad Request";
+    case Status::Unauthorized:
+      return "Unauthorized";
     case Status::Forbidden:
       return "Forbidden";
     case Status::NotFound:
@@ -18,6 +20,10 @@ std::string_view reason_phrase(Status status) {
       return "Method Not Allowed";
     case Status::RequestTimeout:
       return "Request Timeout";
+    case Status::Conflict:
+      return "Conflict";
+    case Status::UnprocessableContent:
+      return "Unprocessable Content";
     case Status::UpgradeRequired:
       return "Upgrade Required";
     case Status::TooManyRequests:

@@ -34,7 +34,7 @@ std::string get(const Endpoint& server, const std::string& request) {
     if (piece.empty()) return answer;
     answer += piece;
     const std::size_t head = answer.find("\r\n\r\n");
-    const std::size_t length = answer.find("content-length: ");
+    const std::size_t length = answer.find("Content-Length: ");
     if (head != answer.npos && length != answer.npos &&
         answer.size() >= head + 4 + std::stoul(answer.substr(length + 16))) {
       return answer;
@@ -85,21 +85,21 @@ class AdminServerTest : public testing::Test {
 
 TEST_F(AdminServerTest, AnswersAtOnce) {
   std::string asked;
-  open([&](std::string_view path, std::uint64_t) {
-    asked = path;
+  open([&](const AdminRequest& request) {
+    asked = request.path;
     return AdminAnswer{200, "application/json", "{}\n"};
   });
   const std::string answer = answer_to(page("/healthz"));
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << answer;
-  EXPECT_NE(answer.find("content-type: application/json"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("Content-Type: application/json"), std::string::npos) << answer;
   EXPECT_TRUE(answer.ends_with("\r\n\r\n{}\n")) << answer;
   EXPECT_EQ(asked, "/healthz");
 }
 
 TEST_F(AdminServerTest, AnswersLaterAndLargePagesWhole) {
   std::uint64_t waiting = 0;
-  open([&](std::string_view, std::uint64_t request) {
-    waiting = request;
+  open([&](const AdminRequest& request) {
+    waiting = request.id;
     return std::optional<AdminAnswer>{};
   });
   std::string body(300'000, 'x');
@@ -119,13 +119,13 @@ TEST_F(AdminServerTest, AnswersLaterAndLargePagesWhole) {
 }
 
 TEST_F(AdminServerTest, AnAnswerToAClientThatLeftIsDropped) {
-  open([](std::string_view, std::uint64_t) { return std::optional<AdminAnswer>{}; });
+  open([](const AdminRequest&) { return std::optional<AdminAnswer>{}; });
   server_->answer(4711, {200, "text/plain", "nobody"});
 }
 
 // What is meant for this host is not shown to others.
 TEST_F(AdminServerTest, ListensWhereItWasToldToAndNowhereElse) {
-  open([](std::string_view, std::uint64_t) { return AdminAnswer{200, "text/plain", "x"}; });
+  open([](const AdminRequest&) { return AdminAnswer{200, "text/plain", "x"}; });
   EXPECT_TRUE(connected_socket(address_));
   for (const char* other : {"127.0.0.2", "::1"}) {
     EXPECT_FALSE(connected_socket({*parse_address(other), address_.port})) << other;
@@ -136,7 +136,7 @@ TEST_F(AdminServerTest, ListensOnIpv6Too) {
   Socket socket = bound_socket(SOCK_STREAM, "::1");
   const Endpoint address = local_of(socket.fd());
   socket.reset();
-  auto opened = AdminServer::open(&loop_, address, [](std::string_view, std::uint64_t) {
+  auto opened = AdminServer::open(&loop_, address, [](const AdminRequest&) {
     return AdminAnswer{200, "text/plain", "x"};
   });
   ASSERT_TRUE(opened) << opened.error();
@@ -148,9 +148,9 @@ TEST_F(AdminServerTest, ListensOnIpv6Too) {
 
 TEST_F(AdminServerTest, ABusyPortSaysWhatToDo) {
   const Socket owner = listening_socket();
-  const auto opened = AdminServer::open(
-      &loop_, local_of(owner.fd()),
-      [](std::string_view, std::uint64_t) { return std::optional<AdminAnswer>{}; });
+  const auto opened = AdminServer::open(&loop_, local_of(owner.fd()), [](const AdminRequest&) {
+    return std::optional<AdminAnswer>{};
+  });
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().find("127.0.0.1:" + std::to_string(local_of(owner.fd()).port)),
             std::string::npos)
@@ -192,7 +192,8 @@ TEST(ControlThread, ServesItsPagesAndEndsOnASignal) {
   }
   std::map<std::string, std::string> answers;
   std::thread client([&] {
-    for (const std::string path : {"/healthz", "/metrics", "/calls", "/version", "/", "/nothing"}) {
+    for (const std::string path :
+         {"/healthz", "/livez", "/metrics", "/calls", "/status", "/version", "/", "/nothing"}) {
       answers[path] = get(config.admin.address, page(path));
     }
     kill(getpid(), SIGTERM);
@@ -202,11 +203,13 @@ TEST(ControlThread, ServesItsPagesAndEndsOnASignal) {
   shards.clear();
   control.reset();
   const std::string events = testing::internal::GetCapturedStderr();
-  for (const std::string path : {"/healthz", "/metrics", "/calls", "/version", "/"}) {
+  for (const std::string path :
+       {"/healthz", "/livez", "/metrics", "/calls", "/status", "/version", "/"}) {
     EXPECT_TRUE(answers[path].starts_with("HTTP/1.1 200")) << path << ": " << answers[path];
   }
   EXPECT_TRUE(answers["/nothing"].starts_with("HTTP/1.1 404")) << answers["/nothing"];
-  EXPECT_TRUE(answers["/healthz"].ends_with("{\"status\":\"ok\"}\n")) << answers["/healthz"];
+  EXPECT_NE(answers["/healthz"].find("{\"status\":\"ok\",\"ready\":true,"), std::string::npos)
+      << answers["/healthz"];
   EXPECT_TRUE(answers["/calls"].ends_with("{\"calls\":[]}\n")) << answers["/calls"];
   EXPECT_NE(answers["/metrics"].find("\nringway_shards 2\n"), std::string::npos);
   EXPECT_NE(events.find("\"ready\""), std::string::npos) << events;

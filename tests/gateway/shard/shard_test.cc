@@ -228,21 +228,28 @@ TEST_F(Shards, DrainClosesTheFlowsAndSaysSo) {
   EXPECT_FALSE(connected_socket(access_)) << "nobody is let in any more";
 }
 
-TEST_F(Shards, ListCallsIsAnsweredByEach) {
-  for (const auto& shard : shards_) EXPECT_TRUE(shard->control().send(ListCalls{77, 10}));
+ToShard calls_query(std::uint64_t request) {
+  Query query;
+  query.request = request;
+  query.max = 10;
+  return query;
+}
+
+TEST_F(Shards, AQueryIsAnsweredByEach) {
+  for (const auto& shard : shards_) EXPECT_TRUE(shard->control().send(calls_query(77)));
   for (const auto& shard : shards_) {
     ASSERT_TRUE(until([&] { return shard->control().front() != nullptr; }));
-    const auto* list = std::get_if<CallList>(shard->control().front());
+    const auto* list = std::get_if<Report>(shard->control().front());
     ASSERT_NE(list, nullptr);
     EXPECT_EQ(list->request, 77u);
-    EXPECT_TRUE(list->calls.empty());
+    EXPECT_TRUE(list->rows.empty());
     shard->control().pop();
   }
 }
 
 TEST_F(Shards, AFullQueueOfTheControlThreadLosesNothingAndBlocksNobody) {
   std::size_t sent = 0;
-  for (std::uint64_t i = 0; i < 5'000; ++i) sent += shards_[0]->control().send(ListCalls{i, 0});
+  for (std::uint64_t i = 0; i < 5'000; ++i) sent += shards_[0]->control().send(calls_query(i));
   EXPECT_GT(sent, 0u);
   // What the shard could not tell because nobody read is counted, and it serves on.
   ASSERT_TRUE(until([&] {

@@ -1,0 +1,217 @@
+#include "gateway/config/reload_plan.h"
+
+#include <algorithm>
+#include <concepts>
+#include <string_view>
+
+namespace ringway {
+namespace {
+
+// Places of next hops are eight bits wide where they are remembered.
+constexpr std::size_t kNextHopPlacesMax = 255;
+
+std::string text_of(bool value) {
+  return value ? "true" : "false";
+}
+std::string text_of(const std::string& value) {
+  return "\"" + value + "\"";
+}
+std::string text_of(std::unsigned_integral auto value) {
+  return std::to_string(value);
+}
+std::string text_of(const Endpoint& endpoint) {
+  std::uint8_t memory[kEndpointTextMax];
+  Writer out(memory);
+  write_endpoint(endpoint, out);
+  return std::string(out.written_text());
+}
+
+class Planner {
+ public:
+  Planner(const Config& running, const Config& wanted) : running_(running) { plan_.next = wanted; }
+  ReloadPlan run() {
+    keep_process();
+    keep_limits();
+    plan_listeners();
+    plan_next_hops();
+    plan_rest();
+    return std::move(plan_);
+  }
+
+ private:
+  // A value that only a restart can change.
+  template <typename T>
+  void keep(std::string_view key, const T& running, T& next) {
+    if (running == next) return;
+    plan_.restart.push_back(std::string(key) + ": stays " + text_of(running) +
+                            " until a restart, then " + text_of(next));
+    next = running;
+  }
+  template <typename T>
+  void note(std::string_view what, const T& running, const T& next) {
+    if (!(running == next)) plan_.applied.push_back(std::string(what) + ": changed");
+  }
+
+  void keep_process() {
+    Config& next = plan_.next;
+    keep("shards", running_.shards, next.shards);
+    keep("pin", running_.pin, next.pin);
+    keep("udp_trains", running_.udp_trains, next.udp_trains);
+    keep("key_file", running_.key_file, next.key_file);
+    keep("log.format", running_.log_format, next.log_format);
+    keep("admin.enabled", running_.admin.enabled, next.admin.enabled);
+    keep("admin.address", running_.admin.address, next.admin.address);
+    keep("ctl.socket", running_.ctl.socket, next.ctl.socket);
+    keep("ctl.group", running_.ctl.group, next.ctl.group);
+    if (running_.media.relays == next.media.relays) return;
+    std::string before, after;
+    for (const Endpoint& relay : running_.media.relays) before += " " + text_of(relay);
+    for (const Endpoint& relay : next.media.relays) after += " " + text_of(relay);
+    plan_.restart.push_back("media.rtpengine: stays" + (before.empty() ? " empty" : before) +
+                            " until a restart, then" + (after.empty() ? " empty" : after));
+    next.media.relays = running_.media.relays;
+  }
+
+  // Tables have their size for life.
+  void keep_limits() {
+    const LimitsConfig& running = running_.limits;
+    LimitsConfig& next = plan_.next.limits;
+    keep("limits.flows", running.flows, next.flows);
+    keep("limits.transactions", running.transactions, next.transactions);
+    keep("limits.client_transactions", running.client_transactions, next.client_transactions);
+    keep("limits.contexts", running.contexts, next.contexts);
+    keep("limits.bindings", running.bindings, next.bindings);
+    keep("limits.dialogs", running.dialogs, next.dialogs);
+    keep("limits.buffer_bytes", running.buffer_bytes, next.buffer_bytes);
+  }
+
+  // What makes the socket and our names for it; the rest of a listener may change.
+  static bool is_same_socket(const ListenConfig& a, const ListenConfig& b) {
+    return a.side == b.side && a.transport == b.transport && a.address == b.address &&
+           a.advertise_host == b.advertise_host && a.advertise_port == b.advertise_port &&
+           a.port_per_shard == b.port_per_shard && a.tcp_twin == b.tcp_twin &&
+           a.proxy_protocol_from == b.proxy_protocol_from &&
+           a.record_route_secure == b.record_route_secure &&
+           a.record_route_wss == b.record_route_wss;
+  }
+
+  void plan_listeners() {
+    std::vector<ListenConfig> wanted = std::move(plan_.next.listen);
+    plan_.next.listen = running_.listen;
+    for (ListenConfig& running : plan_.next.listen) {
+      const auto found = std::find_if(wanted.begin(), wanted.end(), [&](const ListenConfig& one) {
+        return one.name == running.name;
+      });
+      if (found == wanted.end()) {
+        plan_.restart.push_back("listen " + running.name + ": serves on until a restart");
+        continue;
+      }
+      // A certificate may have given the name that the file leaves out.
+      if (found->advertise_host.empty()) found->advertise_host = running.advertise_host;
+      if (!is_same_socket(running, *found)) {
+        plan_.restart.push_back("listen " + running.name +
+                                ": its address, side, transport and names stay until a restart");
+      } else if (running != *found) {
+        plan_.applied.push_back("listen " + running.name + ": changed");
+        running = *found;
+      }
+      wanted.erase(found);
+    }
+    for (const ListenConfig& added : wanted) {
+      plan_.restart.push_back("listen " + added.name + ": listens after a restart");
+    }
+  }
+
+  static bool leads_to_the_same(const NextHopConfig& a, const NextHopConfig& b) {
+    return a.host == b.host && a.port == b.port && a.transport == b.transport;
+  }
+  bool is_running(const std::string& name) const {
+    return std::any_of(running_.next_hops.begin(), running_.next_hops.end(),
+                       [&](const NextHopConfig& one) { return !one.removed && one.name == name; });
+  }
+
+  void plan_next_hops() {
+    std::vector<NextHopConfig> wanted = std::move(plan_.next.next_hops);
+    std::vector<NextHopConfig>& next = plan_.next.next_hops;
+    next = running_.next_hops;
+    for (NextHopConfig& running : next) {
+      if (running.removed) continue;
+      const auto found = std::find_if(wanted.begin(), wanted.end(), [&](const NextHopConfig& one) {
+        return one.name == running.name;
+      });
+      const auto renamed =
+          found != wanted.end()
+              ? found
+              : std::find_if(wanted.begin(), wanted.end(), [&](const NextHopConfig& one) {
+                  return leads_to_the_same(one, running) && !is_running(one.name);
+                });
+      if (renamed != wanted.end() && found == wanted.end()) {
+        plan_.applied.push_back("next_hop " + running.name + ": is " + renamed->name + " now");
+        running = std::move(*renamed);
+        wanted.erase(renamed);
+        continue;
+      }
+      if (found == wanted.end()) {
+        plan_.applied.push_back("next_hop " + running.name + ": removed");
+        running.removed = true;
+        continue;
+      }
+      if (running != *found) plan_.applied.push_back("next_hop " + running.name + ": changed");
+      running = std::move(*found);
+      wanted.erase(found);
+    }
+    for (NextHopConfig& added : wanted) {
+      // Its own old place first, so that what was under way there goes on.
+      auto place = std::find_if(next.begin(), next.end(), [&](const NextHopConfig& one) {
+        return one.removed && one.name == added.name;
+      });
+      if (place == next.end() && next.size() >= kNextHopPlacesMax) {
+        place = std::find_if(next.begin(), next.end(),
+                             [](const NextHopConfig& one) { return one.removed; });
+        if (place == next.end()) {
+          plan_.restart.push_back("next_hop " + added.name + ": there are 255 already");
+          continue;
+        }
+      }
+      plan_.applied.push_back("next_hop " + added.name + ": added");
+      if (place == next.end()) {
+        next.push_back(std::move(added));
+      } else {
+        *place = std::move(added);
+      }
+    }
+  }
+
+  void plan_rest() {
+    const Config& next = plan_.next;
+    note("certificate", running_.certificates, next.certificates);
+    note("trusted", running_.trusted, next.trusted);
+    note("header", running_.header_rules, next.header_rules);
+    note("media", running_.media, next.media);
+    note("limits", running_.limits, next.limits);
+    note("timers", running_.timers, next.timers);
+    note("page", running_.page, next.page);
+    note("admin", running_.admin, next.admin);
+    note("log.level", running_.log_level, next.log_level);
+    note("dns.nameservers", running_.nameservers, next.nameservers);
+    if (running_.server_name != next.server_name || running_.max_breadth != next.max_breadth ||
+        running_.force_rport != next.force_rport) {
+      plan_.applied.push_back("sip: changed");
+    }
+    if (running_.filter != next.filter || running_.filter_file != next.filter_file ||
+        running_.filter_exempt != next.filter_exempt) {
+      plan_.applied.push_back("filter: changed");
+    }
+  }
+
+  const Config& running_;
+  ReloadPlan plan_;
+};
+
+}  // namespace
+
+ReloadPlan plan_reload(const Config& running, const Config& wanted) {
+  return Planner(running, wanted).run();
+}
+
+}  // namespace ringway

@@ -1,0 +1,124 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "gateway/control/control.h"
+
+// What can be commanded, by POST; names and values stand in the query.
+
+namespace ringway {
+namespace {
+
+constexpr const char* kJson = "application/json";
+
+std::string text_of(const nlohmann::ordered_json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+AdminAnswer wrong(int status, std::string text) {
+  return {status, kJson, text_of({{"error", std::move(text)}})};
+}
+
+// A command that each shard carries out on the entries that name means.
+struct TableCommand {
+  std::string_view path;
+  Query::Topic topic;
+  Query::Verb verb;
+};
+constexpr TableCommand kTableCommands[] = {
+    {"/calls/end", Query::Topic::Calls, Query::Verb::End},
+    {"/agents/remove", Query::Topic::UserAgents, Query::Verb::Remove},
+    {"/flows/kick", Query::Topic::Flows, Query::Verb::End},
+    {"/bans/add", Query::Topic::Bans, Query::Verb::Add},
+    {"/bans/remove", Query::Topic::Bans, Query::Verb::Remove},
+    {"/next-hops/hold", Query::Topic::NextHops, Query::Verb::Hold},
+    {"/next-hops/release", Query::Topic::NextHops, Query::Verb::Release},
+    {"/next-hops/drain", Query::Topic::NextHops, Query::Verb::Drain},
+    {"/next-hops/probe", Query::Topic::NextHops, Query::Verb::Probe},
+    {"/relays/hold", Query::Topic::Relays, Query::Verb::Hold},
+    {"/relays/release", Query::Topic::Relays, Query::Verb::Release},
+    {"/relays/drain", Query::Topic::Relays, Query::Verb::Drain},
+    {"/relays/probe", Query::Topic::Relays, Query::Verb::Probe},
+};
+constexpr std::string_view kCommands[] = {"/reload", "/drain", "/undrain", "/log-level"};
+
+bool is_command(std::string_view path) {
+  return std::find(std::begin(kCommands), std::end(kCommands), path) != std::end(kCommands) ||
+         std::any_of(std::begin(kTableCommands), std::end(kTableCommands),
+                     [path](const TableCommand& command) { return command.path == path; });
+}
+
+}  // namespace
+
+std::optional<AdminAnswer> Control::command(const AdminRequest& request) {
+  if (!is_command(request.path)) {
+    return AdminAnswer{404, "text/plain; charset=utf-8", "not found\n"};
+  }
+  if (request.method != "POST") {
+    AdminAnswer answer = wrong(405, "commands are sent by POST");
+    answer.allow = "POST";
+    return answer;
+  }
+  if (!may(request)) {
+    if (request.from_browser) return wrong(403, "a web page may not command");
+    return wrong(401, admin_token_.empty()
+                          ? "the admin address is not loopback: set admin.token_file, or use "
+                            "ringway ctl on this machine"
+                          : "send the token as \"Authorization: Bearer TOKEN\"");
+  }
+  if (request.path == "/reload") {
+    return reload_command(query_value(request.query, "dry_run") == "1");
+  }
+  if (request.path == "/drain") return service_command(false);
+  if (request.path == "/undrain") return service_command(true);
+  if (request.path == "/log-level") return log_level_command(request.query);
+  for (const TableCommand& one : kTableCommands) {
+    if (one.path != request.path) continue;
+    Query query;
+    query.topic = one.topic;
+    query.verb = one.verb;
+    query.name = query_value(request.query, "name");
+    query.seconds = std::atoll(query_value(request.query, "seconds").c_str());
+    if (query.name.empty()) return wrong(400, "name=... is missing: say which one is meant");
+    setup_.log.event(LogLevel::Info, "command", {{"path", request.path}, {"name", query.name}});
+    ask(request, std::move(query), {});
+    return std::nullopt;
+  }
+  return wrong(404, "not found");
+}
+
+AdminAnswer Control::reload_command(bool dry_run) {
+  if (setup_.file.empty()) return wrong(409, "this run has no configuration file");
+  const Reloaded reloaded = dry_run ? try_reload() : reload("command");
+  nlohmann::ordered_json body;
+  body["generation"] = generation_;
+  body["config"] = setup_.file;
+  body["applied"] = reloaded.plan.applied;
+  body["restart"] = reloaded.plan.restart;
+  if (reloaded.mistakes.empty()) return {200, kJson, text_of(body)};
+  body["mistakes"] = reloaded.mistakes;
+  body["error"] = "nothing was changed";
+  return {422, kJson, text_of(body)};
+}
+
+AdminAnswer Control::service_command(bool in_service) {
+  if (draining_) return wrong(409, "the process is ending: only a new start brings it back");
+  out_of_service_ = !in_service;
+  setup_.log.event(LogLevel::Info, in_service ? "in_service" : "out_of_service", {});
+  for (std::size_t i = 0; i < shards_->size(); ++i) send(i, PublishService{in_service});
+  return {200, kJson, text_of({{"in_service", in_service}})};
+}
+
+AdminAnswer Control::log_level_command(std::string_view query) {
+  const std::string word = query_value(query, "level");
+  for (const LogLevel level :
+       {LogLevel::Debug, LogLevel::Info, LogLevel::Warning, LogLevel::Error}) {
+    if (word != to_text(level)) continue;
+    config_.log_level = level;
+    setup_.log.set_level(level);
+    for (std::size_t i = 0; i < shards_->size(); ++i) send(i, PublishLogLevel{level});
+    return {200, kJson, text_of({{"level", word}})};
+  }
+  return wrong(400, "level=... must be debug, info, warning or error");
+}
+
+}  // namespace ringway
