@@ -20,7 +20,7 @@ constexpr std::size_t kCallsMax = 65'536;
 void ShardThread::begin_drain() {
   if (drainage_ != Drainage::No) return;
   drainage_ = Drainage::Waiting;
-  drain_until_ = now() + setup_.config.timers.drain;
+  drain_until_ = now() + config_.timers.drain;
   // What is being asked right now gets its answer before flows are closed.
   drain_next_ = parts_->core.is_quiet() ? now() : std::min(now() + kFirstSlice, drain_until_);
   parts_->streams.stop_accepting();
