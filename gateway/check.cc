@@ -114,6 +114,7 @@ class Warner {
 
   // Every connection is a descriptor.
   void check_descriptors() {
+    if (!locations_.contains("limits.flows")) return;
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     const std::uint64_t wanted = std::uint64_t{config_.limits.flows} * shards();

@@ -21,7 +21,7 @@ class SpscQueue {
     CHECK(capacity != 0 && (capacity & mask_) == 0);
   }
   ~SpscQueue() {
-    while (front()) pop();
+    while (!empty()) pop();  // front() trusts that entries were looked at before they were popped
   }
   SpscQueue(const SpscQueue&) = delete;
   SpscQueue& operator=(const SpscQueue&) = delete;

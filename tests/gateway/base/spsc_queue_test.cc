@@ -54,5 +54,20 @@ TEST(SpscQueue, TwoThreadsLoseNothing) {
   EXPECT_EQ(queue.front(), nullptr);
 }
 
+// A consumer that knows that there is an entry may pop it without a look.
+TEST(SpscQueue, ForgetsItsEntriesOnceAlsoIfNobodyLookedAtThem) {
+  const auto witness = std::make_shared<int>(7);
+  {
+    SpscQueue<std::shared_ptr<int>> queue(4);
+    for (int i = 0; i < 10; ++i) {
+      EXPECT_TRUE(queue.push(std::shared_ptr<int>(witness)));
+      queue.pop();
+    }
+    EXPECT_TRUE(queue.push(std::shared_ptr<int>(witness)));
+    EXPECT_EQ(witness.use_count(), 2);
+  }
+  EXPECT_EQ(witness.use_count(), 1);
+}
+
 }  // namespace
 }  // namespace ringway

@@ -67,7 +67,7 @@ def port_zero(t):
                         ("h.test", "A"): ["127.0.0.1"]})
     t.at_end(names.close)
     g = gateway(t, names, {"name": "pbx", "address": "sip:pbx.test;transport=udp"},
-                {"name": "none", "address": "sip:none.test;transport=udp", "domains": ["none.test"]})
+                {"name": "none", "address": "sip:none.test;transport=udp", "domains": ["none.test"], "from": "both"})
     g.start()
     a = t.client(g, "udp")
     before = time.monotonic()

@@ -74,6 +74,7 @@ def _answers(g):
 @case("the only next hop or relay is down: 503 with the reason, alive all the same, and back")
 def conditions(t):
     relay = socket.socket()
+    relay.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its connections inherit it
     relay.bind(("127.0.0.1", 0))
     relay.listen()
     held = []

@@ -33,7 +33,7 @@ def next_hops(t):
     g = t.gateway("wss", next_hop=b.uri(), shards=2)
     a = t.client(g, "wss")
     ours, _, _ = call(a, b)
-    g.config["next_hop"].append({"name": "second", "address": c.uri(), "domains": ["second.test"]})
+    g.config["next_hop"].append({"name": "second", "address": c.uri(), "domains": ["second.test"], "from": "both"})
     g.write()
     g.reload()
     until(lambda: g.metric("ringway_config_generation") == 2, 10, "generation 2")
