@@ -54,13 +54,19 @@ class Voice {
   unsigned said_ = 0;
 };
 
+// io_uring, or epoll where that is refused. If neither can be had, Reactor::open() says why.
+KernelKind kernel_kind() {
+  const auto choice = choose_kernel(KernelKind::Auto);
+  return choice ? choice->kind : KernelKind::IoUring;
+}
+
 // What both ends have: the reactor, the buffers of streams, connections, the admin port.
 class Base : public ConnectionOwner, public Admin::Pages {
  public:
   Base(const Settings& settings, const tls::TlsContext* tls, int wake_fd)
       : settings_(settings),
         tls_(tls),
-        reactor_(ring_kernels()(counters_, 0), counters_, waker_, wake_fd) {}
+        reactor_(kernels_of(kernel_kind())(counters_, 0), counters_, waker_, wake_fd) {}
   ~Base() { reactor_.end(); }
 
   std::expected<void, std::string> start(std::uint16_t places, int admin_fd) {
