@@ -61,8 +61,11 @@ struct Counters {
   Counter strangers_dropped, requests_forbidden, targets_forbidden, response_wrong_source,
       cancel_wrong_source;
   Counter tokens_refused, flows_dead_430, waits_started, waits_delivered, waits_expired;
+  Counter sent_again;                      // requests down the newer flow of a user agent
   Counter released_calls;                  // far ends released after a browser was gone
   Counter bindings, user_agents, dialogs;  // gauges
+  // Calls without a place, dialogs of a call beyond its bound, tombstones that made room.
+  Counter calls_refused, dialogs_refused, call_tombstones_cut_short;
   Counter slimmed_messages, switched_to_tcp, back_to_udp;
   Counter names_refused;  // requests whose name found no place among those that wait for DNS
   Counter failovers, next_hop_down;  // next_hop_down: gauge

@@ -37,11 +37,19 @@ bool Log::take_allowance(std::string_view event) {
 
 void Log::write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
   if (!writes(level)) return;
-  LogRecord record;
   if (!take_allowance(event)) {
     counters_.log_dropped.add();
     return;
   }
+  put(level, event, fields);
+}
+
+void Log::account(std::string_view event, std::initializer_list<LogField> fields) {
+  put(LogLevel::Info, event, fields);
+}
+
+void Log::put(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
+  LogRecord record;
   record.time = now_;
   record.event = event;
   record.level = level;

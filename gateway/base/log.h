@@ -32,8 +32,8 @@ struct LogField {
 
 // An event as it travels to the control thread, which writes it as a JSON line or as text.
 struct LogRecord {
-  static constexpr std::size_t kFieldsMax = 8;
-  static constexpr std::size_t kTextMax = 760;
+  static constexpr std::size_t kFieldsMax = 24;
+  static constexpr std::size_t kTextMax = 1'400;
 
   struct Field {
     std::string_view key;  // a literal
@@ -70,7 +70,7 @@ class Log {
   bool writes(LogLevel level) const { return level >= level_; }
   void set_level(LogLevel level) { level_ = level; }
 
-  // event: a literal in snake case that never changes its meaning. At most 8 fields.
+  // event: a literal in snake case that never changes its meaning. At most 24 fields.
   void write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields);
 
   void debug(std::string_view event, std::initializer_list<LogField> fields) {
@@ -79,6 +79,10 @@ class Log {
   void info(std::string_view event, std::initializer_list<LogField> fields) {
     if (writes(LogLevel::Info)) write(LogLevel::Info, event, fields);
   }
+  // An event of which each one stands for something that happened once, and is counted on: no
+  // allowance limits it, only the queue, and no level hides it.
+  void account(std::string_view event, std::initializer_list<LogField> fields);
+
   void warning(std::string_view event, std::initializer_list<LogField> fields) {
     write(LogLevel::Warning, event, fields);
   }
@@ -88,6 +92,7 @@ class Log {
 
  private:
   bool take_allowance(std::string_view event);
+  void put(LogLevel level, std::string_view event, std::initializer_list<LogField> fields);
 
   // Allowances of events by their literal's address: so many a second, so that one noisy event
   // does not push out the others.

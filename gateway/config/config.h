@@ -164,10 +164,11 @@ struct TimersConfig {
   Duration t1 = 500ms, t2 = 4s, t4 = 5s;  // RFC 3261 17
   Duration timer_c = 185s;                // RFC 3261 16.6: above three minutes
   Duration first_answer = 5s;             // a next hop that says nothing: try the next one
-  Duration grace = 15s;                   // a user agent that is gone may return
+  Duration grace = 12s;                   // a user agent that is gone may return
   bool release_after_grace = true;        // then end its calls towards the far end
   Duration websocket_ping = 10s;          // after so long without a byte
   Duration websocket_pong = 4s;           // for the answer; then the connection is gone
+  Duration call_longest = std::chrono::hours(24);  // a call that nobody ends is ended then
   Duration handshake = 5s;                // TLS and the upgrade
   Duration message = 10s;                 // from a message's first byte to its last
   Duration idle_connection = 120s;        // TCP and TLS without a keepalive or a message

@@ -307,6 +307,7 @@ void read_timers(const TomlNode* node, TimersConfig& timers, ReadLog& log) {
   table.read("first_answer", timers.first_answer, 100ms, 32s);
   table.read("grace", timers.grace, 0s, 5 * kMinute);
   table.read("release_after_grace", timers.release_after_grace);
+  table.read("call_longest", timers.call_longest, kMinute, 168 * kHour);
   table.read("websocket_ping", timers.websocket_ping, 1s, kHour);
   table.read("websocket_pong", timers.websocket_pong, 1s, kHour);
   table.read("handshake", timers.handshake, 100ms, kMinute);

@@ -174,6 +174,15 @@ void write_routing(Page& page) {
   page.one("user_agents", "gauge", "Registered user agents, as each shard knows them.",
            &Counters::user_agents);
   page.one("calls", "gauge", "Calls that the gateway watches over.", &Counters::dialogs);
+  page.one("calls_refused_total", "counter", "Calls refused because limits.dialogs was reached.",
+           &Counters::calls_refused);
+  page.one("dialogs_refused_total", "counter", "Forks of a call beyond what is remembered of one.",
+           &Counters::dialogs_refused);
+  page.one("call_tombstones_cut_short_total", "counter",
+           "Ended calls forgotten early to make room for new ones.",
+           &Counters::call_tombstones_cut_short);
+  page.one("requests_sent_again_total", "counter",
+           "Requests sent down the newer connection of a user agent.", &Counters::sent_again);
   page.one("slimmed_total", "counter", "Descriptions slimmed for plain phones.",
            &Counters::slimmed_messages);
   page.one("switched_to_tcp_total", "counter", "Requests sent by TCP for their size.",

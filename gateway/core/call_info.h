@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "gateway/base/flow_id.h"
+#include "gateway/base/transport.h"
 #include "protocol/base/time.h"
 
 namespace ringway {
@@ -10,9 +11,15 @@ namespace ringway {
 // One line of /calls. Views are lent until the next call of the core.
 struct CallInfo {
   std::string_view call_id, from, to;
-  std::string_view state;  // "trying", "ringing", "answered"
-  FlowId flow;
+  std::string_view state;  // "trying", "ringing", "challenged", "answered"
+  Transport transport = Transport::Udp;  // of the caller
+  std::string_view next_hop;             // its name; empty: none
+  FlowId flow;                           // of the user agent, if it has one
+  std::uint32_t dialogs = 0;             // that are confirmed
   bool media = false;
+  std::string_view relay;  // its address; empty: none
+  bool away = false;       // one side has lost its connection and may come back
+  bool resumed = false;    // taken up after a restart
   Duration age{};
 };
 

@@ -1,32 +1,38 @@
 #include "gateway/core/calls.h"
 
-#include <array>
-
-#include "gateway/base/subject.h"
+#include "gateway/call/release.h"
 #include "gateway/nat/flow_token.h"
-#include "protocol/sip/header_values.h"
-#include "protocol/sip/limits.h"
 #include "protocol/sip/name_addr.h"
+#include "protocol/sip/parse.h"
 
 namespace ringway {
 namespace {
 
 using sip::HeaderName;
+using sip::Method;
 
-// A client that was challenged answers within that time, or not at all.
-constexpr Duration kChallengeAnswered = 10s;
-
-std::string_view uri_of(std::string_view name_addr) {
-  const auto parsed = sip::parse_name_addr(name_addr);
-  return parsed ? parsed->uri.text : std::string_view{};
+CallTimes times_of(const TimersConfig& timers) {
+  CallTimes times;
+  times.setup = timers.timer_c + 64 * timers.t1;
+  times.grace = timers.grace;
+  times.longest = timers.call_longest;
+  times.tombstone = 64 * timers.t1;
+  return times;
 }
 
-std::string_view first_contact_uri(const sip::MessageView& message) {
-  const sip::Header* header = message.find(HeaderName::Contact);
-  if (!header) return {};
-  sip::ListCursor values(message.text(header->value));
-  const auto value = values.next();
-  return value ? uri_of(*value) : std::string_view{};
+Target target_of(const Source& source) {
+  Target target;
+  target.to_access = true;
+  target.transport = source.transport;
+  target.listener = source.listener;
+  target.remote = source.remote;
+  target.flow = source.flow;
+  return target;
+}
+
+std::uint64_t owner_key(const Target& target) {
+  if (!target.to_access) return 0;
+  return target.user_agent != 0 ? target.user_agent : target.flow.value();
 }
 
 }  // namespace
@@ -36,210 +42,353 @@ Calls::Calls(Services& core, Flows& flows, Registrations& registrations, RelaySe
       flows_(flows),
       registrations_(registrations),
       relays_(relays),
-      table_(core.config.limits.dialogs, core.hash_key, core.counters) {}
-
-// Call-ID, caller's tag, From URI and To URI, with their sizes in call.
-BufferRef Calls::write_names(const Incoming& in, Call& call) {
-  const std::string_view call_id = in.essentials.call_id, tag = in.essentials.from_tag;
-  const std::string_view from = uri_of(in.view.value(HeaderName::From)).substr(0, 256);
-  const std::string_view to = uri_of(in.view.value(HeaderName::To)).substr(0, 256);
-  BufferRef names = core_.buffers.take(call_id.size() + tag.size() + from.size() + to.size());
-  if (!names) return {};
-  Writer out(names.space());
-  out.text(call_id).text(tag).text(from).text(to);
-  names.set_size(out.size());
-  call.call_id_size = static_cast<std::uint16_t>(call_id.size());
-  call.tag_size = static_cast<std::uint16_t>(tag.size());
-  call.from_size = static_cast<std::uint16_t>(from.size());
-  call.to_size = static_cast<std::uint16_t>(to.size());
-  return names;
+      table_(core.config.limits.dialogs, times_of(core.config.timers), core.hash_key, core.wheel,
+             core.buffers, core.counters) {
+  for (const Endpoint& relay : core.config.media.relays) {
+    std::array<std::uint8_t, kEndpointTextMax> memory;
+    Writer text(memory);
+    write_endpoint(relay, text);
+    relay_names_.emplace_back(text.written_text());
+  }
 }
 
-bool Calls::open(SlotId id, ResponseContext& context, const Incoming& in) {
-  const std::string_view call_id = in.essentials.call_id;
-  // It keeps its leg, so that the relay sees one session with one DTLS handshake. Another pass, or
-  // a fork of the registrar's to another browser, has a leg of its own.
-  std::uint64_t pass =
-      keyed_hash(core_.hash_key, in.essentials.from_tag) ^ (context.target.to_access ? 1 : 0);
-  if (context.target.to_access) pass ^= context.target.flow.value() * 0x9e3779b97f4a7c15;
-  context.leg = static_cast<std::uint16_t>(pass >> 16) | 1U;  // as wide as in a token
-  const bool access_is_caller = !context.target.to_access;
-  const std::uint32_t access_cseq = access_is_caller ? in.essentials.cseq.number : 0;
-  if (const SlotId known = find(call_id, context.leg)) {
-    Call& call = *get(known);
-    if (call.state != Call::State::Answered && !call.context && call.media == context.media) {
-      core_.wheel.cancel(call.timer);
-      call.context = id;
-      call.access_cseq = access_cseq;
-      context.call = known;
-      context.call_new = true;
-      return true;
-    }
-    context.leg = static_cast<std::uint16_t>(core_.random.next()) | 1U;
+// --- The INVITE that makes it ------------------------------------------------------------------
+
+bool Calls::open(SlotId id, ResponseContext& context, const Incoming& in, std::uint64_t pass,
+                 bool from_network, Instant now) {
+  pass ^= keyed_hash(core_.hash_key, in.essentials.from_tag) * 31;
+  CallTable::Opening opening;
+  for (int attempt = 0; attempt < 3; ++attempt, pass = core_.random.next()) {
+    opening = table_.open(in.view, in.essentials, make_leg(pass), now);
+    if (opening.outcome != CallTable::Opened::Taken) break;
   }
-  Call sizes;
-  BufferRef names = write_names(in, sizes);
-  const SlotId place = names ? table_.take(call_id, context.leg) : SlotId{};
-  if (!place) {
-    core_.log.warning("call_table_full", {{"call_id", call_id}});
+  if (opening.outcome != CallTable::Opened::New && opening.outcome != CallTable::Opened::Again) {
+    core_.log.warning("call_table_full", {{"call_id", in.essentials.call_id},
+                                          {"advice", "raise limits.dialogs"}});
     return false;
   }
-  Call& call = *get(place);
-  call.names = std::move(names);
-  call.call_id_size = sizes.call_id_size;
-  call.tag_size = sizes.tag_size;
-  call.from_size = sizes.from_size;
-  call.to_size = sizes.to_size;
-  call.access_is_caller = access_is_caller;
-  call.media = context.media;
-  if (call.media) {
-    call.relay = relays_.choose();
-    core_.counters.media_sessions.add();
-  }
-  call.access_cseq = access_cseq;
-  call.flow = access_is_caller ? context.source.flow : context.target.flow;
-  call.user_agent = access_is_caller ? registrations_.user_agent_of(context.source,
-                                                                    in.view.value(HeaderName::From))
-                                     : context.target.user_agent;
-  call.context = id;
-  context.call = place;
+  Call& call = *get(opening.call);
+  context.call = opening.call;
+  context.leg = call.leg;
   context.call_new = true;
-  own(place);
+  call.context = id;
+  set_caller(opening.call, context, in, from_network);
   return true;
 }
 
-void Calls::progress(ResponseContext& context, const sip::MessageView& request,
-                     const sip::MessageView& response, Instant now) {
-  Call* call = get(context.call);
-  if (!call) return;
-  if (call->since == Instant{}) call->since = now;
-  if (sip::is_provisional(response.status())) {
-    if (call->state == Call::State::Trying) call->state = Call::State::Ringing;
-    return;
+void Calls::set_caller(SlotId id, const ResponseContext& context, const Incoming& in,
+                       bool from_network) {
+  Target target = target_of(context.source);
+  target.to_access = !from_network;
+  if (!from_network) {
+    target.user_agent =
+        registrations_.user_agent_of(context.source, in.view.value(HeaderName::From));
   }
-  if (!sip::is_success(response.status()) || call->state == Call::State::Answered) return;
-  call->state = Call::State::Answered;
-  call->since = now;
-  call->context = {};
-  context.call_new = false;
-  call->bye = write_bye_template(*call, request, response);
+  table_.set_party(id, Party::Caller, target, owner_key(target), contact_of(target.user_agent));
 }
 
-void Calls::challenged(SlotId id, Instant now) {
-  Call* call = get(id);
-  if (!call) return;
-  call->context = {};
-  core_.wheel.cancel(call->timer);
-  call->timer = core_.wheel.arm(now + kChallengeAnswered, subject_value(Subject::Call, id));
+void Calls::set_callee(ResponseContext& context) {
+  Call* call = get(context.call);
+  if (!call || !context.call_new) return;
+  const Target& target = context.target;
+  if (call->media.state() == MediaSession::State::Idle) {  // the relay knows it by its leg
+    call->leg = with_access(call->leg, target.to_access ? Party::Callee : Party::Caller);
+  }
+  context.leg = call->leg;
+  table_.set_party(context.call, Party::Callee, target, owner_key(target),
+                   contact_of(target.user_agent));
 }
 
-// What a BYE of the access side towards the far end looks like (RFC 3261 12.2.1.1), without CSeq:
-// Request-URI is the far end's Contact, Route the Record-Route set without this pass's.
-BufferRef Calls::write_bye_template(const Call& call, const sip::MessageView& request,
-                                    const sip::MessageView& response) {
-  const bool caller = call.access_is_caller;
-  const sip::MessageView& far = caller ? response : request;
-  const std::string_view remote_target = first_contact_uri(far);
-  if (remote_target.empty()) return {};
+std::uint64_t Calls::contact_of(std::uint64_t user_agent) {
+  if (user_agent == 0) return 0;
+  const UserAgent* agent = registrations_.get(registrations_.find(user_agent));
+  return agent ? agent->contact_hash : 0;
+}
 
-  std::array<std::string_view, sip::kRouteCountMax> routes;
+void Calls::progress(ResponseContext& context, const Incoming& response, Instant now) {
+  Call* call = get(context.call);
+  if (!call || !call->is_live()) return;
+  table_.invite_response(context.call, response.view, response.essentials,
+                         routes_beyond(response.view, call->leg), now);
+  if (call->state == CallState::Answered) context.call_new = false;
+}
+
+// How many Record-Route values stand above ours of this pass: those of the callee's side.
+std::size_t Calls::routes_beyond(const sip::MessageView& response, CallLeg leg) const {
   std::size_t count = 0;
-  for (const sip::Header* header = far.find(HeaderName::RecordRoute); header;
-       header = far.next(header)) {
-    sip::ListCursor values(far.text(header->value));
+  for (const sip::Header* header = response.find(HeaderName::RecordRoute); header;
+       header = response.next(header)) {
+    sip::ListCursor values(response.text(header->value));
     while (const auto value = values.next()) {
       const auto parsed = sip::parse_name_addr(*value);
-      // Another pass of ours stays: the call may come round to another of our user agents.
-      const auto token = parsed && core_.own.is_own(parsed->uri)
-                             ? read_flow_token(parsed->uri.user, core_.mac, call.call_id())
-                             : std::nullopt;
-      const bool ours = token && token->leg == call.leg;
-      if (!ours && count < routes.size()) routes[count++] = *value;
+      if (parsed && core_.own.is_own(parsed->uri)) {
+        const auto token = read_flow_token(parsed->uri.user, core_.mac,
+                                           response.value(HeaderName::CallId));
+        if (token && pass_of(token->leg) == pass_of(leg)) return count;
+      }
+      ++count;
     }
   }
-  BufferRef buffer = core_.buffers.take(far.headers_end() + 1024);
-  if (!buffer) return {};
-  Writer out(buffer.space());
-  out.text("BYE ").text(remote_target).text(" SIP/2.0\r\n");
-  for (std::size_t i = 0; i < count; ++i) {  // a caller reverses the set (12.1.2)
-    out.text("Route: ").text(routes[caller ? count - 1 - i : i]).text("\r\n");
-  }
-  const std::string_view local = response.value(caller ? HeaderName::From : HeaderName::To);
-  const std::string_view remote = response.value(caller ? HeaderName::To : HeaderName::From);
-  out.text("From: ").text(local).text("\r\nTo: ").text(remote);
-  out.text("\r\nCall-ID: ").text(response.value(HeaderName::CallId)).text("\r\n");
-  if (out.overflowed()) return {};
-  buffer.set_size(out.size());
-  return buffer;
+  return 0;
 }
 
-BufferRef Calls::write_bye(const Call& call) {
-  if (!core_.config.timers.release_after_grace || !call.bye) return {};
-  BufferRef message = core_.buffers.take(call.bye.size() + 256);
-  if (!message) return {};
-  Writer out(message.space());
-  out.bytes(call.bye.bytes()).text("CSeq: ").number(call.access_cseq + 1).text(" BYE\r\n");
-  out.text("Max-Forwards: 70\r\n");
-  out.text("Reason: SIP;cause=480;text=\"Connection lost\"\r\nContent-Length: 0\r\n\r\n");
-  if (out.overflowed()) return {};
-  message.set_size(out.size());
-  return message;
-}
-
-void Calls::delete_media(Call& call, Instant now, Outbox& outbox) {
-  if (!call.media) return;
-  call.media = false;
-  core_.counters.media_sessions.subtract();
-  RelayRequest request;
-  request.command = RelayCommand::Delete;
-  request.call_id = call.call_id();
-  request.leg = call.leg;
-  request.from_tag = call.from_tag();
-  relays_.send(call.relay, request, {}, now, outbox);
-}
-
-void Calls::delete_media_of(std::string_view call_id, std::uint32_t leg, Instant now,
-                            Outbox& outbox) {
-  RelayRequest request;
-  request.command = RelayCommand::Delete;
-  request.call_id = call_id;
-  request.leg = leg;
-  relays_.send(relays_.choose(), request, {}, now, outbox);
-}
-
-void Calls::end(SlotId id, Instant now, Outbox& outbox) {
+void Calls::refused(ResponseContext& context, sip::Status status, CallEnder by,
+                    CallEndReason reason, Instant now, Outbox& outbox) {
+  if (!context.call_new) return;
+  context.call_new = false;
+  const SlotId id = context.call;
   Call* call = get(id);
   if (!call) return;
-  delete_media(*call, now, outbox);
-  core_.wheel.cancel(call->timer);
-  disown(id);
-  table_.release(id);
+  if (by == CallEnder::NextHop && call->party(Party::Callee).target.to_access) {
+    by = CallEnder::Callee;
+  }
+  table_.invite_refused(id, status, by, reason, now);
+  after_end(id, now, outbox);
 }
 
-Calls::Release Calls::release(SlotId id, Instant now, Outbox& outbox) {
+// --- In a dialog -------------------------------------------------------------------------------
+
+void Calls::note_request(ResponseContext& context, const Incoming& in,
+                         const RoutePreprocess& route, Instant now) {
+  if (!route.in_dialog || route.leg == 0) return;
+  const Party access = access_party(route.leg);
+  const Party from = route.towards_access ? other(access) : access;
+  context.from = from;
+  SlotId id = table_.find(in.essentials.call_id, route.leg);
+  if (!id) {
+    take_up(context, in, route, from, now);
+    id = context.call;
+  }
   Call* call = get(id);
-  if (!call) return {};
-  if (call->state != Call::State::Answered && call->context) {
-    return {std::exchange(call->context, {}), {}};
+  if (!call || !call->is_live()) {  // what is over is not woken
+    context.media = false;
+    context.late = true;
+    return;
   }
-  if (call->state != Call::State::Answered) {
-    end(id, now, outbox);
-    return {};
+  context.call = id;
+  context.media = call->media.used;
+  context.dialog = table_.request_passes(id, from, in.essentials);
+  const Target& far = call->party(other(from)).target;
+  if (!far.to_access && far.next_hop != Target{}.next_hop) context.target.next_hop = far.next_hop;
+  // Behind a NAT that has moved it, a phone is where its newest message came from.
+  CallParty& party = call->party(from);
+  if (context.dialog && party.target.to_access && context.source.transport == Transport::Udp &&
+      party.target.transport == Transport::Udp && !party.target.flow) {
+    party.target.remote = context.source.remote;
+    party.target.listener = context.source.listener;
   }
+}
+
+void Calls::take_up(ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
+                    Party from, Instant now) {
+  if (context.method == Method::Cancel || context.method == Method::Ack) return;
+  const SlotId id = table_.adopt(in.view, in.essentials, route.leg, from, now);
+  if (!id) return;
+  context.call = id;
+  Call& call = *get(id);
+  const Party access = access_party(route.leg);
+  if (route.media && relays_.configured()) {
+    call.media.adopt();
+    call.media.relay = route.access ? route.access->relay : 0;
+    use_media(call, MediaLeg::Plain, MediaLeg::Plain);
+  }
+  if (from != access) table_.set_party(id, from, [&] {
+      Target far = target_of(context.source);
+      far.to_access = false;
+      return far;
+    }(), 0, 0);
+  if (!route.access) return;
+  const FlowToken& token = *route.access;
+  Target target = target_of(context.source);
+  if (from != access) {
+    target.listener = token.listener;
+    target.flow = token.epoch == core_.epoch ? token.flow : FlowId{};
+    target.transport = core_.listener(token.listener).transport;
+    if (token.remote) target.remote = *token.remote;
+  }
+  if (is_websocket(core_.listener(token.listener).transport)) {
+    call.media_legs[index_of(access)] = MediaLeg::Browser;
+  }
+  target.user_agent = token.user_agent;
+  const UserAgent* agent = registrations_.get(registrations_.find(token.user_agent));
+  const bool here = agent && !agent->away;
+  if (here) {
+    target.flow = agent->source.flow;
+    target.remote = agent->source.remote;
+    target.listener = agent->source.listener;
+    target.transport = agent->source.transport;
+  }
+  table_.set_party(id, access, target, owner_key(target), agent ? agent->contact_hash : 0);
+  const bool reachable = here || from == access || token.remote ||
+                         (target.flow && (!flows_.is_own(target.flow) || flows_.find(target.flow)));
+  if (!reachable) table_.party_away(id, access, now);
+}
+
+void Calls::note_answer(ResponseContext& context, const sip::MessageView* response,
+                        sip::Status status, Instant now, Outbox& outbox) {
+  if (!context.call || !context.dialog || status < 200) return;
+  const SlotId id = context.call;
+  bool over = false;
+  const bool refreshes = context.method == Method::Invite || context.method == Method::Update;
+  sip::MessageView request;
+  if (response && sip::is_success(status) && refreshes &&
+      sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request)) {
+    over = table_.request_answered(id, context.dialog, context.from, request, *response, now);
+  } else {
+    over = table_.request_failed(id, context.dialog, context.from, context.method, status, now);
+  }
+  if (over) after_end(id, now, outbox);
+}
+
+void Calls::correct_target(const ResponseContext& context, Target& target) const {
+  const Call* call = table_.get(context.call);
+  if (!call || context.call_new || !target.to_access || target.flow) return;
+  const Target& known = call->party(other(context.from)).target;
+  if (known.to_access && known.transport == Transport::Udp && known.remote.port != 0) {
+    target.remote = known.remote;
+    target.listener = known.listener;
+  }
+}
+
+bool Calls::is_repeated_success(const ResponseContext& context, const Incoming& response) const {
+  const SlotId at = table_.find_dialog(context.call, response.essentials.from_tag,
+                                       response.essentials.to_tag);
+  const Dialog* dialog = const_cast<CallTable&>(table_).dialog(at);
+  return context.initial && dialog && dialog->state == DialogState::Confirmed;
+}
+
+// --- Ends --------------------------------------------------------------------------------------
+
+std::optional<Calls::Release> Calls::next_release() {
+  if (next_release_ == releases_.size()) {
+    releases_.clear();
+    next_release_ = 0;
+    return std::nullopt;
+  }
+  return std::move(releases_[next_release_++]);
+}
+
+void Calls::end(SlotId id, CallEnder by, CallEndReason reason, Instant now, Outbox& outbox) {
+  table_.end(id, by, reason, now);
+  after_end(id, now, outbox);
+}
+
+// Its media session is deleted, and it is told: with what the relay counted, where that answers.
+void Calls::after_end(SlotId id, Instant now, Outbox& outbox) {
+  Call* call = get(id);
+  if (!call || call->is_live()) return;
+  if (std::exchange(call->counted, false)) core_.counters.media_sessions.subtract();
+  drive_media(id, now, outbox);
+  call = get(id);
+  if (call && !call->media.is_busy()) tell(id, {});
+}
+
+void Calls::deadline(SlotId id, Instant now, Outbox& outbox) {
+  switch (table_.due(id, now)) {
+    case CallTable::Due::Nothing:
+      return;
+    case CallTable::Due::PartyLost:
+      if (const auto lost = table_.lost_party(id, now)) release_lost(id, *lost, now, outbox);
+      return;
+    case CallTable::Due::SetupOver: {
+      const SlotId context = get(id)->context;
+      if (!context) return end(id, CallEnder::Gateway, CallEndReason::NoAnswer, now, outbox);
+      table_.wait_for_invite(id, now);
+      return releases_.push_back({Release::Kind::Cancel, context, {}, {}, false});
+    }
+    case CallTable::Due::ChallengeOver:
+      return end(id, CallEnder::Caller, CallEndReason::Challenged, now, outbox);
+    case CallTable::Due::SessionOver:  // RFC 4028 8.3: a proxy sends no BYE
+      return end(id, CallEnder::Gateway, CallEndReason::SessionExpired, now, outbox);
+    case CallTable::Due::TooLong:
+      return release(id, Sides::Both, CallEndReason::TooLong, now, outbox);
+    case CallTable::Due::TombstoneOver:
+      tell(id, {});
+      return table_.release(id);
+  }
+}
+
+void Calls::release_lost(SlotId id, Party lost, Instant now, Outbox& outbox) {
+  const Call& call = *get(id);
+  const bool replaced = call.party(lost).replaced;
+  const CallEndReason reason = replaced ? CallEndReason::Replaced : CallEndReason::FlowLost;
+  if (call.state == CallState::Answered) {
+    return release(id, lost == Party::Caller ? Sides::Callee : Sides::Caller, reason, now, outbox);
+  }
+  const SlotId context = call.context;
+  if (!context) return end(id, CallEnder::Gateway, reason, now, outbox);
+  table_.wait_for_invite(id, now);
+  const auto kind = lost == Party::Caller ? Release::Kind::Cancel : Release::Kind::Refuse;
+  releases_.push_back({kind, context, {}, {}, false});
+}
+
+void Calls::release(SlotId id, Sides sides, CallEndReason reason, Instant now, Outbox& outbox) {
+  Call* call = get(id);
+  if (!call || !call->is_live()) return;
   core_.counters.released_calls.add();
   core_.log.info("call_released", {{"call_id", call->call_id()},
                                    {"from", call->from()},
                                    {"to", call->to()},
-                                   {"reason", "the browser is gone"}});
-  Release release{{}, write_bye(*call)};
-  end(id, now, outbox);
-  return release;
+                                   {"reason", to_text(reason)}});
+  if (core_.config.timers.release_after_grace) {
+    const std::string_view text = reason == CallEndReason::TooLong ? "Longest duration reached"
+                                  : reason == CallEndReason::NoMedia ? "No media relay"
+                                                                     : "Connection lost";
+    if (sides != Sides::Callee && sides != Sides::None) add_byes(*call, Party::Caller, text);
+    if (sides != Sides::Caller && sides != Sides::None) add_byes(*call, Party::Callee, text);
+  }
+  end(id, CallEnder::Gateway, reason, now, outbox);
+}
+
+// One for each dialog that stands (RFC 3261 15).
+void Calls::add_byes(Call& call, Party towards, std::string_view text) {
+  const CallParty& party = call.party(towards);
+  if (party.away) return;  // nobody is there to hear it
+  for (SlotId at = call.first_dialog; Dialog* dialog = table_.dialog(at); at = dialog->next) {
+    if (dialog->state != DialogState::Confirmed || dialog->released) continue;
+    dialog->released = true;
+    BufferRef message = write_bye(call, *dialog, towards, 480, text, core_.buffers);
+    if (!message) continue;
+    releases_.push_back({Release::Kind::Bye, {}, std::move(message), party.target,
+                         party.target.to_access});
+  }
+}
+
+void Calls::tell(SlotId id, const MediaTotals& totals) {
+  Call* call = get(id);
+  if (!call || call->told) return;
+  const std::uint16_t next_hop = call->party(Party::Callee).target.next_hop;
+  CallNames names;
+  if (next_hop < core_.config.next_hops.size()) names.next_hop = core_.config.next_hops[next_hop].name;
+  if (call->media.used && call->media.relay < relay_names_.size()) {
+    names.relay = relay_names_[call->media.relay];
+  }
+  write_call_ended(*call, names, totals, core_.log);
+}
+
+// --- Who goes and who comes --------------------------------------------------------------------
+
+void Calls::agent_away(const UserAgent& agent, Instant now) {
+  table_.owner_away(agent.hash, now);
+}
+
+void Calls::agent_here(const UserAgent& agent, Instant now) {
+  Target target = target_of(agent.source);
+  target.user_agent = agent.hash;
+  table_.owner_back(agent.hash, target, agent.contact_hash, now);
+}
+
+void Calls::agent_gone(const UserAgent& agent, bool left, Instant now) {
+  if (left) return table_.owner_gone(agent.hash, now);
+  // It only took its binding back: its calls go on over the flow that it still has.
+  table_.rename_owner(agent.hash, agent.source.flow.value());
 }
 
 std::vector<SlotId> Calls::all() const {
   std::vector<SlotId> result;
   for (std::uint32_t slot = 0; slot < table_.used_slots(); ++slot) {
-    if (table_.at(slot)) result.push_back(table_.id_at(slot));
+    const Call* call = table_.at(slot);
+    if (call && call->is_live()) result.push_back(table_.id_at(slot));
   }
   return result;
 }
@@ -248,88 +397,29 @@ std::vector<CallInfo> Calls::list(std::size_t max, Instant now) const {
   std::vector<CallInfo> result;
   for (std::uint32_t slot = 0; slot < table_.used_slots() && result.size() < max; ++slot) {
     const Call* call = table_.at(slot);
-    if (!call) continue;
+    if (!call || !call->is_live()) continue;
     CallInfo info;
     info.call_id = call->call_id();
     info.from = call->from();
     info.to = call->to();
-    info.state = call->state == Call::State::Answered  ? "answered"
-                 : call->state == Call::State::Ringing ? "ringing"
-                                                       : "trying";
-    info.flow = call->flow;
-    info.media = call->media;
-    info.age = now - call->since;
+    info.state = to_text(call->state);
+    const Target& caller = call->party(Party::Caller).target;
+    const Target& callee = call->party(Party::Callee).target;
+    info.transport = caller.transport;
+    const auto& next_hops = core_.config.next_hops;
+    if (callee.next_hop < next_hops.size()) info.next_hop = next_hops[callee.next_hop].name;
+    info.flow = caller.to_access ? caller.flow : callee.flow;
+    info.dialogs = table_.confirmed_dialogs(table_.id_at(slot));
+    info.media = call->media.used;
+    if (info.media && call->media.relay < relay_names_.size()) {
+      info.relay = relay_names_[call->media.relay];
+    }
+    info.away = call->parties[0].away || call->parties[1].away;
+    info.resumed = call->adopted;
+    info.age = now - (call->state == CallState::Answered ? call->answered_at : call->since);
     result.push_back(info);
   }
   return result;
-}
-
-// --- Whose call it is --------------------------------------------------------------------------
-
-SlotId* Calls::owner_head(Call& call) {
-  if (call.owned_by_agent) {
-    UserAgent* agent = registrations_.get(registrations_.find(call.user_agent));
-    return agent ? &agent->first_call : nullptr;
-  }
-  if (!call.owned_by_flow) return &unowned_;
-  FlowState* flow = flows_.find_ended(call.flow);
-  return flow ? &flow->first_call : nullptr;
-}
-
-void Calls::flow_ended(const FlowState& state, Instant now) {
-  for (SlotId id = state.first_call; Call* call = get(id); id = call->next_of_owner) {
-    start_grace(id, now);
-  }
-}
-
-void Calls::remote_flow_ended(FlowId flow, Instant now) {
-  for (SlotId id = unowned_; Call* call = get(id); id = call->next_of_owner) {
-    if (call->flow == flow) start_grace(id, now);
-  }
-}
-
-void Calls::keep_on_flow(SlotId id) {
-  UserAgent& agent = *registrations_.get(id);
-  while (agent.first_call) {
-    const SlotId call = agent.first_call;
-    disown(call);
-    get(call)->user_agent = 0;
-    get(call)->flow = agent.source.flow;
-    own(call);
-  }
-}
-
-void Calls::start_grace(SlotId id, Instant now) {
-  Call& call = *get(id);
-  core_.wheel.cancel(call.timer);
-  call.timer = core_.wheel.arm(now + core_.config.timers.grace, subject_value(Subject::Call, id));
-}
-
-void Calls::own(SlotId id) {
-  Call& call = *get(id);
-  call.owned_by_agent = call.owned_by_flow = false;
-  if (call.user_agent != 0 && registrations_.find(call.user_agent)) {
-    call.owned_by_agent = true;
-  } else if (flows_.find(call.flow)) {
-    call.owned_by_flow = true;
-  }
-  SlotId* head = owner_head(call);
-  call.next_of_owner = *head;
-  call.previous_of_owner = {};
-  if (Call* next = get(*head)) next->previous_of_owner = id;
-  *head = id;
-}
-
-void Calls::disown(SlotId id) {
-  Call& call = *get(id);
-  if (Call* next = get(call.next_of_owner)) next->previous_of_owner = call.previous_of_owner;
-  if (Call* previous = get(call.previous_of_owner)) {
-    previous->next_of_owner = call.next_of_owner;
-  } else if (SlotId* head = owner_head(call); head && *head == id) {
-    *head = call.next_of_owner;
-  }
-  call.next_of_owner = call.previous_of_owner = {};
-  call.owned_by_agent = call.owned_by_flow = false;
 }
 
 }  // namespace ringway

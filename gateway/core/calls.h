@@ -1,80 +1,135 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "gateway/base/outbox.h"
+#include "gateway/call/call_record.h"
+#include "gateway/call/call_table.h"
 #include "gateway/core/call_info.h"
-#include "gateway/core/call_table.h"
 #include "gateway/core/registrations.h"
+#include "gateway/core/response_context.h"
 #include "gateway/core/services.h"
 #include "gateway/media/relay_set.h"
+#include "gateway/routing/route_preprocess.h"
 
 namespace ringway {
 
-// Calls of user agents whose connection may die. While it is away, requests of the far end wait; if
-// it does not return, the far end is released by a BYE in the dialog's name, and the media session
-// is deleted.
+// The calls of one shard as the core sees them: what its requests and responses mean for them, the
+// commands to their media relay, and what has to be sent when one ends. What must be sent waits in
+// next_release(), what a relay answered in next_media().
 class Calls {
  public:
   // All outlive this object.
   Calls(Services& core, Flows& flows, Registrations& registrations, RelaySet& relays);
 
   Call* get(SlotId id) { return table_.get(id); }
-  SlotId find(std::string_view call_id, std::uint32_t leg) const {
-    return table_.find(call_id, leg);
-  }
-  std::uint32_t size() const { return table_.size(); }
+  std::uint32_t places() const { return table_.size(); }  // with those that are over
+  std::uint32_t dialogs() const { return table_.dialogs(); }
   // For /calls: at most max of them.
   std::vector<CallInfo> list(std::size_t max, Instant now) const;
 
-  // For an INVITE that starts a dialog: the same one again, with credentials, is the same pass of
-  // the same call. False: no place.
-  [[nodiscard]] bool open(SlotId id, ResponseContext& context, const Incoming& in);
-  // A 1xx or a 2xx to that INVITE. request: as it was received.
-  void progress(ResponseContext& context, const sip::MessageView& request,
-                const sip::MessageView& response, Instant now);
-  // Its INVITE was challenged, and will be repeated with credentials at once or not at all.
-  void challenged(SlotId id, Instant now);
-  void end(SlotId id, Instant now, Outbox& outbox);
-  // The media session of a call that nobody here remembers, which a token names.
-  void delete_media_of(std::string_view call_id, std::uint32_t leg, Instant now, Outbox& outbox);
+  // --- The INVITE that makes it ------------------------------------------------------------------
 
-  // What is left to do for a call whose user agent is gone.
+  // pass: what tells this pass of the Call-ID from others. False: no place for it.
+  [[nodiscard]] bool open(SlotId id, ResponseContext& context, const Incoming& in,
+                          std::uint64_t pass, bool from_network, Instant now);
+  // Where it goes is known, or has changed.
+  void set_callee(ResponseContext& context);
+  // A 1xx or a 2xx to it.
+  void progress(ResponseContext& context, const Incoming& response, Instant now);
+  // The caller gets status, which by gave, and the INVITE is over.
+  void refused(ResponseContext& context, sip::Status status, CallEnder by, CallEndReason reason,
+               Instant now, Outbox& outbox);
+
+  // --- In a dialog -------------------------------------------------------------------------------
+
+  // Which call and dialog a request belongs to. One that nobody remembers is taken up.
+  void note_request(ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
+                    Instant now);
+  // A final response to such a request goes to its sender; response is nullptr where it is ours.
+  void note_answer(ResponseContext& context, const sip::MessageView* response, sip::Status status,
+                   Instant now, Outbox& outbox);
+  // Where the call's newest messages say that a side is, in place of what a token says.
+  void correct_target(const ResponseContext& context, Target& target) const;
+  // A 2xx of a dialog that had one already is a repetition.
+  bool is_repeated_success(const ResponseContext& context, const Incoming& response) const;
+
+  // --- Ends --------------------------------------------------------------------------------------
+
   struct Release {
-    SlotId context;  // it was not answered yet: its INVITE ends with 480
-    BufferRef bye;   // it was: this request goes to the far end
+    enum class Kind : std::uint8_t {
+      Bye,     // message goes to target, and on to whoever it names
+      Cancel,  // the INVITE of context is called off: its caller is gone
+      Refuse,  // that INVITE is refused with 480: the callee is gone
+    };
+    Kind kind = Kind::Bye;
+    SlotId context;
+    BufferRef message;
+    Target target;          // of the access side; unset: where the request says
+    bool to_access = false;
   };
-  Release release(SlotId id, Instant now, Outbox& outbox);
+  std::optional<Release> next_release();
+  // The deadline of a call.
+  void deadline(SlotId id, Instant now, Outbox& outbox);
+  // Those sides of an answered call get a BYE each; it ends.
+  enum class Sides : std::uint8_t { None, Caller, Callee, Both };
+  void release(SlotId id, Sides sides, CallEndReason reason, Instant now, Outbox& outbox);
+  void end(SlotId id, CallEnder by, CallEndReason reason, Instant now, Outbox& outbox);
   // Every call that there is; for the end of a service drain.
   std::vector<SlotId> all() const;
-  // The first call of that user agent; empty: none is left.
-  SlotId first_of(SlotId agent) const { return registrations_.get(agent)->first_call; }
-  // The user agent took its binding back: its calls go on over the flow that it still has.
-  void keep_on_flow(SlotId agent);
-  // It must not be found as a call of its owner again.
-  void disown(SlotId id);
 
-  // A flow of this shard, or of another, has ended: calls that only it could end get the grace.
-  void flow_ended(const FlowState& state, Instant now);
-  void remote_flow_ended(FlowId flow, Instant now);
+  // --- Who goes and who comes --------------------------------------------------------------------
+
+  void agent_away(const UserAgent& agent, Instant now);
+  void agent_here(const UserAgent& agent, Instant now);
+  // left: its connection had ended, or a phone on UDP registered no more.
+  void agent_gone(const UserAgent& agent, bool left, Instant now);
+  void flow_ended(FlowId flow, Instant now) { table_.owner_away(flow.value(), now); }
+
+  // --- Media -------------------------------------------------------------------------------------
+
+  // Descriptions of this call pass a relay from now on, as each side speaks.
+  void use_media(Call& call, MediaLeg caller, MediaLeg callee);
+  // The offer of this request came to nothing: back to what was agreed (RFC 3261 14.1).
+  void offer_void(const ResponseContext& context, Instant now, Outbox& outbox);
+  // What a relay made of a description that somebody waits for.
+  struct MediaResult {
+    SlotId context;
+    MediaCommand command = MediaCommand::Offer;
+    bool ok = false;
+    BufferRef description;
+    bool refused = false;  // by the relay, which could not read the description
+  };
+  std::optional<MediaResult> next_media();
+  // Sends what the call's media session wants to be sent.
+  void drive_media(SlotId id, Instant now, Outbox& outbox);
+  void relay_completed(const RelaySet::Completion& completion, Instant now, Outbox& outbox);
 
  private:
-  void own(SlotId id);
-  SlotId* owner_head(Call& call);
-  void start_grace(SlotId id, Instant now);
-  void delete_media(Call& call, Instant now, Outbox& outbox);
-  BufferRef write_names(const Incoming& in, Call& sizes);
-  BufferRef write_bye(const Call& call);
-  BufferRef write_bye_template(const Call& call, const sip::MessageView& request,
-                               const sip::MessageView& response);
+  void set_caller(SlotId id, const ResponseContext& context, const Incoming& in,
+                  bool from_network);
+  void take_up(ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
+               Party from, Instant now);
+  void release_lost(SlotId id, Party lost, Instant now, Outbox& outbox);
+  void add_byes(Call& call, Party towards, std::string_view text);
+  void after_end(SlotId id, Instant now, Outbox& outbox);
+  std::size_t routes_beyond(const sip::MessageView& response, CallLeg leg) const;
+  std::uint64_t contact_of(std::uint64_t user_agent);
+  void tell(SlotId id, const MediaTotals& totals);
+  void finish_step(SlotId id, bool ok, BufferRef description, std::string_view reason);
+  RelayRequest relay_request(const Call& call, const MediaSession::Step& step) const;
 
   Services& core_;
   Flows& flows_;
   Registrations& registrations_;
   RelaySet& relays_;
   CallTable table_;
-  SlotId unowned_;  // whose flow is another shard's, and whose user agent is not registered
+  std::vector<std::string> relay_names_;
+  std::vector<Release> releases_;
+  std::vector<MediaResult> media_;
+  std::size_t next_release_ = 0, next_media_ = 0;
 };
 
 }  // namespace ringway

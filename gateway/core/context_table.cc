@@ -38,7 +38,39 @@ void ContextTable::release(SlotId id) {
   disarm(context);
   if (lists_.find(context.more_targets)) lists_.release(context.more_targets);
   unlink_from_flow(context, id);
+  taken_back(context, id);
   table_.release(id);
+}
+
+void ContextTable::sent_down(SlotId id, const Target& target) {
+  ResponseContext& context = *table_.find(id);
+  taken_back(context, id);
+  FlowState* flow = target.to_access ? flows_.find(target.flow) : nullptr;
+  if (!flow) return;
+  context.sent_on = target.flow;
+  context.next_of_target = flow->first_sent;
+  if (ResponseContext* next = table_.find(flow->first_sent)) next->previous_of_target = id;
+  flow->first_sent = id;
+}
+
+void ContextTable::taken_back(ResponseContext& context, SlotId id) {
+  if (ResponseContext* next = table_.find(context.next_of_target)) {
+    next->previous_of_target = context.previous_of_target;
+  }
+  if (ResponseContext* previous = table_.find(context.previous_of_target)) {
+    previous->next_of_target = context.next_of_target;
+  } else if (FlowState* flow = flows_.find(context.sent_on); flow && flow->first_sent == id) {
+    flow->first_sent = context.next_of_target;
+  }
+  context.next_of_target = context.previous_of_target = {};
+  context.sent_on = {};
+}
+
+void ContextTable::set_source(SlotId id, const Source& source) {
+  ResponseContext& context = *table_.find(id);
+  unlink_from_flow(context, id);
+  context.source = source;
+  if (source.flow) link_to_flow(id);
 }
 
 void ContextTable::arm(SlotId id, ContextTimer timer, Instant deadline) {

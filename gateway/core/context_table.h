@@ -24,6 +24,13 @@ class ContextTable {
   // Takes it off its flow and frees it with its targets and its deadline.
   void release(SlotId id);
 
+  // It went down the flow of target; those that went down one are found by next_of_target.
+  void sent_down(SlotId id, const Target& target);
+  // It is found as one of that flow no more.
+  void taken_back(ResponseContext& context, SlotId id);
+  // Its responses go to source from now on.
+  void set_source(SlotId id, const Source& source);
+
   void arm(SlotId id, ContextTimer timer, Instant deadline);
   void disarm(ResponseContext& context);
 

@@ -13,7 +13,7 @@
 namespace ringway {
 
 // The signalling half of a connection. What hangs on it is linked by its owner: user agents by
-// Registrations, requests by ContextTable, calls by Calls.
+// Registrations, requests by ContextTable.
 struct FlowState {
   std::uint32_t generation = 0;
   bool live = false;
@@ -24,7 +24,7 @@ struct FlowState {
   PeerTable::FlowPeer peer;       // whom it belongs to by itself
   std::uint32_t first_agent = 0;  // slot + 1: user agents registered over it
   SlotId first_context;           // requests that came over it and are not answered yet
-  SlotId first_call;              // calls of a user agent that never registered
+  SlotId first_sent;              // requests that went down it and have no final response
 };
 
 // The established connections of this shard.

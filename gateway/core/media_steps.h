@@ -9,32 +9,35 @@
 namespace ringway {
 
 // Offer and answer through the media relay (RFC 3264). A call whose two sides speak different media
-// has one session at the relay for each pass through the gateway; its id is the Call-ID and the
-// leg, which travels in our Record-Route tokens. The request or response parks while the relay
-// answers; the shard goes on.
+// has one session at the relay for each pass through the gateway. The request or response parks
+// while the relay answers; the shard goes on.
 class MediaSteps {
  public:
   // All outlive this object.
   MediaSteps(Services& core, ContextTable& contexts, Calls& calls, RelaySet& relays)
       : core_(core), contexts_(contexts), calls_(calls), relays_(relays) {}
 
-  enum class Next : std::uint8_t { Forward, Wait, Refuse };
+  enum class Next : std::uint8_t { Forward, Wait, Refuse, Late };
 
-  // The targets of a request are chosen. Wait: offer_done() follows. Refuse: 503.
+  // The targets of a request are chosen. Wait: offer_done() follows. Refuse: 503. Late: 481, the
+  // call is over and its description would wake a session that nobody ends.
   Next prepare(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
   // The relay's answer to prepare(): Forward with context.body, or Refuse.
-  Next offer_done(ResponseContext& context, const RelaySet::Completion& completion);
+  Next offer_done(ResponseContext& context, const Calls::MediaResult& result);
 
   bool needs_relay(const ResponseContext& context, const sip::MessageView& response) const;
-  // parked[0] holds the response. False: it cannot be sent to the relay.
+  // Its call is over: nobody can make anything of its description any more.
+  bool comes_late(const ResponseContext& context, const sip::MessageView& response) const;
+  // The first parked response's description goes to the relay. False: it cannot.
   [[nodiscard]] bool send_response(SlotId id, Instant now, Outbox& outbox);
   // The relay's answer to send_response(): the description to forward; empty: there is none.
-  BufferRef answer_done(const ResponseContext& context, const RelaySet::Completion& completion);
+  BufferRef answer_done(const ResponseContext& context, const Calls::MediaResult& result);
+  // What the sender of the request heard last and still goes by; empty: nothing was agreed.
+  BufferRef last_answer(const ResponseContext& context);
 
  private:
-  bool begin_call(SlotId id, ResponseContext& context, const Incoming& in);
-  void set_interfaces(RelayRequest& request, bool from_access) const;
-  BufferRef body_for(MediaLeg leg, std::string_view description);
+  void begin(ResponseContext& context, const Incoming& in);
+  BufferRef body_for(MediaLeg leg, Bytes description);
 
   Services& core_;
   ContextTable& contexts_;

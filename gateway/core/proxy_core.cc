@@ -46,16 +46,23 @@ struct ProxyCore::Parts {
   explicit Parts(Environment& environment);
 
   void settle(Instant now, Outbox& outbox);
-  void release_call(SlotId call, Instant now, Outbox& outbox);
   void agent_changed(const Registrations::Change& change, Instant now, Outbox& outbox);
+  void agent_here(const UserAgent& agent, const Registrations::Change& change, Instant now,
+                  Outbox& outbox);
+  void agent_gone(const UserAgent& agent, const Registrations::Change& change, Instant now,
+                  Outbox& outbox);
   void context_deadline(SlotId id, Instant now, Outbox& outbox);
   void server_deadline(std::uint64_t payload, Instant now, Outbox& outbox);
   void client_deadline(std::uint64_t payload, Instant now, Outbox& outbox);
   void expired(std::uint64_t payload, Instant now, Outbox& outbox);
-  void relay_completed(const RelaySet::Completion& completion, Instant now, Outbox& outbox);
+  void media_done(const Calls::MediaResult& result, Instant now, Outbox& outbox);
+  bool survives(const ClientTransaction& client, Instant now, Outbox& outbox);
+  bool wait_for_return(ResponseContext& context, SlotId id, Instant now);
+  void flow_ended(FlowState& flow, FlowId id, Instant now, Outbox& outbox);
+  void receive(const Source& source, Bytes bytes, bool handed_over, Instant now, Outbox& outbox);
   bool pass_filter(const Source& source, Bytes bytes, Outbox& outbox);
   void refuse_unreadable(const Source& source, DropReason reason, Outbox& outbox);
-  void receive_request(const Source& source, Instant now, Outbox& outbox);
+  void receive_request(const Source& source, bool handed_over, Instant now, Outbox& outbox);
 
   Services core;
   Flows flows;
@@ -85,6 +92,7 @@ struct ProxyCore::Parts {
 ProxyCore::Parts::Parts(Environment& environment)
     : core{environment.config,
            environment.shard,
+           environment.shard_count,
            environment.epoch,
            std::move(environment.listeners),
            environment.mac,
@@ -167,33 +175,47 @@ void ProxyCore::Parts::refuse_unreadable(const Source& source, DropReason reason
 
 void ProxyCore::receive_message(const Source& source, Bytes bytes, Instant now, Outbox& outbox) {
   Parts& parts = *parts_;
-  Services& core = parts.core;
-  core.counters.messages_in[static_cast<std::size_t>(source.transport)].add();
+  parts.core.counters.messages_in[static_cast<std::size_t>(source.transport)].add();
   if (!parts.pass_filter(source, bytes, outbox)) return;
+  parts.receive(source, bytes, false, now, outbox);
+}
+
+void ProxyCore::receive_handed_over(const Source& source, Bytes bytes, Instant now,
+                                    Outbox& outbox) {
+  parts_->receive(source, bytes, true, now, outbox);
+}
+
+void ProxyCore::Parts::receive(const Source& source, Bytes bytes, bool handed_over, Instant now,
+                               Outbox& outbox) {
   const auto framing = source.transport == Transport::Udp ? sip::Framing::Datagram
                        : is_websocket(source.transport)   ? sip::Framing::WebSocket
                                                           : sip::Framing::Stream;
-  if (!sip::parse_message(bytes, framing, parts.view)) {
+  if (!sip::parse_message(bytes, framing, view)) {
     core.counters.parse_errors.add();
-    return parts.refuse_unreadable(source, DropReason::Unparsable, outbox);
+    return refuse_unreadable(source, DropReason::Unparsable, outbox);
   }
-  if (parts.view.is_request()) {
-    parts.receive_request(source, now, outbox);
+  if (view.is_request()) {
+    receive_request(source, handed_over, now, outbox);
   } else {
     sip::Essentials essentials;
-    if (!sip::validate_response(parts.view, essentials).ok()) {
+    if (!sip::validate_response(view, essentials).ok()) {
       core.counters.bad_responses.add();
       return core.drop(DropReason::BadResponse);
     }
-    parts.responses.receive(source, {parts.view, essentials}, now, outbox);
+    responses.receive(source, {view, essentials}, now, outbox);
   }
-  parts.settle(now, outbox);
+  settle(now, outbox);
 }
 
-void ProxyCore::Parts::receive_request(const Source& source, Instant now, Outbox& outbox) {
+void ProxyCore::Parts::receive_request(const Source& source, bool handed_over, Instant now,
+                                       Outbox& outbox) {
   sip::Essentials essentials;
   const sip::Verdict verdict = sip::validate_request(view, essentials);
-  if (verdict.ok()) return requests.receive(source, {view, essentials}, now, outbox);
+  if (verdict.ok()) {
+    const Incoming in{view, essentials};
+    if (!handed_over && requests.hand_over(source, in, now, outbox)) return;
+    return requests.receive(source, in, now, outbox);
+  }
   core.counters.bad_requests.add();
   core.log.info("bad_request", {{"status", verdict.status},
                                 {"reason", verdict.reason},
@@ -208,8 +230,10 @@ void ProxyCore::Parts::settle(Instant now, Outbox& outbox) {
   for (;;) {
     if (const auto retry = responses.next_retry()) {
       requests.retry(*retry, now, outbox);
-    } else if (const auto call = responses.next_release()) {
-      release_call(*call, now, outbox);
+    } else if (const auto result = calls.next_media()) {
+      media_done(*result, now, outbox);
+    } else if (auto release = calls.next_release()) {
+      requests.release(std::move(*release), now, outbox);
     } else if (const auto change = registrations.next_change()) {
       agent_changed(*change, now, outbox);
     } else {
@@ -218,43 +242,79 @@ void ProxyCore::Parts::settle(Instant now, Outbox& outbox) {
   }
 }
 
-void ProxyCore::Parts::release_call(SlotId id, Instant now, Outbox& outbox) {
-  Calls::Release release = calls.release(id, now, outbox);
-  if (ResponseContext* context = contexts.find(release.context)) {
-    // Still ringing at a browser that is gone: the caller hears it now.
-    context->give_up_targets();
-    responses.cancel_branches(release.context, now, outbox);
-    responses.fail(release.context, 480, {}, now, outbox);
-  } else if (release.context) {
-    calls.end(id, now, outbox);
-  }
-  if (release.bye) requests.originate(sip::Method::Bye, std::move(release.bye), now, outbox);
-}
-
 void ProxyCore::Parts::agent_changed(const Registrations::Change& change, Instant now,
                                      Outbox& outbox) {
-  if (!registrations.get(change.agent)) return;
-  const bool here = change.kind == Registrations::Change::Kind::Here;
-  for (SlotId next = registrations.take_waiting(change.agent);
-       ResponseContext* context = contexts.find(next);) {
-    const SlotId here_now = next;
-    next = std::exchange(context->next_waiting, {});
-    if (!context->is_waiting_for(ResponseContext::State::AwaitUserAgent)) continue;
-    if (here) {
-      requests.resume(here_now, now, outbox);
-    } else {
-      core.counters.waits_expired.add();
-      responses.fail(here_now, 480, {}, now, outbox);
+  const UserAgent* agent = registrations.get(change.agent);
+  if (!agent) return;
+  using Kind = Registrations::Change::Kind;
+  switch (change.kind) {
+    case Kind::Away:
+      return calls.agent_away(*agent, now);
+    case Kind::Here:
+      return agent_here(*agent, change, now, outbox);
+    case Kind::Gone:
+      agent_gone(*agent, change, now, outbox);
+      return registrations.release(change.agent);
+  }
+}
+
+void ProxyCore::Parts::agent_here(const UserAgent& agent, const Registrations::Change& change,
+                                  Instant now, Outbox& outbox) {
+  calls.agent_here(agent, now);
+  Target target;
+  target.to_access = true;
+  target.user_agent = agent.hash;
+  target.flow = agent.source.flow;
+  target.remote = agent.source.remote;
+  target.listener = agent.source.listener;
+  target.transport = agent.source.transport;
+  const Source source = agent.source;
+  // What went down its old flow and has no answer, whether or not that flow is known to be dead.
+  if (const FlowState* old = flows.find(change.old_flow); old && change.old_flow != source.flow) {
+    for (SlotId next = old->first_sent; ResponseContext* context = contexts.find(next);) {
+      const SlotId id = next;
+      next = context->next_of_target;
+      if (context->target.user_agent == target.user_agent) {
+        requests.send_again(id, target, outbox);
+      }
     }
   }
-  if (here) return;
-  if (!change.left) calls.keep_on_flow(change.agent);
-  while (const SlotId call = calls.first_of(change.agent)) {
-    release_call(call, now, outbox);
-    // A release that only failed a context has freed the call with it; never loop on one.
-    if (calls.first_of(change.agent) == call) calls.disown(call);
+  for (SlotId next = registrations.take_waiting(change.agent);
+       ResponseContext* context = contexts.find(next);) {
+    const SlotId id = next;
+    next = std::exchange(context->next_waiting, {});
+    if (context->awaits_return) {
+      requests.send_again(id, target, outbox);
+    } else {
+      requests.resume(id, now, outbox);
+    }
   }
-  registrations.release(change.agent);
+  for (SlotId next = registrations.take_asking(change.agent);
+       ResponseContext* context = contexts.find(next);) {
+    const SlotId id = next;
+    next = std::exchange(context->next_asking, {});
+    responses.follow_asker(id, source, outbox);
+  }
+}
+
+void ProxyCore::Parts::agent_gone(const UserAgent& agent, const Registrations::Change& change,
+                                  Instant now, Outbox& outbox) {
+  calls.agent_gone(agent, change.left, now);
+  for (SlotId next = registrations.take_waiting(change.agent);
+       ResponseContext* context = contexts.find(next);) {
+    const SlotId id = next;
+    next = std::exchange(context->next_waiting, {});
+    context->awaits_return = false;
+    core.counters.waits_expired.add();
+    responses.fail(id, 480, {}, now, outbox);
+  }
+  for (SlotId next = registrations.take_asking(change.agent);
+       ResponseContext* context = contexts.find(next);) {
+    const SlotId id = next;
+    next = std::exchange(context->next_asking, {});
+    context->asker_away = false;
+    if (context->method == sip::Method::Invite) responses.cancel(id, nullptr, now, outbox);
+  }
 }
 
 // --- Flows -------------------------------------------------------------------------------------
@@ -269,24 +329,75 @@ void ProxyCore::flow_closed(FlowId id, FlowEnd, Instant now, Outbox& outbox) {
   Parts& parts = *parts_;
   FlowState* flow = parts.flows.find(id);
   if (!flow) return;
-  flow->live = false;
-  // Calls that it was still setting up are cancelled; their callers can hear no answer any more.
-  for (SlotId next = flow->first_context; ResponseContext* context = parts.contexts.find(next);) {
-    const SlotId here = next;
-    next = context->next_of_flow;
-    context->next_of_flow = context->previous_of_flow = {};
-    context->source.flow = {};
-    if (context->method == sip::Method::Invite) parts.responses.cancel(here, nullptr, now, outbox);
-  }
-  flow->first_context = {};
-  parts.registrations.flow_ended(*flow, id, now, outbox);
-  // Calls of a user agent that never registered cannot be found again by anyone: they wait for
-  // the grace all the same, so that both kinds end alike.
-  parts.calls.flow_ended(*flow, now);
+  parts.flow_ended(*flow, id, now, outbox);
+  parts.calls.flow_ended(id, now);
   Output::Announcement& gone = outbox.add(Output::Kind::Announce).announcement;
   gone.kind = Output::Announcement::Kind::FlowGone;
   gone.flow = id;
   parts.settle(now, outbox);
+}
+
+// What came over it or went down it waits for its user agent to come back on another one. Where
+// nobody can come back, an INVITE is called off: its caller can hear no answer any more.
+void ProxyCore::Parts::flow_ended(FlowState& flow, FlowId id, Instant now, Outbox& outbox) {
+  for (SlotId next = flow.first_context; ResponseContext* context = contexts.find(next);) {
+    const SlotId here = next;
+    next = context->next_of_flow;
+    context->next_of_flow = context->previous_of_flow = {};
+    std::string_view from;
+    if (sip::parse_message(context->request.bytes(), sip::Framing::Datagram, stored)) {
+      from = stored.value(sip::HeaderName::From);
+    }
+    const std::uint64_t agent = registrations.user_agent_of(context->source, from);
+    context->source.flow = {};
+    if (context->is_answered() || context->asker_away) continue;
+    if (agent != 0) {
+      registrations.ask(agent, here);
+    } else if (context->method == sip::Method::Invite) {
+      responses.cancel(here, nullptr, now, outbox);
+    }
+  }
+  flow.first_context = {};
+  for (SlotId next = flow.first_sent; ResponseContext* context = contexts.find(next);) {
+    const SlotId here = next;
+    next = context->next_of_target;
+    context->next_of_target = context->previous_of_target = {};
+    context->sent_on = {};
+    wait_for_return(*context, here, now);
+  }
+  flow.first_sent = {};
+  flow.live = false;
+  registrations.flow_ended(flow, id, now, outbox);
+}
+
+// False: it has no user agent that could come back.
+bool ProxyCore::Parts::wait_for_return(ResponseContext& context, SlotId id, Instant now) {
+  if (context.is_answered() || context.own || !context.has_open_branches()) return false;
+  if (context.awaits_return) return true;
+  const std::uint64_t user_agent = context.target.user_agent;
+  if (!registrations.get(registrations.find(user_agent))) return false;
+  context.user_agent = user_agent;
+  context.awaits_return = true;
+  registrations.wait(user_agent, id, now + core.config.timers.grace);
+  return true;
+}
+
+// A request to a user agent whose flow died with it: it goes down the newer flow, or waits for one.
+bool ProxyCore::Parts::survives(const ClientTransaction& client, Instant now, Outbox& outbox) {
+  ResponseContext* context = contexts.find(client.context);
+  if (!context || !client.target.to_access || !client.target.flow) return false;
+  const UserAgent* agent = registrations.get(registrations.find(client.target.user_agent));
+  if (!agent) return false;
+  if (!agent->away && agent->source.flow != client.target.flow) {
+    Target target = client.target;
+    target.flow = agent->source.flow;
+    target.remote = agent->source.remote;
+    target.listener = agent->source.listener;
+    target.transport = agent->source.transport;
+    requests.send_again(client.context, target, outbox);
+    return true;
+  }
+  return wait_for_return(*context, client.context, now);
 }
 
 void ProxyCore::send_failed(Ticket ticket, TransportFailure failure, Instant now, Outbox& outbox) {
@@ -304,6 +415,7 @@ void ProxyCore::send_failed(Ticket ticket, TransportFailure failure, Instant now
   parts.core.log.info("send_failed", {{"transport", to_text(client->target.transport)},
                                       {"failure", static_cast<int>(failure)},
                                       {"flow", client->target.flow.value()}});
+  if (parts.survives(*client, now, outbox)) return;
   const auto outcome = parts.transactions.client_failed(id, now, outbox);
   const sip::Status status = failure == TransportFailure::FlowGone ? 430 : 503;
   parts.responses.client_outcome(id, outcome, status, now, outbox);
@@ -314,7 +426,7 @@ void ProxyCore::receive_announcement(const Output::Announcement& announcement, I
                                      Outbox& outbox) {
   if (announcement.kind == Output::Announcement::Kind::FlowGone) {
     parts_->flows.ended_elsewhere(announcement.flow);
-    return parts_->calls.remote_flow_ended(announcement.flow, now);
+    return parts_->calls.flow_ended(announcement.flow, now);
   }
   parts_->registrations.announced(announcement, now);
   parts_->settle(now, outbox);
@@ -322,26 +434,19 @@ void ProxyCore::receive_announcement(const Output::Announcement& announcement, I
 
 // --- What parked messages wait for -------------------------------------------------------------
 
-void ProxyCore::Parts::relay_completed(const RelaySet::Completion& completion, Instant now,
-                                       Outbox& outbox) {
-  const ResponseContext* context = contexts.find(completion.owner);
-  if (!context) {
-    if (completion.command == RelayCommand::Delete && completion.answered &&
-        completion.reply.result == RelayReply::Result::Error) {
-      core.log.debug("media_delete_refused", {{"reason", completion.reply.reason}});
-    }
-    return;
-  }
+void ProxyCore::Parts::media_done(const Calls::MediaResult& result, Instant now, Outbox& outbox) {
+  const ResponseContext* context = contexts.find(result.context);
+  if (!context) return;
   if (context->is_waiting_for(ResponseContext::State::AwaitOffer)) {
-    requests.offer_done(completion.owner, completion, now, outbox);
-  } else if (context->parked[0].message) {
-    responses.answer_done(completion.owner, completion, now, outbox);
+    requests.offer_done(result.context, result, now, outbox);
+  } else {
+    responses.answer_done(result.context, result, now, outbox);
   }
 }
 
 void ProxyCore::receive_relay(std::uint8_t relay, Bytes message, Instant now, Outbox& outbox) {
   if (const auto completion = parts_->relays.receive(relay, message, now)) {
-    parts_->relay_completed(*completion, now, outbox);
+    parts_->calls.relay_completed(*completion, now, outbox);
     parts_->settle(now, outbox);
   }
 }
@@ -389,7 +494,9 @@ void ProxyCore::drain(Instant, Outbox&) {
 }
 
 void ProxyCore::release_calls(Instant now, Outbox& outbox) {
-  for (const SlotId call : parts_->calls.all()) parts_->release_call(call, now, outbox);
+  for (const SlotId call : parts_->calls.all()) {
+    parts_->calls.release(call, Calls::Sides::Both, CallEndReason::Drained, now, outbox);
+  }
   parts_->settle(now, outbox);
 }
 
@@ -405,7 +512,8 @@ ProxyCore::Occupancy ProxyCore::occupancy() const {
   held.server_transactions = parts.transactions.servers();
   held.client_transactions = parts.transactions.live_clients();
   held.relay_requests = parts.relays.pending();
-  held.calls = parts.calls.size();
+  held.calls = parts.calls.places();
+  held.dialogs = parts.calls.dialogs();
   held.user_agents = parts.registrations.size();
   held.deadlines = parts.core.wheel.size();
   return held;
@@ -464,17 +572,13 @@ void ProxyCore::Parts::expired(std::uint64_t payload, Instant now, Outbox& outbo
       return context_deadline(id, now, outbox);
     case Subject::Relay:
       if (const auto completion = relays.expire(payload, now)) {
-        relay_completed(*completion, now, outbox);
+        calls.relay_completed(*completion, now, outbox);
       }
       return;
     case Subject::UserAgent:
       return registrations.expired(id);
     case Subject::Call:
-      if (Call* call = calls.get(id)) {
-        call->timer = 0;
-        release_call(id, now, outbox);
-      }
-      return;
+      return calls.deadline(id, now, outbox);
     case Subject::Probe:
       return probes.send(static_cast<std::uint16_t>(id.slot), now, outbox);
     case Subject::None:

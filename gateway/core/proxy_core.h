@@ -30,6 +30,7 @@ class ProxyCore {
   struct Environment {
     const Config& config;
     ShardIndex shard = 0;
+    ShardIndex shard_count = 1;  // shard < shard_count
     std::vector<ListenerInfo> listeners;  // same order on every shard
     tls::Mac& mac;                        // signs tokens; the same key on all shards
     std::uint64_t seed = 0;               // for tags, branches and nonces; differs by shard
@@ -48,6 +49,8 @@ class ProxyCore {
   // A whole SIP message: one datagram, one WebSocket message, or one framed stream message.
   // bytes are borrowed for the call.
   void receive_message(const Source& source, Bytes bytes, Instant now, Outbox& outbox);
+  // The same, from another shard by Output::HandOver. It is never handed on.
+  void receive_handed_over(const Source& source, Bytes bytes, Instant now, Outbox& outbox);
 
   void flow_opened(const FlowInfo& flow, Instant now, Outbox& outbox);
   void flow_closed(FlowId flow, FlowEnd end, Instant now, Outbox& outbox);
@@ -93,7 +96,7 @@ class ProxyCore {
   struct Occupancy {
     std::uint32_t contexts = 0, target_lists = 0;
     std::uint32_t server_transactions = 0, client_transactions = 0;
-    std::uint32_t relay_requests = 0, calls = 0, user_agents = 0, deadlines = 0;
+    std::uint32_t relay_requests = 0, calls = 0, dialogs = 0, user_agents = 0, deadlines = 0;
   };
   Occupancy occupancy() const;
 

@@ -200,7 +200,7 @@ void Registrations::take_back(std::uint64_t user_agent, std::uint64_t contact,
   gone_news.kind = Announcement::Kind::UserAgentGone;
   gone_news.user_agent = user_agent;
   announce(gone_news, outbox);
-  gone(id);
+  gone(id, agent->away);
 }
 
 // Contact: * is every binding of the To's AOR, on whatever flow (RFC 3261 10.2.2, 10.3 item 6).
@@ -282,7 +282,7 @@ void Registrations::announced(const Announcement& news, Instant now) {
       if (agent && agents_.get(agent)->source.flow == news.flow) away(agent, now);
       return;
     case Announcement::Kind::UserAgentGone:
-      if (agent && !is_older(*agents_.get(agent), news)) gone(agent);
+      if (agent && !is_older(*agents_.get(agent), news)) gone(agent, agents_.get(agent)->away);
       return;
     case Announcement::Kind::FlowGone:
     case Announcement::Kind::NextHopHealth:
@@ -295,6 +295,10 @@ void Registrations::here(const Announcement& news, Instant now) {
   if (!id) return;
   UserAgent& agent = *agents_.get(id);
   if (is_older(agent, news)) return;
+  const FlowId old_flow = agent.source.flow;
+  const bool moved = agent.away || old_flow != news.flow ||
+                     agent.source.remote != news.source.remote ||
+                     agent.contact_hash != news.contact;
   agent.call_id_hash = news.call_id;
   agent.cseq = news.cseq;
   agent.group = news.group;
@@ -310,7 +314,7 @@ void Registrations::here(const Announcement& news, Instant now) {
   agent.timer = core_.wheel.arm(agent.expires, subject_value(Subject::UserAgent, id));
   link_to_flow(id);
   core_.counters.bindings.set(agents_.size());
-  if (agent.first_waiting) changes_.push_back({Change::Kind::Here, id});
+  if (moved || agent.first_waiting) changes_.push_back({Change::Kind::Here, id, false, old_flow});
 }
 
 void Registrations::flow_ended(FlowState& state, FlowId flow, Instant now, Outbox& outbox) {
@@ -334,17 +338,19 @@ void Registrations::away(SlotId id, Instant now) {
   core_.wheel.cancel(agent.timer);
   agent.timer =
       core_.wheel.arm(now + core_.config.timers.grace, subject_value(Subject::UserAgent, id));
+  changes_.push_back({Change::Kind::Away, id, false, agent.source.flow});
 }
 
 void Registrations::expired(SlotId id) {
   UserAgent* agent = agents_.get(id);
   if (!agent) return;
   agent->timer = 0;
-  gone(id);
+  // A phone on UDP that registers no more cannot be reached either; a flow that stands still can.
+  gone(id, agent->away || !agent->source.flow);
 }
 
-void Registrations::gone(SlotId id) {
-  changes_.push_back({Change::Kind::Gone, id, agents_.get(id)->away});
+void Registrations::gone(SlotId id, bool left) {
+  changes_.push_back({Change::Kind::Gone, id, left, {}});
 }
 
 void Registrations::release(SlotId id) {
@@ -383,6 +389,30 @@ void Registrations::stop_waiting(const ResponseContext& context, SlotId id) {
 
 SlotId Registrations::take_waiting(SlotId agent) {
   return std::exchange(agents_.get(agent)->first_waiting, {});
+}
+
+void Registrations::ask(std::uint64_t user_agent, SlotId id) {
+  UserAgent* agent = agents_.get(agents_.find(user_agent));
+  if (!agent) return;
+  ResponseContext& context = *contexts_.find(id);
+  context.asker_away = true;
+  context.asker = user_agent;
+  context.next_asking = agent->first_asking;
+  agent->first_asking = id;
+}
+
+void Registrations::stop_asking(const ResponseContext& context, SlotId id) {
+  UserAgent* agent = agents_.get(agents_.find(context.asker));
+  SlotId* link = agent ? &agent->first_asking : nullptr;
+  while (link && *link && !(*link == id)) {
+    ResponseContext* other = contexts_.find(*link);
+    link = other ? &other->next_asking : nullptr;
+  }
+  if (link && *link) *link = context.next_asking;
+}
+
+SlotId Registrations::take_asking(SlotId agent) {
+  return std::exchange(agents_.get(agent)->first_asking, {});
 }
 
 // --- Over which flow ---------------------------------------------------------------------------

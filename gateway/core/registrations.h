@@ -23,12 +23,14 @@ class Registrations {
 
   struct Change {
     enum class Kind : std::uint8_t {
-      Here,  // reachable: what waits for it goes on
+      Here,  // reachable, at another place or as another page than before: what waits goes on
+      Away,  // its flow has ended; it may come back within the grace
       Gone,  // deregistered, expired, or away for longer than the grace; release() it when done
     };
     Kind kind = Kind::Here;
     SlotId agent;
-    bool left = false;  // Gone: its connection had ended, so its calls end too
+    bool left = false;  // Gone: it cannot be reached any more, so its calls end too
+    FlowId old_flow;    // Here: where it was before
   };
   std::optional<Change> next_change();
 
@@ -69,6 +71,10 @@ class Registrations {
   void stop_waiting(const ResponseContext& context, SlotId id);
   // All that wait for it, linked by next_waiting; nobody waits then.
   SlotId take_waiting(SlotId agent);
+  // The sender of the request is that user agent, which is away: its responses wait for it.
+  void ask(std::uint64_t user_agent, SlotId context);
+  void stop_asking(const ResponseContext& context, SlotId id);
+  SlotId take_asking(SlotId agent);
 
  private:
   using Announcement = Output::Announcement;
@@ -90,7 +96,7 @@ class Registrations {
   void grant(Announcement news, std::uint16_t next_hop, Instant now, Outbox& outbox);
   void here(const Announcement& news, Instant now);
   void away(SlotId agent, Instant now);
-  void gone(SlotId agent);
+  void gone(SlotId agent, bool left);
   void announce(const Announcement& news, Outbox& outbox);
   void link_to_flow(SlotId agent);
   void unlink_from_flow(SlotId agent);

@@ -32,6 +32,11 @@ bool opens_dialog(Method method) {
   return method == Method::Invite || method == Method::Subscribe;
 }
 
+// An INVITE, and what follows it under the same branch.
+bool makes_call(Method method) {
+  return method == Method::Invite || method == Method::Ack || method == Method::Cancel;
+}
+
 }  // namespace
 
 Requests::Requests(const Parts& parts)
@@ -147,6 +152,39 @@ std::optional<Right> Requests::admit(const Source& source, const Peer& peer, con
 
 // --- 16.2, 17.2.3: transactions ---------------------------------------------------------------
 
+// The shard on which the call of this request lives: a dialog's by the leg of its tokens, one that
+// begins by the flow that its Path token names. What is sent again, called off or acknowledged goes
+// the same way, because it says the same.
+std::optional<ShardIndex> Requests::owner_elsewhere(const Source& source, const Incoming& in,
+                                                    Instant now) {
+  if (!in.view.has(HeaderName::Route) && !core_.own.is_own(in.essentials.request_uri)) return {};
+  read_route(source, in, now);
+  if (routed_.refused || routed_.outdated || routed_.own_flow || !routed_.access) return {};
+  const FlowToken& token = *routed_.access;
+  const bool in_dialog = routed_.in_dialog && routed_.leg != 0;
+  const bool begins = makes_call(in.view.method()) && token.flow &&
+                      token.epoch == static_cast<std::uint16_t>(core_.epoch);
+  if (!in_dialog && !begins) return {};
+  const auto owner = static_cast<ShardIndex>(token.shard % core_.shard_count);
+  return owner == core_.shard ? std::nullopt : std::optional(owner);
+}
+
+bool Requests::hand_over(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
+  if (core_.shard_count < 2) return false;
+  const auto owner = owner_elsewhere(source, in, now);
+  if (!owner) return false;
+  BufferRef copy = core_.buffers.copy(as_bytes(in.view.text()));
+  if (!copy) {
+    core_.drop(DropReason::NoBuffer);
+    return true;
+  }
+  Output& output = outbox.add(Output::Kind::HandOver);
+  output.shard = *owner;
+  output.source = source;
+  output.buffer = std::move(copy);
+  return true;
+}
+
 void Requests::receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
   const sip::MessageView& request = in.view;
   const Method method = request.method();
@@ -243,8 +281,18 @@ void Requests::receive_cancel(SlotId server, SlotId invite, const Source& source
   responses_.cancel(transactions_.server(invite)->context, &in.view, now, outbox);
 }
 
-void Requests::originate(Method method, BufferRef message, Instant now, Outbox& outbox) {
-  // It comes from the access side: from a listener for WebSockets where there is one.
+void Requests::release(Calls::Release release, Instant now, Outbox& outbox) {
+  if (release.kind != Calls::Release::Kind::Bye) {
+    ResponseContext* context = contexts_.find(release.context);
+    if (!context) return;
+    context->give_up_targets();
+    if (release.kind == Calls::Release::Kind::Cancel) {
+      return responses_.cancel(release.context, nullptr, now, outbox);
+    }
+    responses_.cancel_branches(release.context, now, outbox);
+    return responses_.fail(release.context, 480, {}, now, outbox);
+  }
+  // A BYE of ours comes from the other side, from a listener for WebSockets where there is one.
   Source source;
   source.transport = Transport::Wss;
   for (std::size_t i = 0; i < core_.listeners.size(); ++i) {
@@ -253,29 +301,40 @@ void Requests::originate(Method method, BufferRef message, Instant now, Outbox& 
     source.listener = static_cast<ListenerIndex>(i);
     source.transport = transport;
   }
-  const SlotId id = contexts_.open_own(method, std::move(message), source);
+  const SlotId id = contexts_.open_own(Method::Bye, std::move(release.message), source);
   if (!id) return core_.drop(DropReason::TableFull);
-  contexts_.find(id)->right = Right::OwnDialog;
-  const BufferRef& request = contexts_.find(id)->request;
+  ResponseContext& context = *contexts_.find(id);
+  context.right = Right::OwnDialog;
+  context.target.next_hop = release.target.next_hop;
   sip::Essentials essentials;
-  if (!sip::parse_message(request.bytes(), sip::Framing::Datagram, stored_)) {
-    return responses_.end(id, now, outbox);
-  }
+  if (!read_own(context, essentials)) return responses_.end(id, now, outbox);
+  const Incoming in{stored_, essentials};
+  if (!release.to_access) return route(id, in, now, outbox);
+  TargetList list;
+  list.add(std::move(release.target));
+  contexts_.set_targets(context, list);
+  forward(id, in, now, outbox);
+}
+
+// A request of our own has no Via yet.
+bool Requests::read_own(const ResponseContext& context, sip::Essentials& essentials) {
+  if (!sip::parse_message(context.request.bytes(), sip::Framing::Datagram, stored_)) return false;
   const auto uri = sip::parse_uri(stored_.request_uri());
   const auto cseq = sip::parse_cseq(stored_.value(HeaderName::CSeq));
-  if (!uri || !cseq) return responses_.end(id, now, outbox);
+  if (!uri || !cseq) return false;
   essentials.call_id = stored_.value(HeaderName::CallId);
   essentials.max_forwards = 70;
   essentials.request_uri = *uri;
   essentials.cseq = *cseq;
   essentials.to_tag = sip::find_tag(stored_.value(HeaderName::To));
   essentials.from_tag = sip::find_tag(stored_.value(HeaderName::From));
-  route(id, {stored_, essentials}, now, outbox);
+  return true;
 }
 
 // --- 16.4, 16.5: where it goes -----------------------------------------------------------------
 
 bool Requests::read_again(const ResponseContext& context, sip::Essentials& essentials) {
+  if (context.own && context.method != Method::Ack) return read_own(context, essentials);
   return sip::parse_message(context.request.bytes(), sip::Framing::Datagram, stored_) &&
          sip::validate_request(stored_, essentials).ok();
 }
@@ -290,29 +349,21 @@ void Requests::route(SlotId id, const Incoming& in, Instant now, Outbox& outbox)
   } else {
     context.media = routed_.media;
     if (routed_.leg != 0) context.leg = routed_.leg;
-    if (routed_.in_dialog) note_dialog(context, in, now, outbox);
-    follow(id, in, router_.route(context, in, routed_, now), now, outbox);
+    calls_.note_request(context, in, routed_, now);
+    const bool from_network = core_.listener(context.source.listener).side == Side::Network ||
+                              context.peer_next_hop != Peer::kNoNextHop;
+    if (begins_call(context) &&
+        !calls_.open(id, context, in, context.loop_hash, from_network, now)) {
+      responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
+    } else {
+      follow(id, in, router_.route(context, in, routed_, now), now, outbox);
+    }
   }
   routed_for_ = {};
 }
 
-// Which call the request belongs to, and what a BYE means for it.
-void Requests::note_dialog(ResponseContext& context, const Incoming& in, Instant now,
-                           Outbox& outbox) {
-  if (const SlotId id = calls_.find(in.essentials.call_id, context.leg)) {
-    context.call = id;
-    Call& call = *calls_.get(id);
-    if (!routed_.towards_access && in.essentials.cseq.number > call.access_cseq) {
-      call.access_cseq = in.essentials.cseq.number;
-    }
-  }
-  if (context.method != Method::Bye || context.grace_used) return;
-  if (context.call) {
-    calls_.end(std::exchange(context.call, {}), now, outbox);
-  } else if (context.media && !core_.config.media.relays.empty()) {
-    // After a restart nobody remembers the call, but the token does.
-    calls_.delete_media_of(in.essentials.call_id, context.leg, now, outbox);
-  }
+bool Requests::begins_call(const ResponseContext& context) const {
+  return context.method == Method::Invite && context.initial && !context.own && !context.call;
 }
 
 void Requests::follow(SlotId id, const Incoming& in, const Router::Decision& decision, Instant now,
@@ -328,12 +379,17 @@ void Requests::follow(SlotId id, const Incoming& in, const Router::Decision& dec
     case Router::Decision::Kind::Targets:
       break;
   }
-  contexts_.set_targets(*contexts_.find(id), router_.targets());
+  ResponseContext& context = *contexts_.find(id);
+  contexts_.set_targets(context, router_.targets());
+  calls_.correct_target(context, context.target);
+  calls_.set_callee(context);
   switch (media_.prepare(id, in, now, outbox)) {
     case MediaSteps::Next::Forward:
       return forward(id, in, now, outbox);
     case MediaSteps::Next::Wait:
       return;
+    case MediaSteps::Next::Late:
+      return responses_.fail(id, 481, {}, now, outbox);
     case MediaSteps::Next::Refuse:
       return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
   }
@@ -391,14 +447,16 @@ void Requests::resolved(SlotId id, const Resolution& resolution, Instant now, Ou
   follow(id, in, router_.resolved(*context, in, resolution, name, now), now, outbox);
 }
 
-void Requests::offer_done(SlotId id, const RelaySet::Completion& completion, Instant now,
+void Requests::offer_done(SlotId id, const Calls::MediaResult& result, Instant now,
                           Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   context.resume();
   sip::Essentials essentials;
-  if (media_.offer_done(context, completion) != MediaSteps::Next::Forward ||
+  if (media_.offer_done(context, result) != MediaSteps::Next::Forward ||
       !read_again(context, essentials)) {
-    return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
+    // A description that the relay could not read is nobody's to use (RFC 3261 21.4.26).
+    return result.refused ? responses_.fail(id, 488, {}, now, outbox)
+                          : responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
   }
   forward(id, {stored_, essentials}, now, outbox);
 }
@@ -489,9 +547,7 @@ void Requests::start_client(SlotId id, SlotId client, BufferRef message, const T
   transaction.target = target;
   transaction.context = id;
   transaction.branch_index = context.forwarded(client);
-  if (Call* call = calls_.get(context.call); call && context.call_new) {
-    call->flow = context.target.to_access ? target.flow : context.source.flow;
-  }
+  contexts_.sent_down(id, target);
   if (contexts_.has_another_target(context)) {
     contexts_.arm(id, ContextTimer::FirstAnswer, now + core_.config.timers.first_answer);
   } else if (context.method == Method::Invite) {
@@ -513,9 +569,36 @@ void Requests::retry(const Responses::Retry& retry, Instant now, Outbox& outbox)
   if (!may_go) return responses_.retry_failed(retry, now, outbox);
   if (retry.next_target) {
     contexts_.take_next_target(*context);
+    calls_.set_callee(*context);
     core_.counters.failovers.add();
   }
   forward(retry.context, {stored_, essentials}, now, outbox);
+}
+
+// --- A flow that died --------------------------------------------------------------------------
+
+// The user agent is back on another flow: what it has not answered goes there, under the same
+// branch, so that it knows it again where the first one came through after all.
+void Requests::send_again(SlotId id, const Target& target, Outbox& outbox) {
+  ResponseContext* context = contexts_.find(id);
+  if (!context || context->is_answered()) return;
+  context->awaits_return = false;
+  for (std::uint8_t i = 0; i < context->branch_count(); ++i) {
+    const ClientBranch& branch = context->branch(i);
+    ClientTransaction* client = transactions_.client(branch.client);
+    if (!client || branch.final_status != 0 || client->target.user_agent != target.user_agent ||
+        !client->request) {
+      continue;
+    }
+    client->target.flow = target.flow;
+    client->target.remote = target.remote;
+    client->target.listener = target.listener;
+    client->target.transport = target.transport;
+    core_.counters.sent_again.add();
+    TransactionLayer::send_to(client->target, core_.config, client->request,
+                              subject_value(Subject::ClientSend, branch.client), outbox);
+    contexts_.sent_down(id, client->target);
+  }
 }
 
 }  // namespace ringway

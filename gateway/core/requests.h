@@ -45,16 +45,19 @@ class Requests {
   explicit Requests(const Parts& parts);
 
   void receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
-  // A request of our own, which goes where the far end of a dialog is.
-  void originate(sip::Method method, BufferRef message, Instant now, Outbox& outbox);
+  // True: the request's call lives on another shard, and it is on its way there.
+  bool hand_over(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
+  // What a call that cannot go on wants to be sent: a BYE of ours, or the end of its INVITE.
+  void release(Calls::Release release, Instant now, Outbox& outbox);
+  // What a user agent that is back at target has not answered goes there.
+  void send_again(SlotId context, const Target& target, Outbox& outbox);
 
   // The user agent that it waited for is back.
   void resume(SlotId context, Instant now, Outbox& outbox);
   // The answer to the lookup that it waits for.
   void resolved(SlotId context, const Resolution& resolution, Instant now, Outbox& outbox);
   // The relay's answer that it waits for.
-  void offer_done(SlotId context, const RelaySet::Completion& completion, Instant now,
-                  Outbox& outbox);
+  void offer_done(SlotId context, const Calls::MediaResult& result, Instant now, Outbox& outbox);
   // Sent once more: to the next target, or to the same one in another way.
   void retry(const Responses::Retry& retry, Instant now, Outbox& outbox);
 
@@ -76,7 +79,10 @@ class Requests {
   void receive_cancel(SlotId server, SlotId invite, const Source& source, const Incoming& in,
                       Instant now, Outbox& outbox);
   void route(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
-  void note_dialog(ResponseContext& context, const Incoming& in, Instant now, Outbox& outbox);
+  std::optional<ShardIndex> owner_elsewhere(const Source& source, const Incoming& in,
+                                            Instant now);
+  bool begins_call(const ResponseContext& context) const;
+  bool read_own(const ResponseContext& context, sip::Essentials& essentials);
   void follow(SlotId id, const Incoming& in, const Router::Decision& decision, Instant now,
               Outbox& outbox);
   void await_name(SlotId id, const Router::Decision& decision, Instant now, Outbox& outbox);

@@ -15,8 +15,9 @@ int rank(sip::Status status) {
   return by_class + (helpful ? 0 : 5);
 }
 
-bool is_worth_another_target(sip::Status status) {
-  return status == 503 || status == 408 || status == 430;
+// A 408 that somebody sent is an answer; silence is none (RFC 3263 4.3).
+bool is_worth_another_target(sip::Status status, bool received) {
+  return status == 503 || (status == 408 && !received) || status == 430;
 }
 
 }  // namespace
@@ -54,6 +55,7 @@ ResponseContext::Decision ResponseContext::success(std::uint8_t index, sip::Stat
 ResponseContext::Decision ResponseContext::failed(std::uint8_t index, sip::Status status,
                                                   BufferRef message, bool challenge) {
   ClientBranch& branch = branches_[index];
+  const bool received = static_cast<bool>(message);
   if (branch.final_status == 0) --open_;
   branch.final_status = status;
   if (is_answered()) return Decision::Nothing;
@@ -67,7 +69,9 @@ ResponseContext::Decision ResponseContext::failed(std::uint8_t index, sip::Statu
     give_up_targets();
     return open_ != 0 ? Decision::CancelBranches : Decision::SendBest;
   }
-  if (is_worth_another_target(status) && !cancelled_ && may_fork()) return Decision::TryAnother;
+  if (is_worth_another_target(status, received) && !cancelled_ && may_fork()) {
+    return Decision::TryAnother;
+  }
   return open_ == 0 ? Decision::SendBest : Decision::Nothing;
 }
 
@@ -99,6 +103,20 @@ ResponseContext::Decision ResponseContext::cancel() {
   if (is_answered() || cancelled_) return Decision::Nothing;
   cancelled_ = true;
   return state_ == State::Proceeding ? Decision::CancelBranches : Decision::FailHere;
+}
+
+bool ResponseContext::park_response(BufferRef message, sip::Status status) {
+  if (parked_count == kParkedMax) return false;
+  parked[parked_count++] = {std::move(message), status};
+  return true;
+}
+
+ParkedResponse ResponseContext::take_parked() {
+  DCHECK(parked_count != 0);
+  ParkedResponse first = std::move(parked[0]);
+  for (std::uint8_t i = 1; i < parked_count; ++i) parked[i - 1U] = std::move(parked[i]);
+  parked[--parked_count] = {};
+  return first;
 }
 
 }  // namespace ringway

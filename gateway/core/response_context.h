@@ -8,7 +8,7 @@
 #include "gateway/base/slot_table.h"
 #include "gateway/base/target.h"
 #include "gateway/base/timer_wheel.h"
-#include "gateway/media/relay_protocol.h"
+#include "gateway/call/party.h"
 #include "gateway/peers/peer.h"
 #include "gateway/peers/rights.h"
 #include "protocol/sip/method.h"
@@ -33,11 +33,10 @@ struct ClientBranch {
   BufferRef challenge;           // its 401 or 407, to be merged (RFC 3261 16.7 item 7)
 };
 
-// A response that waits for the media relay before it can be forwarded.
+// A response that waits for the media relay, or behind one that does.
 struct ParkedResponse {
   BufferRef message;
   sip::Status status = 0;
-  std::uint8_t branch = 0;
 };
 
 // One server transaction and the client transactions made for it (RFC 3261 16.7), or a request of
@@ -121,6 +120,10 @@ class ResponseContext {
   std::uint8_t best_branch() const { return best_branch_; }
   BufferRef take_best() { return std::move(best_); }
   bool has_best() const { return static_cast<bool>(best_); }
+  // The response waits behind those that are parked. False: too many do.
+  [[nodiscard]] bool park_response(BufferRef message, sip::Status status);
+  // Precondition: parked_count != 0.
+  ParkedResponse take_parked();
   // No target is tried any more (16.7 item 5).
   void give_up_targets() { next_target = kNoMoreTargets; }
 
@@ -134,29 +137,40 @@ class ResponseContext {
   bool initial = false;        // no To tag
   bool has_sdp = false;        // the request carries a description
   bool media = false;          // descriptions pass the relay
+  bool late = false;           // its call is over
+  bool offer_open = false;     // its offer was told to the relay and has no answer yet
   bool call_new = false;       // call was made by this request: ends with its failure
   bool grace_used = false;     // has waited for the user agent once
   bool session_timer = false;  // the request asked for one and its sender supports it
-  std::uint8_t relay = 0;
-  std::uint32_t leg = 0;
+  bool awaits_return = false;  // went down a flow that has ended; sent again when that is back
+  bool asker_away = false;     // its sender's flow has ended; it may be back on another
+  CallLeg leg = 0;
   std::uint32_t loop_hash = 0;
   // What is left of the request's Max-Breadth for branches that are opened beside the open ones.
   std::uint32_t breadth_left = 0;
   std::uint64_t user_agent = 0;  // REGISTER: who registers; else who is waited for
-  MediaLeg source_leg = MediaLeg::Plain, target_leg = MediaLeg::Plain;
-  BufferRef body;  // the request's description as the relay wrote it
-  SlotId call;
+  std::uint8_t relay = 0;       // of its media session
+  BufferRef body;               // the request's description as the relay wrote it
+  SlotId call, dialog;          // empty: none is known
+  Party from = Party::Caller;   // which side of the call sent the request
+  std::uint64_t asker = 0;      // the sender's user agent, where its flow has ended
 
   static constexpr std::uint8_t kNoMoreTargets = 255;
   Target target;        // the one tried now
   SlotId more_targets;  // in the core's table of target lists
   std::uint8_t next_target = 0;
-  std::array<ParkedResponse, 2> parked;  // [0] is at the relay, [1] waits behind it
+  // In the order in which they came; the first one's description is at the relay.
+  static constexpr std::size_t kParkedMax = 6;
+  std::array<ParkedResponse, kParkedMax> parked;
+  std::uint8_t parked_count = 0;  // parked_count <= kParkedMax
 
   ContextTimer timer_for = ContextTimer::None;
   TimerWheel::Handle timer = 0;
   SlotId next_waiting;  // others that wait for the same user agent
-  SlotId next_of_flow, previous_of_flow;
+  SlotId next_of_flow, previous_of_flow;      // others that came over the same flow
+  SlotId next_of_target, previous_of_target;  // others that went down the same flow
+  FlowId sent_on;                             // that flow
+  SlotId next_asking;       // others whose sender is the same user agent, which is away
   BufferRef name;           // AwaitName: what is looked up
   BufferRef cancel_reason;  // Reason lines of the CANCEL, for those that we send (RFC 3326)
   bool completed_elsewhere = false;  // another branch has answered: our CANCELs say so

@@ -50,13 +50,6 @@ std::optional<Responses::Retry> Responses::next_retry() {
   return retries_[next_retry_++];
 }
 
-std::optional<SlotId> Responses::next_release() {
-  if (releases_.empty()) return std::nullopt;
-  const SlotId call = releases_.back();
-  releases_.pop_back();
-  return call;
-}
-
 // --- From the wire to the context --------------------------------------------------------------
 
 void Responses::receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
@@ -187,75 +180,95 @@ void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant 
     context.completed_elsewhere = true;
     if (decision == Decision::CancelBranches) cancel_branches(id, now, outbox);
   }
-  if (context.initial && context.method == Method::Invite) call_progress(context, in, now);
-  if (media_.needs_relay(context, in.view)) return to_relay(id, index, in, now, outbox);
+  const bool repeated = sip::is_success(status) && context.method == Method::Invite &&
+                        (context.initial ? calls_.is_repeated_success(context, in)
+                                         : context.is_answered());
+  if (context.initial && context.method == Method::Invite) calls_.progress(context, in, now);
+  if (media_.comes_late(context, in.view)) {
+    if (sip::is_success(status) && !context.is_answered()) answer_without_media(id, now, outbox);
+    return;
+  }
+  if (repeated) return repeat(id, in, now, outbox);
+  // Nothing overtakes what waits for the relay (RFC 3262 3, RFC 3264 4).
+  if (context.parked_count != 0 || media_.needs_relay(context, in.view)) {
+    return park(id, in, now, outbox);
+  }
   forward(id, in.view, {}, now, outbox);
 }
 
-void Responses::call_progress(ResponseContext& context, const Incoming& in, Instant now) {
-  if (!calls_.get(context.call)) return;
-  if (sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
-    calls_.progress(context, request_, in.view, now);
+// A 2xx that its sender repeats until it has an ACK (RFC 3261 13.3.1.4): what was made of it the
+// first time. Another dialog's 2xx is no repetition.
+void Responses::repeat(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  if (context.parked_count != 0) return;  // the first one waits itself
+  if (!media_.needs_relay(context, in.view)) return forward(id, in.view, {}, now, outbox);
+  if (const BufferRef body = media_.last_answer(context)) {
+    forward(id, in.view, as_text(body.bytes()), now, outbox);
   }
 }
 
-void Responses::to_relay(SlotId id, std::uint8_t index, const Incoming& in, Instant now,
-                         Outbox& outbox) {
+void Responses::park(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   const sip::Status status = in.view.status();
-  if (context.is_answered()) {
-    // A repeated 2xx: what was sent the first time (its description is rewritten already).
-    const ServerTransaction* server = transactions_.server(context.server);
-    if (server && server->response) {
-      transactions_.respond(context.server, status, server->response, now, outbox);
-    }
-    return;
-  }
-  ParkedResponse parked{core_.buffers.copy(as_bytes(in.view.text())), status, index};
-  if (!parked.message) {
+  BufferRef copy = core_.buffers.copy(as_bytes(in.view.text()));
+  if (!copy || !context.park_response(std::move(copy), status)) {
     core_.drop(DropReason::NoBuffer);
     if (sip::is_success(status)) answer_without_media(id, now, outbox);
     return;
   }
-  if (context.parked[0].message) {
-    context.parked[1] = std::move(parked);
-    return;
+  if (context.parked_count == 1 && !media_.send_response(id, now, outbox)) {
+    answer_done(id, {}, now, outbox);
   }
-  context.parked[0] = std::move(parked);
-  if (!media_.send_response(id, now, outbox)) answer_done(id, {}, now, outbox);
 }
 
-void Responses::answer_done(SlotId id, const RelaySet::Completion& completion, Instant now,
+void Responses::answer_done(SlotId id, const Calls::MediaResult& result, Instant now,
                             Outbox& outbox) {
-  ResponseContext& context = *contexts_.find(id);
-  const ParkedResponse parked = std::exchange(context.parked[0], {});
-  if (const BufferRef body = media_.answer_done(context, completion)) {
+  ResponseContext* context = contexts_.find(id);
+  if (!context || context->parked_count == 0) return;
+  const ParkedResponse parked = context->take_parked();
+  const bool success = sip::is_success(parked.status);
+  BufferRef body = media_.answer_done(*context, result);
+  // A call that stands goes on with what was agreed; its 2xx must be acknowledged.
+  if (!body && success && !context->initial) body = media_.last_answer(*context);
+  if (body) {
+    if (success) context->offer_open = false;
     forward_stored(id, parked.message, as_text(body.bytes()), now, outbox);
-  } else if (sip::is_success(parked.status) && !context.is_answered()) {
+  } else if (success && !context->is_answered()) {
     return answer_without_media(id, now, outbox);
   }
-  ResponseContext* still = contexts_.find(id);
-  if (!still || !still->parked[1].message) return;
-  still->parked[0] = std::exchange(still->parked[1], {});
-  if (!media_.send_response(id, now, outbox)) answer_done(id, {}, now, outbox);
+  next_parked(id, now, outbox);
 }
 
-// The far end has answered a call that cannot have media: end it there, refuse it here.
+// What waited behind a response: goes on, up to the next one that the relay has to see.
+void Responses::next_parked(SlotId id, Instant now, Outbox& outbox) {
+  for (;;) {
+    ResponseContext* context = contexts_.find(id);
+    if (!context || context->parked_count == 0) return;
+    const BufferRef message = context->parked[0].message;
+    if (!sip::parse_message(message.bytes(), sip::Framing::Datagram, stored_)) {
+      context->take_parked();
+      continue;
+    }
+    if (media_.needs_relay(*context, stored_)) {
+      if (!media_.send_response(id, now, outbox)) answer_done(id, {}, now, outbox);
+      return;
+    }
+    const sip::Status status = context->take_parked().status;
+    if (!media_.comes_late(*context, stored_)) {
+      forward_stored(id, message, {}, now, outbox);
+    } else if (sip::is_success(status) && !context->is_answered()) {
+      return answer_without_media(id, now, outbox);
+    }
+  }
+}
+
+// The callee has answered a call that cannot have media: it is released there, refused here.
 void Responses::answer_without_media(SlotId id, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
-  const SlotId call = std::exchange(context.call, {});
+  const SlotId call = context.initial ? context.call : SlotId{};
   context.call_new = false;
-  const bool initial = context.initial;
   fail(id, 503, {}, now, outbox);
-  const Call* entry = initial ? calls_.get(call) : nullptr;
-  if (!entry) return;
-  // A BYE goes to the far end only where that has answered. A user agent of ours that did gets no
-  // ACK and hangs up by itself (RFC 3261 13.3.1.4).
-  if (entry->access_is_caller) {
-    releases_.push_back(call);
-  } else {
-    calls_.end(call, now, outbox);
-  }
+  calls_.release(call, Calls::Sides::Callee, CallEndReason::NoMedia, now, outbox);
 }
 
 // --- Branches ----------------------------------------------------------------------------------
@@ -336,13 +349,13 @@ void Responses::send_best(SlotId id, Instant now, Outbox& outbox) {
                 outbox);
   }
   const BufferRef best = context.take_best();
-  if (context.call_new && context.call) {
-    const SlotId call = std::exchange(context.call, {});
-    if (is_challenge(context.best_status())) {
-      calls_.challenged(call, now);
-    } else {
-      calls_.end(call, now, outbox);
-    }
+  const bool cancelled = context.is_cancelled();
+  calls_.refused(context, context.best_status(),
+                 cancelled ? CallEnder::Caller : CallEnder::NextHop,
+                 cancelled ? CallEndReason::Cancelled : CallEndReason::Refused, now, outbox);
+  // RFC 4320 4.2: a 408 to anything but an INVITE comes too late to be of use.
+  if (context.best_status() == 408 && context.method != Method::Invite) {
+    return fail(id, 408, {}, now, outbox);
   }
   forward_stored(id, best, {}, now, outbox);
 }
@@ -372,10 +385,15 @@ void Responses::forward(SlotId id, const sip::MessageView& response,
     if (!sip::is_final(status)) return;
     context.answer();
     // A 2xx to INVITE may be repeated for 64*T1 (RFC 6026 8.1).
-    if (context.method == Method::Invite && sip::is_success(status)) return;
+    if (context.method == Method::Invite && sip::is_success(status)) {
+      context.offer_open = false;
+      return calls_.note_answer(context, &response, status, now, outbox);
+    }
   } else if (!sip::is_final(status)) {
     return;  // a request of our own, or its asker is gone
   }
+  if (sip::is_success(status)) context.offer_open = false;
+  calls_.note_answer(context, &response, status, now, outbox);
   if (registered && !context.target.to_access &&
       sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
     registrations_.learn(context, request_, response, now, outbox);
@@ -394,8 +412,34 @@ void Responses::fail(SlotId id, sip::Status status, std::string_view extra, Inst
       replies_.respond(server, request_, context.source, status, extra, now, outbox);
     }
   }
-  if (context.call_new && context.call) calls_.end(std::exchange(context.call, {}), now, outbox);
+  if (context.call_new) {
+    const bool cancelled = context.is_cancelled();
+    calls_.refused(context, status, cancelled ? CallEnder::Caller : CallEnder::Gateway,
+                   cancelled        ? CallEndReason::Cancelled
+                   : status == 408 ? CallEndReason::NoAnswer
+                                    : CallEndReason::Refused,
+                   now, outbox);
+  } else {
+    calls_.note_answer(context, nullptr, status, now, outbox);
+  }
   end(id, now, outbox);
+}
+
+// --- An asker that is away ---------------------------------------------------------------------
+
+// It is back on another flow: what it has not heard follows.
+void Responses::follow_asker(SlotId id, const Source& source, Outbox& outbox) {
+  ResponseContext* context = contexts_.find(id);
+  if (!context || !context->asker_away) return;
+  context->asker_away = false;
+  contexts_.set_source(id, source);
+  ServerTransaction* server = transactions_.server(context->server);
+  if (!server) return;
+  server->source = source;
+  if (server->response) {
+    TransactionLayer::send_back(source, server->response,
+                                subject_value(Subject::ServerSend, context->server), outbox);
+  }
 }
 
 // --- Called off --------------------------------------------------------------------------------
@@ -461,8 +505,14 @@ void Responses::cancel_client(SlotId id, std::string_view reason, Instant now, O
 void Responses::end(SlotId id, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   // Whatever ended the wait, those behind it in the line still wait.
-  if (context.is_waiting_for(ResponseContext::State::AwaitUserAgent)) {
+  if (context.is_waiting_for(ResponseContext::State::AwaitUserAgent) || context.awaits_return) {
     registrations_.stop_waiting(context, id);
+  }
+  if (context.asker_away) registrations_.stop_asking(context, id);
+  if (context.offer_open) calls_.offer_void(context, now, outbox);
+  if (context.call_new) {  // nobody has answered it, and nobody will
+    calls_.refused(context, context.best_status(), CallEnder::Gateway, CallEndReason::NoAnswer, now,
+                   outbox);
   }
   if (ServerTransaction* server = transactions_.server(context.server)) server->context = {};
   for (std::uint8_t i = 0; i < context.branch_count(); ++i) {

@@ -43,8 +43,9 @@ class Responses {
   void client_outcome(SlotId client, const TransactionLayer::Outcome& outcome, sip::Status status,
                       Instant now, Outbox& outbox);
   // The relay's answer for a response that waits for it.
-  void answer_done(SlotId context, const RelaySet::Completion& completion, Instant now,
-                   Outbox& outbox);
+  void answer_done(SlotId context, const Calls::MediaResult& result, Instant now, Outbox& outbox);
+  // The sender of the request is back at source, where its responses go from now on.
+  void follow_asker(SlotId context, const Source& source, Outbox& outbox);
   // The next hop asked last says nothing, and another one may be asked.
   void next_hop_silent(SlotId context, Instant now);
   // Timer C (RFC 3261 16.8).
@@ -68,15 +69,14 @@ class Responses {
   std::optional<Retry> next_retry();
   // No target was left, or the request cannot be read: the context goes on as if it had failed.
   void retry_failed(const Retry& retry, Instant now, Outbox& outbox);
-  // A call whose user agent is gone, which has to be released towards the far end.
-  std::optional<SlotId> next_release();
 
  private:
   bool is_from_target(const Source& source, const Target& target) const;
   void send_ack(SlotId client, const Incoming& in, Outbox& outbox);
   void take(SlotId id, std::uint8_t branch, const Incoming& in, Instant now, Outbox& outbox);
-  void call_progress(ResponseContext& context, const Incoming& in, Instant now);
-  void to_relay(SlotId id, std::uint8_t branch, const Incoming& in, Instant now, Outbox& outbox);
+  void repeat(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
+  void park(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
+  void next_parked(SlotId id, Instant now, Outbox& outbox);
   void branch_ended(SlotId id, std::uint8_t branch, sip::Status status, const Incoming* in,
                     Instant now, Outbox& outbox);
   void perform(SlotId id, std::uint8_t branch, ResponseContext::Decision decision, Instant now,
@@ -103,7 +103,6 @@ class Responses {
   sip::MessageView request_;  // the request of a context
   std::vector<Retry> retries_;
   std::size_t next_retry_ = 0;
-  std::vector<SlotId> releases_;
 };
 
 }  // namespace ringway

@@ -27,6 +27,7 @@ inline constexpr std::string_view kAllow =
 struct Services {
   const Config& config;
   ShardIndex shard;
+  ShardIndex shard_count;
   std::uint32_t epoch;                  // random at each start, the same on all shards
   std::vector<ListenerInfo> listeners;  // same order on every shard
   const tls::Mac& mac;

@@ -31,10 +31,10 @@ struct UserAgent {
   Instant expires{};
   TimerWheel::Handle timer = 0;  // end of the grace, or of the binding
   std::uint32_t next_in_bucket = 0, next_by_contact = 0, next_by_aor = 0,
-                next_by_source = 0;                      // slot + 1
-  std::uint32_t next_of_flow = 0, previous_of_flow = 0;  // slot + 1; on the flow's own shard
-  SlotId first_call;     // calls whose access side this is, on this shard
-  SlotId first_waiting;  // requests that wait for its return, on this shard
+                next_by_source = 0;                       // slot + 1
+  std::uint32_t next_of_flow = 0, previous_of_flow = 0;   // slot + 1; on the flow's own shard
+  SlotId first_waiting;  // requests to it that wait for its return, on this shard
+  SlotId first_asking;   // its own requests, whose responses wait for its return
 };
 
 // Which user agent is where: AOR and instance to newest flow. Every shard has the whole table;

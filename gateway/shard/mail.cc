@@ -96,7 +96,7 @@ void ShardThread::handle(BetweenShards& message) {
   std::visit(Overloaded{
                  [](std::monostate) {},
                  [&](HandOver& received) {
-                   core.receive_message(received.source, received.bytes, now(), outbox);
+                   core.receive_handed_over(received.source, received.bytes, now(), outbox);
                  },
                  [&](SendOnFlow& send) {
                    // The ticket means nothing to our core. A flow that is gone is told to the

@@ -15,8 +15,15 @@ ReportRow row_of(const CallInfo& call) {
           {"from", std::string(call.from)},
           {"to", std::string(call.to)},
           {"state", std::string(call.state)},
+          {"transport", std::string(to_text(call.transport))},
+          {"next_hop", std::string(call.next_hop)},
+          {"dialogs", static_cast<std::int64_t>(call.dialogs)},
           {"media", call.media},
-          {"flow", static_cast<std::int64_t>(call.flow.value())},
+          {"relay", std::string(call.relay)},
+          // As text: a number of 64 bits loses its last digits in most readers of JSON.
+          {"flow", call.flow ? std::to_string(call.flow.value()) : std::string()},
+          {"away", call.away},
+          {"resumed", call.resumed},
           {"age_seconds", seconds(call.age)}};
 }
 

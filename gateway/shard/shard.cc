@@ -121,8 +121,10 @@ ShardThread::Parts::Parts(ShardThread& thread)
                buffers, thread.counters_, log, random_value<HashKey>(),
                random_value<std::uint64_t>()}),
       mac(thread.setup_.token_key),
-      core({thread.config_, thread.setup_.index, thread.setup_.listeners.infos, mac,
-            random_value<std::uint64_t>(), thread.setup_.exchange.epoch(), buffers,
+      core({thread.config_, thread.setup_.index,
+            static_cast<ShardIndex>(thread.setup_.exchange.shards()),
+            thread.setup_.listeners.infos, mac, random_value<std::uint64_t>(),
+            thread.setup_.exchange.epoch(), buffers,
             thread.counters_, log,
             // Shards' clock is CLOCK_MONOTONIC, which is steady_clock's.
             std::chrono::system_clock::now().time_since_epoch() -

@@ -68,6 +68,11 @@ void Checks::received(ShardIndex shard, const Source& source, std::string_view t
   request.sources.insert(to_string(source.remote));
 }
 
+void Checks::handed_over(ShardIndex shard, std::string_view text) {
+  const auto message = Message::parse(text);
+  if (message && message->is_request()) requests_.erase(key_of(shard, *message));
+}
+
 // --- Of each message that leaves ---------------------------------------------------------------
 
 void Checks::sent(ShardIndex shard, const Output& output) {
@@ -110,8 +115,9 @@ void Checks::final_answer_is_the_only_one(Request& request, const Message& respo
 
 void Checks::response_goes_where_the_request_came_from(const Request& request, const Output& output,
                                                        std::string_view text) {
+  // A user agent that has lost its flow hears the answer on the one that it is back on.
   const bool back = output.kind == Output::Kind::SendFlow
-                        ? output.flow == request.flow
+                        ? output.flow == request.flow || closed_.contains(request.flow.value())
                         : output.kind == Output::Kind::SendDatagram && !request.flow &&
                               request.sources.contains(to_string(output.remote));
   if (!back) fail("a response goes elsewhere than its request came from", text);

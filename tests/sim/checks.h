@@ -42,6 +42,8 @@ class Checks {
   void flow_closed(FlowId flow);
   // trusted: it came in on the network side.
   void received(ShardIndex shard, const Source& source, std::string_view text, bool trusted);
+  // A request that another shard answers.
+  void handed_over(ShardIndex shard, std::string_view text);
   void sent(ShardIndex shard, const Output& output);
 
   // Called when nothing can happen any more but what the clock brings within seconds.

@@ -72,7 +72,7 @@ Gateway::Gateway(Tools tools, const Config& config, std::size_t shards, std::uin
   }
   for (std::size_t i = 0; i < shards; ++i) {
     shards_.push_back(
-        std::make_unique<Shell>(*this, static_cast<ShardIndex>(i), tools_.dice.next()));
+        std::make_unique<Shell>(*this, static_cast<ShardIndex>(i), shards, tools_.dice.next()));
   }
   open_doors();
   for (auto& shard : shards_) shard->start(next_hops, filter);

@@ -20,15 +20,16 @@ struct Overloaded : Handlers... {
 
 }  // namespace
 
-Shell::Shell(Gateway& gateway, ShardIndex index, std::uint64_t seed)
+Shell::Shell(Gateway& gateway, ShardIndex index, std::size_t shards, std::uint64_t seed)
     : gateway_(gateway),
       index_(index),
       name_("shard " + std::to_string(index)),
       log_(index, gateway.config().log_level, log_queue_, counters_),
       buffers_(gateway.config().limits.buffer_bytes),
       core_(std::make_unique<ProxyCore>(
-          ProxyCore::Environment{gateway.config(), index, gateway.listeners(), gateway.mac(), seed,
-                                 gateway.epoch(), buffers_, counters_, log_})) {}
+          ProxyCore::Environment{gateway.config(), index, static_cast<ShardIndex>(shards),
+                                 gateway.listeners(), gateway.mac(), seed, gateway.epoch(),
+                                 buffers_, counters_, log_})) {}
 
 void Shell::start(std::shared_ptr<const NextHopSnapshot> next_hops,
                   std::shared_ptr<const FilterRules> filter) {
@@ -70,6 +71,15 @@ void Shell::receive_message(const Source& source, std::string_view bytes) {
   // In memory of its own, so that reading beyond its end is seen.
   const std::vector<std::uint8_t> copy(bytes.begin(), bytes.end());
   core_->receive_message(source, copy, gateway_.tools().clock.now(), outbox_);
+  deliver();
+}
+
+void Shell::receive_handed_over(const HandedOver& received) {
+  gateway_.tools().trace.line(name_, "< another shard", received.bytes);
+  const bool trusted = gateway_.listeners()[received.source.listener].config.side == Side::Network;
+  gateway_.tools().checks.received(index_, received.source, received.bytes, trusted);
+  const std::vector<std::uint8_t> copy(received.bytes.begin(), received.bytes.end());
+  core_->receive_handed_over(received.source, copy, gateway_.tools().clock.now(), outbox_);
   deliver();
 }
 
@@ -168,7 +178,7 @@ void Shell::receive_mail(const Mail& mail) {
   const Instant now = gateway_.tools().clock.now();
   std::visit(
       Overloaded{
-          [&](const HandedOver& received) { receive_message(received.source, received.bytes); },
+          [&](const HandedOver& received) { receive_handed_over(received); },
           [&](const SendOnFlow& send) {
             if (Flow* flow = find(send.flow)) return send_on(*flow, send.bytes, 0);
             if (send.ticket == 0) return;
@@ -296,6 +306,7 @@ void Shell::perform(Output& output) {
       return;
     case Output::Kind::HandOver:
       if (output.shard >= gateway_.shards() || output.shard == index_) return;
+      checks.handed_over(index_, text);
       return gateway_.post(index_, output.shard, HandedOver{output.source, text});
     case Output::Kind::Announce:
       for (std::size_t shard = 0; shard < gateway_.shards(); ++shard) {

@@ -48,7 +48,7 @@ using Mail =
 // dispatch.cc and mail.cc going in, deliver.cc coming out.
 class Shell {
  public:
-  Shell(Gateway& gateway, ShardIndex index, std::uint64_t seed);
+  Shell(Gateway& gateway, ShardIndex index, std::size_t shards, std::uint64_t seed);
 
   void start(std::shared_ptr<const NextHopSnapshot> next_hops,
              std::shared_ptr<const FilterRules> filter);
@@ -72,6 +72,7 @@ class Shell {
   // dispatch
   void receive_bytes(FlowId id, std::string_view bytes);
   void receive_message(const Source& source, std::string_view bytes);
+  void receive_handed_over(const HandedOver& received);
   void wire_ended(FlowId id, FlowEnd end);
   void watch(FlowId id);
   void advance_drain();

@@ -36,7 +36,10 @@ MAY_INCLUDE = {
     "gateway/routing": PROTOCOL + ["gateway/base", "gateway/config", "tls/mac.h", "gateway/nat/flow_token.h",
                                    "gateway/nat/contact.h", "gateway/nat/own_uris.h"],
     "gateway/peers": PROTOCOL + ["gateway/base", "gateway/config", "gateway/routing/next_hops.h"],
-    "gateway/core": PROTOCOL + POLICIES + ["gateway/base", "gateway/config", "gateway/peers", "tls/mac.h"],
+    # Calls stand on what the policies know, below the core that moves their messages.
+    "gateway/call": PROTOCOL + ["gateway/base", "gateway/config", "gateway/media", "gateway/nat"],
+    "gateway/core": PROTOCOL + POLICIES + ["gateway/call", "gateway/base", "gateway/config", "gateway/peers",
+                                           "tls/mac.h"],
     "gateway/shard": PROTOCOL + POLICIES + ["gateway/peers", "tls", "gateway/base", "gateway/config", "gateway/core",
                                             "gateway/transport", "gateway/reactor"],
     "gateway/control": PROTOCOL + ["tls", "gateway/base", "gateway/config", "gateway/transport", "gateway/reactor",

@@ -112,7 +112,7 @@ class ProxyCoreTest : public ::testing::Test {
   std::unique_ptr<Counters> counters_ = std::make_unique<Counters>();
   Log::Queue queue_{256};
   Log log_{0, LogLevel::Debug, queue_, *counters_};
-  ProxyCore core_{{config_, 0, listeners(), mac_, 4711, 1, buffers_, *counters_, log_}};
+  ProxyCore core_{{config_, 0, 1, listeners(), mac_, 4711, 1, buffers_, *counters_, log_}};
   Outbox outbox_;
   Instant now_ = Instant{} + std::chrono::hours(1);
   Source phone_{Transport::Udp, 0, endpoint("198.51.100.7:40000"), {}};
