@@ -529,6 +529,7 @@ void ProxyCore::Parts::context_deadline(SlotId id, Instant now, Outbox& outbox) 
     case ContextTimer::None:
       return;
     case ContextTimer::Name:
+    case ContextTimer::Relay:
       return responses.fail(id, 503, {}, now, outbox);
     case ContextTimer::Return:
       core.counters.waits_expired.add();

@@ -17,6 +17,8 @@ using sip::Method;
 using State = ResponseContext::State;
 
 constexpr std::size_t kDatagramRequestMax = 1'300;  // RFC 3261 18.1.1
+// Descriptions of one call go to the relay one by one; so many may stand before this one.
+constexpr int kRelayAnswers = 10;
 
 // What a server says of itself beside kAllow (RFC 3261 11.2).
 constexpr std::string_view kAboutUs = "Accept: application/sdp\r\nSupported: path, outbound\r\n";
@@ -387,7 +389,9 @@ void Requests::follow(SlotId id, const Incoming& in, const Router::Decision& dec
     case MediaSteps::Next::Forward:
       return forward(id, in, now, outbox);
     case MediaSteps::Next::Wait:
-      return;
+      // The call may end meanwhile, and its media session forgets what waits.
+      return contexts_.arm(id, ContextTimer::Relay,
+                           now + kRelayAnswers * core_.config.media.request_timeout);
     case MediaSteps::Next::Late:
       return responses_.fail(id, 481, {}, now, outbox);
     case MediaSteps::Next::Refuse:
@@ -450,6 +454,7 @@ void Requests::resolved(SlotId id, const Resolution& resolution, Instant now, Ou
 void Requests::offer_done(SlotId id, const Calls::MediaResult& result, Instant now,
                           Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
+  contexts_.disarm(context);
   context.resume();
   sip::Essentials essentials;
   if (media_.offer_done(context, result) != MediaSteps::Next::Forward ||

@@ -23,6 +23,7 @@ enum class ContextTimer : std::uint8_t {
   TimerC,       // RFC 3261 16.6 item 11
   Return,       // the user agent may come back until then
   Name,         // a lookup
+  Relay,        // the media relay's answer
 };
 
 // One client transaction of a context.

@@ -44,6 +44,8 @@ Config make_config() {
   config.limits.bindings = 1'024;
   config.limits.dialogs = 1'024;
   config.limits.buffer_bytes = 64u << 20;
+  // A call between phones on UDP that nobody ends is over before the world is judged.
+  config.timers.call_longest = 240s;
   config.log_level = LogLevel::Debug;
   return config;
 }
