@@ -86,7 +86,7 @@ class Gateway:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ports = Reservation()
         self.config = {
-            "shards": 1, "pin": False, "log": {"level": "debug", "format": "json"},
+            "shards": 2, "pin": False, "log": {"level": "debug", "format": "json"},
             "listen": [], "next_hop": [],
             "timers": {"drain": "1s"},
             "limits": {"flows": 4096, "transactions": 32768, "client_transactions": 32768, "contexts": 16384,
