@@ -272,15 +272,19 @@ SlotId Requests::invite_of(const Incoming& cancel) {
 // might look at the Call-ID alone.
 void Requests::receive_cancel(SlotId server, SlotId invite, const Source& source,
                               const Incoming& in, Instant now, Outbox& outbox) {
-  const Source& from = transactions_.server(invite)->source;
+  // A full table has made room for this CANCEL with its INVITE, which was answered for good.
+  const ServerTransaction* found = transactions_.server(invite);
+  if (!found) return replies_.respond(server, in.view, source, 481, {}, now, outbox);
+  const Source& from = found->source;
   const bool same = from.transport == source.transport && from.listener == source.listener &&
                     from.flow == source.flow && from.remote.address == source.remote.address;
   if (!same) {
     core_.counters.cancel_wrong_source.add();
     return replies_.respond(server, in.view, source, 481, {}, now, outbox);
   }
+  const SlotId context = found->context;
   replies_.respond(server, in.view, source, 200, {}, now, outbox);
-  responses_.cancel(transactions_.server(invite)->context, &in.view, now, outbox);
+  responses_.cancel(context, &in.view, now, outbox);
 }
 
 void Requests::release(Calls::Release release, Instant now, Outbox& outbox) {
