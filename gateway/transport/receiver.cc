@@ -75,7 +75,10 @@ void Receiver::received(const Completion& completion, Instant now) {
     arm(*stream);
   }
   stream->last_received = now;
-  stream->pinged_at = {};
+  if (stream->pinged_at != Instant{}) {  // the next ping is due before its answer was
+    stream->pinged_at = {};
+    table_.schedule(*stream);
+  }
   const auto size = static_cast<std::size_t>(completion.result);
   counters_.bytes_in[static_cast<std::size_t>(stream->transport)].add(size);
   if (!stream->is_usable()) return give_back();
