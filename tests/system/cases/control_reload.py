@@ -68,8 +68,11 @@ def broken(t):
         if place:
             assert str(g.file) + place in done.stderr, done
         assert g.metric("ringway_config_generation") == 1
+    def refused():
+        return sum(event["event"] == "reload_refused" for event in g.events())
+    before = refused()
     g.reload()
-    until(lambda: any(event["event"] == "reload_refused" for event in g.events()), 5, "SIGHUP is told too")
+    until(lambda: refused() > before, 5, "SIGHUP is told too")
     g.file.write_text(whole)
     done = run("ctl", "--socket", g.config_socket, "reload")
     assert done.returncode == 0 and "generation 2" in done.stdout, done
@@ -234,7 +237,7 @@ def check(t):
         done = run("check", "--config", file)
         assert "warning" in done.stderr and f"{mode:04o}" in done.stderr, done
     for address in ("192.0.2.77", "[2001:db8::77]"):
-        file.write_text((good % ("", "")).replace('"127.0.0.1:5060"', f'"{address}:5060"')
+        file.write_text((good % ('side = "network"', "")).replace('"127.0.0.1:5060"', f'"{address}:5060"')
                         .replace("127.0.0.1:5070", f"{address}:5070"))
         done = run("check", "--config", file)
         assert "no interface of this host" in done.stderr, done

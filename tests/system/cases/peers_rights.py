@@ -3,6 +3,8 @@
 The gateway is 127.0.0.1, its next hop 127.0.0.2, who is listed nowhere 127.0.0.3.
 """
 
+import os
+
 from lib import sip
 from lib.agents import call
 from lib.case import case
@@ -209,7 +211,7 @@ def far_end_only(t):
 def members_are_targets(t):
     g, b = office(t, "ws", next_hop={"members": ["127.0.0.6/32"]}, start=False)
     key = t.directory / "token.key"
-    key.write_bytes(b"k" * 32)
+    key.write_bytes(os.urandom(32))
     g.config["key_file"] = str(key)
     g.start()
     phone = t.backend("127.0.0.6")
