@@ -245,5 +245,21 @@ TEST_F(ProxyCoreTest, DrainingRefusesNewDialogsOnly) {
       0u);
 }
 
+// The table is full, and the INVITE, which was answered for good, is what makes room.
+TEST_F(ProxyCoreTest, Rfc3261_9_2_ACancelWhoseInviteMadeRoomForItIs481) {
+  const std::string invite = request({{"OPTIONS", "INVITE"}});
+  auto sent = receive(phone_, invite);
+  ASSERT_EQ(sent.size(), 2u);  // 100 to the phone
+  ASSERT_FALSE(receive(pbx_, response(sent[1], "486 Busy Here")).empty());
+  receive(phone_, request({{"OPTIONS", "ACK"}}));
+  for (int i = 1; i < 64; ++i) {
+    const std::string number = std::to_string(i);
+    receive(phone_, request({{"z9hG4bKone", "z9hG4bKmore" + number}, {"one@", number + "@"}}));
+  }
+  sent = receive(phone_, request({{"OPTIONS", "CANCEL"}}));
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].find("phone SIP/2.0 481 "), 0u) << sent[0];
+}
+
 }  // namespace
 }  // namespace ringway
