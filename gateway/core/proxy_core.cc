@@ -351,7 +351,9 @@ void ProxyCore::Parts::flow_ended(FlowState& flow, FlowId id, Instant now, Outbo
     const std::uint64_t agent = registrations.user_agent_of(context->source, from);
     context->source.flow = {};
     if (context->is_answered() || context->asker_away) continue;
-    if (agent != 0) {
+    if (core.listener(flow.listener).side == Side::Network) {
+      responses.reconnect_asker(here, outbox);
+    } else if (agent != 0) {
       registrations.ask(agent, here);
     } else if (context->method == sip::Method::Invite) {
       responses.cancel(here, nullptr, now, outbox);
@@ -405,12 +407,15 @@ void ProxyCore::send_failed(Ticket ticket, TransportFailure failure, Instant now
   const SlotId id = SlotId::unpack(ticket);
   if (subject_of(ticket) == Subject::ServerSend) {
     parts.core.counters.sends_failed.add();  // RFC 6026 7.1: the transaction lives on
-    return;
+    return parts.responses.response_lost(id, outbox);
   }
   if (subject_of(ticket) != Subject::ClientSend) return;
   const ClientTransaction* client = parts.transactions.client(id);
   if (!client) return;
-  if (failure == TransportFailure::ConnectionLost && client->was_heard()) return;
+  if (failure == TransportFailure::ConnectionLost) {
+    if (parts.transactions.repeat_client(id, outbox)) return;
+    if (client->was_heard()) return;
+  }
   if (client->target.tcp_for_size) parts.next_hops.tcp_refused(client->target.remote, now);
   parts.core.log.info("send_failed", {{"transport", to_text(client->target.transport)},
                                       {"failure", static_cast<int>(failure)},

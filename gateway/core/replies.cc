@@ -52,6 +52,13 @@ Source Replies::reply_address(const Source& source, const sip::Via& via) const {
   return reply;
 }
 
+Source Replies::address_after_end(const Source& source, const sip::Via& via) {
+  Source reply = source;
+  reply.flow = {};
+  reply.remote.port = via.port != 0 ? via.port : source.transport == Transport::Tls ? 5061 : 5060;
+  return reply;
+}
+
 std::string_view Replies::via_with_source(const sip::Via& via, const Source& source, Writer& out) {
   std::array<std::uint8_t, kEndpointTextMax> memory;
   Writer address(memory);

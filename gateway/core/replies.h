@@ -30,6 +30,9 @@ class Replies {
   bool is_for_own_response(const Incoming& ack) const;
   // Where responses to a request go (RFC 3261 18.2.2, RFC 3581 4).
   Source reply_address(const Source& source, const sip::Via& via) const;
+  // Where they go once the connection of the request, which came from source, has ended: to that
+  // address, at the port that the Via names, without a flow (RFC 3261 18.2.2).
+  static Source address_after_end(const Source& source, const sip::Via& via);
   // The top Via value with received and rport as the source says (RFC 3261 18.2.1, RFC 3581 4).
   // via.text if it may stay as it is; else text in out.
   static std::string_view via_with_source(const sip::Via& via, const Source& source, Writer& out);

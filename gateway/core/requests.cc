@@ -236,6 +236,7 @@ void Requests::receive(const Source& source, const Incoming& in, Instant now, Ou
   context.right = *right;
   context.peer_next_hop = peer.next_hop;
   transactions_.server(server)->context = id;
+  transactions_.server(server)->next_hop = peer.next_hop;
   routed_for_ = id;
   route(id, in, now, outbox);
 }

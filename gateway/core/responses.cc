@@ -442,6 +442,29 @@ void Responses::follow_asker(SlotId id, const Source& source, Outbox& outbox) {
   }
 }
 
+void Responses::reconnect_asker(SlotId id, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  if (!sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) return;
+  const auto via = sip::parse_via(request_.top_via());
+  if (!via) return;
+  const Source source = Replies::address_after_end(context.source, *via);
+  contexts_.set_source(id, source);
+  if (!transactions_.server(context.server)) return;
+  // What was written lately may have been lost with the connection.
+  transactions_.reconnect_server(context.server, source, outbox);
+}
+
+void Responses::response_lost(SlotId server, Outbox& outbox) {
+  const ServerTransaction* transaction = transactions_.server(server);
+  if (!transaction || !transaction->response || !transaction->source.flow) return;
+  if (core_.listener(transaction->source.listener).side != Side::Network) return;
+  if (!sip::parse_message(transaction->response.bytes(), sip::Framing::Datagram, stored_)) return;
+  const auto via = sip::parse_via(stored_.top_via());
+  if (!via) return;
+  transactions_.reconnect_server(server, Replies::address_after_end(transaction->source, *via),
+                                 outbox);
+}
+
 // --- Called off --------------------------------------------------------------------------------
 
 void Responses::cancel(SlotId id, const sip::MessageView* request, Instant now, Outbox& outbox) {

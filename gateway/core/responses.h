@@ -46,6 +46,12 @@ class Responses {
   void answer_done(SlotId context, const Calls::MediaResult& result, Instant now, Outbox& outbox);
   // The sender of the request is back at source, where its responses go from now on.
   void follow_asker(SlotId context, const Source& source, Outbox& outbox);
+  // The connection of a SIP server's request has ended: what it has not heard goes to it over a
+  // new one.
+  void reconnect_asker(SlotId context, Outbox& outbox);
+  // A response of this server transaction did not get through. It goes out once more over a new
+  // connection, where the request came from a SIP server by a stream.
+  void response_lost(SlotId server, Outbox& outbox);
   // The next hop asked last says nothing, and another one may be asked.
   void next_hop_silent(SlotId context, Instant now);
   // Timer C (RFC 3261 16.8).

@@ -144,7 +144,29 @@ void TransactionLayer::send_100(SlotId id, BufferRef response, Outbox& outbox) {
   ServerTransaction& transaction = *servers_.find(id);
   transaction.response = response;
   counters_.responses_by_class[1].add();
-  send_back(transaction.source, std::move(response), 0, outbox);
+  answer(transaction, std::move(response), 0, outbox);
+}
+
+void TransactionLayer::reconnect_server(SlotId id, const Source& source,
+                                        Outbox& outbox) {
+  ServerTransaction& transaction = *servers_.find(id);
+  transaction.source = source;
+  if (!transaction.response) return;
+  answer(transaction, transaction.response, subject_value(Subject::ServerSend, id), outbox);
+}
+
+void TransactionLayer::answer(const ServerTransaction& transaction, BufferRef response,
+                              Ticket ticket, Outbox& outbox) {
+  const Source& source = transaction.source;
+  if (source.flow || source.transport == Transport::Udp) {
+    return send_back(source, std::move(response), ticket, outbox);
+  }
+  Target target;
+  target.transport = source.transport;
+  target.listener = source.listener;
+  target.remote = source.remote;
+  target.next_hop = transaction.next_hop;
+  send_to(target, config_, std::move(response), ticket, outbox);
 }
 
 void TransactionLayer::forget(SlotId id) {
@@ -174,8 +196,8 @@ TransactionLayer::Outcome TransactionLayer::perform(SlotId id, ServerTransaction
           counters_.retransmissions_sent.add();
         }
         if (transaction.response) {
-          send_back(transaction.source, transaction.response,
-                    subject_value(Subject::ServerSend, id), outbox);
+          answer(transaction, transaction.response, subject_value(Subject::ServerSend, id),
+                 outbox);
         }
         break;
       case Action::Kind::Send100:
@@ -344,6 +366,16 @@ TransactionLayer::Outcome TransactionLayer::client_failed(SlotId id, Instant now
                               : step(transaction.other, NonInviteClient::Event::TransportError,
                                      reliability, counters_.client_states);
   return perform(id, transaction, actions, now, outbox);
+}
+
+bool TransactionLayer::repeat_client(SlotId id, Outbox& outbox) {
+  ClientTransaction& transaction = *clients_.find(id);
+  const Target& target = transaction.target;
+  if (transaction.repeated || !transaction.request || target.to_access || target.flow) return false;
+  transaction.repeated = true;
+  counters_.sent_again.add();
+  send_to(target, config_, transaction.request, subject_value(Subject::ClientSend, id), outbox);
+  return true;
 }
 
 void TransactionLayer::give_up_on(SlotId id, Instant now) {

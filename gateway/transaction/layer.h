@@ -34,6 +34,7 @@ struct ServerTransaction {
   transaction::InviteServer invite;
   transaction::NonInviteServer other;
   Source source;       // responses go back there (RFC 3261 18.2.2, RFC 3581)
+  std::uint16_t next_hop = 0xffff;  // who asked, if it is one
   BufferRef response;  // the last one sent
   SlotId context;      // empty once the request is answered for good
   TimerWheel::Handle retransmit = 0, lifetime = 0;
@@ -52,6 +53,7 @@ struct ClientTransaction {
   BufferRef request;            // as sent; given back where nothing can ask for it any more
   BufferRef ack;                // of a final non-2xx response
   SlotId context;               // empty: nobody waits (our own CANCEL, probe ...)
+  bool repeated = false;        // its connection died, and it went out on a second one
   SlotId cancel;                // the transaction of the CANCEL that was sent for it
   Subject own = Subject::None;  // a request of our own: Probe or Call
   std::uint64_t own_value = 0;
@@ -98,6 +100,9 @@ class TransactionLayer {
   // response is kept for repetition. sent is false where the machine discards it.
   Outcome respond(SlotId id, sip::Status status, BufferRef response, Instant now, Outbox& outbox);
   void send_100(SlotId id, BufferRef response, Outbox& outbox);
+  // The connection that the request came over has ended: responses go to source from now on, which
+  // has no flow, over a new connection (RFC 3261 18.2.2), the last one once more.
+  void reconnect_server(SlotId id, const Source& source, Outbox& outbox);
   // The user cannot answer, for want of memory: a repetition of the request is a new one.
   void forget(SlotId id);
   // The user will never answer (RFC 4320: no 408 for non-INVITE).
@@ -117,6 +122,10 @@ class TransactionLayer {
   Outcome response_received(SlotId id, sip::Status status, Instant now, Outbox& outbox);
   void send_ack(SlotId id, BufferRef ack, Outbox& outbox);
   Outcome client_failed(SlotId id, Instant now, Outbox& outbox);  // its send failed for good
+  // The connection that the request went out on has ended: it goes out once more, on another one,
+  // as what it was (RFC 3261 17.1.4, 18.4). False: that was done before, or the connection cannot
+  // be opened by us.
+  bool repeat_client(SlotId id, Outbox& outbox);
 
   // An INVITE that was called off: what has answered provisionally and stays silent to its CANCEL
   // is forgotten 64*T1 later (RFC 3261 9.1).
@@ -142,6 +151,8 @@ class TransactionLayer {
                   BufferRef* message, Instant now, Outbox& outbox);
   Outcome perform(SlotId id, ClientTransaction& transaction, const transaction::Actions& actions,
                   Instant now, Outbox& outbox);
+  void answer(const ServerTransaction& transaction, BufferRef response, Ticket ticket,
+              Outbox& outbox);
   void release_server(SlotId id, ServerTransaction& transaction);
   template <typename Machine, typename Event>
   transaction::Actions step(Machine& machine, Event event, transaction::Reliability reliability,

@@ -115,7 +115,13 @@ void Checks::final_answer_is_the_only_one(Request& request, const Message& respo
 
 void Checks::response_goes_where_the_request_came_from(const Request& request, const Output& output,
                                                        std::string_view text) {
-  // A user agent that has lost its flow hears the answer on the one that it is back on.
+  // A user agent that has lost its flow hears the answer on the one that it is back on, a server
+  // over a new connection to the address in its Via (RFC 3261 18.2.2).
+  if (output.kind == Output::Kind::SendConnect && closed_.contains(request.flow.value()) &&
+      output.transport == Transport::Tcp &&
+      text.find("TCP " + to_string(output.remote) + ";") == text.find("TCP ")) {
+    return;
+  }
   const bool back = output.kind == Output::Kind::SendFlow
                         ? output.flow == request.flow || closed_.contains(request.flow.value())
                         : output.kind == Output::Kind::SendDatagram && !request.flow &&

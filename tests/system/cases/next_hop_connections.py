@@ -1,0 +1,164 @@
+"""Connections to and from SIP servers that end with something under way (RFC 3261 17.1.4, 18.2.2, 18.4)."""
+
+import time
+
+from lib import sip
+from lib.agents import call, elapsed_ms, hang_up
+from lib.case import case
+from lib.sip import NameAddr
+from lib.waiting import until
+
+
+def gateway(t, *next_hops, **top):
+    g = t.gateway("ws", network=("udp", "tcp"), start=False, **top)
+    for priority, uri in enumerate(next_hops, 1):
+        g.next_hop(uri, priority=priority, probe_interval="0s")
+    g.start()
+    return g
+
+
+def repeated(b, first):
+    """The same request once more, which expect() would take for a retransmission."""
+    return b.inbox.take(lambda m: m.is_request and m.method == first.method and m is not first, 5, "repetition")
+
+
+def once_more(t, answered, end):
+    """The connection ends after `answered` was said; the request is there again on a new one."""
+    b = t.backend()
+    g = gateway(t, b.uri("tcp"))
+    a = t.client(g, "ws")
+    sent = a.invite()
+    first = b.expect("INVITE")
+    if answered:
+        b.reply(first, answered)
+        a.response(answered, to=sent) if answered != 100 else None
+    end(first.flow)
+    again = repeated(b, first)
+    assert again.flow is not first.flow and again.via.branch == first.via.branch, (first, again)
+    b.reply(again, 486)
+    assert a.final(sent).status == 486
+    b.expect("ACK")
+
+
+for _name, _end in (("closed", lambda flow: flow.close()), ("reset", lambda flow: flow.abort())):
+    for _status in (None, 100, 180):
+        case(f"an INVITE whose connection is {_name} after {_status or 'nothing'} goes out once more, "
+             "under the same branch")(lambda t, status=_status, end=_end: once_more(t, status, end))
+
+
+@case("a REGISTER and an OPTIONS whose connection is reset are sent once more, and answered")
+def others(t):
+    b = t.backend()
+    g = gateway(t, b.uri("tcp"))
+    a = t.client(g, "ws")
+    for method in ("REGISTER", "OPTIONS"):
+        sent = a.register(send_only=True) if method == "REGISTER" else a.request(method)
+        first = b.expect(method)
+        first.flow.abort()
+        again = repeated(b, first)
+        assert again.via.branch == first.via.branch and again.flow is not first.flow
+        b.answer_register(again) if method == "REGISTER" else b.reply(again, 200)
+        assert a.final(sent).status == 200
+
+
+@case("a server that resets each connection is given up at once: the next target serves")
+def next_target(t):
+    bad, good = t.backend(name="bad"), t.backend(name="good")
+    g = gateway(t, bad.uri("tcp"), good.uri("tcp"))
+    a = t.client(g, "ws")
+    begin = time.monotonic()
+    sent = a.invite()
+    first = bad.expect("INVITE")
+    first.flow.abort()
+    repeated(bad, first).flow.abort()
+    b = good.expect("INVITE")
+    good.reply(b, 486)
+    assert a.final(sent).status == 486
+    assert elapsed_ms(begin) < 3000
+    bad.silence(0.1, lambda message: message.is_request)
+
+
+@case("where it is the only one, the caller is told at once")
+def only_one(t):
+    b = t.backend()
+    g = gateway(t, b.uri("tcp"))
+    a = t.client(g, "ws")
+    sent = a.invite()
+    first = b.expect("INVITE")
+    first.flow.abort()
+    repeated(b, first).flow.abort()
+    begin = time.monotonic()
+    assert a.final(sent).status in (500, 503)
+    assert elapsed_ms(begin) < 1000
+    b.silence(0.1, lambda message: message.is_request)
+
+
+@case("the first request after a pause in which the server has closed gets its answer")
+def after_a_pause(t):
+    b = t.backend()
+    g = gateway(t, b.uri("tcp"))
+    a = t.client(g, "ws")
+    ours, _, _ = call(a, b, transport="tcp")
+    for flow in list(b.tcp.flows):
+        flow.close()
+    hang_up(ours, a, b)
+
+
+def ask(b, seen, method, **options):
+    """A request of the SIP server to the registered client, over a connection that it opens."""
+    routes = seen.values("Path")
+    made = b.build(method, seen.contact.uri.text, routes=routes, **options)
+    b.send_to(NameAddr(routes[0]).uri, made)
+    return made
+
+
+def registered(t):
+    b = t.backend()
+    g = gateway(t, b.uri("tcp"))
+    a = t.client(g, "ws")
+    sent = a.register(send_only=True)
+    seen = b.expect("REGISTER")
+    b.answer_register(seen)
+    a.final(sent)
+    return b, g, a, seen
+
+
+def asked_and_gone(t, b, g, a, seen, method, end, **options):
+    made = ask(b, seen, method, **options)
+    got = a.expect(method)
+    before = g.metric("ringway_flows", transport="tcp")
+    flow = next(iter(b.outgoing.values()))
+    end(flow)
+    b.outgoing.clear()
+    until(lambda: g.metric("ringway_flows", transport="tcp") < before, 5, "the connection's end is noticed")
+    return made, got
+
+
+for _name, _end in (("closed", lambda flow: flow.close()), ("reset", lambda flow: flow.abort())):
+    @case(f"RFC 3261 18.2.2: the connection of a server's INVITE is {_name} while the client rings: the answer "
+          "comes over a new one")
+    def ringing(t, end=_end):
+        b, g, a, seen = registered(t)
+        for status in (486, 200):
+            made, got = asked_and_gone(t, b, g, a, seen, "INVITE", end, body=sip.sdp())
+            a.reply(got, 180)
+            answer = b.response(180, to=made)
+            assert answer.flow.transport == "TCP" and answer.flow not in b.outgoing.values()
+            a.reply(got, status, **({"body": sip.sdp()} if status == 200 else {}))
+            answer = b.final(made)
+            assert answer.status == status
+            if status == 200:
+                ours = b.caller_dialog(made, answer)
+                ours.request("ACK", cseq=made.cseq[0])
+                a.expect("ACK")
+                hang_up(ours, b, a)
+
+
+@case("RFC 3261 18.2.2: the same for MESSAGE and OPTIONS, whose answer comes once")
+def short_ones(t):
+    b, g, a, seen = registered(t)
+    for method in ("MESSAGE", "OPTIONS"):
+        made, got = asked_and_gone(t, b, g, a, seen, method, lambda flow: flow.close())
+        a.reply(got, 200)
+        assert b.final(made).status == 200
+        b.silence(0.1, lambda message: not message.is_request)
