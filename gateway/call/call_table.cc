@@ -278,7 +278,8 @@ std::uint32_t CallTable::confirmed_dialogs(SlotId id) const {
 }
 
 void CallTable::end_dialogs(Call& call) {
-  for (SlotId id = std::exchange(call.first_dialog, {}); const Dialog* dialog = dialogs_.find(id);) {
+  SlotId id = std::exchange(call.first_dialog, {});
+  while (const Dialog* dialog = dialogs_.find(id)) {
     const SlotId next = dialog->next;
     dialogs_.release(id);
     id = next;

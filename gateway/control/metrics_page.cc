@@ -274,7 +274,7 @@ void write_transport(Page& page) {
   page.one("requests_forgotten_total", "counter",
            "Requests whose connection may end without their being sent again.",
            &Counters::requests_forgotten);
-  page.one("tls_sessions_failed_total", "counter", "TLS connections that broke when they were open.",
+  page.one("tls_sessions_failed_total", "counter", "TLS connections that broke once open.",
            &Counters::tls_sessions_failed);
   page.one("keepalives_total", "counter", "CRLF keepalives answered.",
            &Counters::keepalives_answered);

@@ -359,7 +359,8 @@ void Calls::tell(SlotId id, const MediaTotals& totals) {
   if (!call || call->told) return;
   const std::uint16_t next_hop = call->party(Party::Callee).target.next_hop;
   CallNames names;
-  if (next_hop < core_.config.next_hops.size()) names.next_hop = core_.config.next_hops[next_hop].name;
+  const auto& next_hops = core_.config.next_hops;
+  if (next_hop < next_hops.size()) names.next_hop = next_hops[next_hop].name;
   if (call->media.used && call->media.relay < relay_names_.size()) {
     names.relay = relay_names_[call->media.relay];
   }

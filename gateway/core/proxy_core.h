@@ -55,8 +55,8 @@ class ProxyCore {
   void flow_opened(const FlowInfo& flow, Instant now, Outbox& outbox);
   void flow_closed(FlowId flow, FlowEnd end, Instant now, Outbox& outbox);
 
-  // Sending what carried ticket failed for good; nothing of it was or will be delivered, except that
-  // ConnectionLost leaves that open.
+  // Sending what carried ticket failed for good; nothing of it was or will be delivered, except
+  // that ConnectionLost leaves that open.
   void send_failed(Ticket ticket, TransportFailure failure, Instant now, Outbox& outbox);
 
   // One whole ng message (cookie, space, dictionary) from media relay number relay.
