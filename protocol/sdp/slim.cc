@@ -46,7 +46,11 @@ bool is_ballast(std::string_view attribute) {
 }
 
 bool is_plain_rtp(const MediaLine& media) {
-  return media.protocol == "RTP/AVP";
+  return media.protocol == "RTP/AVP" || media.protocol == "RTP/AVPF" ||
+         media.protocol == "RTP/SAVP" || media.protocol == "RTP/SAVPF";
+}
+bool has_feedback(const MediaLine& media) {
+  return media.protocol.ends_with("F");
 }
 
 MediaLine media_line_of(std::string_view section) {
@@ -149,7 +153,10 @@ bool describes_dropped(const Attribute& attribute, const Formats& dropped) {
 }
 
 void write_plain_section(std::string_view section, Writer& out) {
-  const bool audio = media_line_of(section).kind == "audio";
+  const MediaLine media = media_line_of(section);
+  const bool audio = media.kind == "audio";
+  // Video phones do use feedback under RTP/AVP; for audio there is none worth its bytes.
+  const bool drop_feedback = audio && !has_feedback(media);
   const Formats dropped = audio ? FormatTable(section).dropped() : Formats();
   Lines lines(section);
   while (const auto line = lines.next()) {
@@ -159,8 +166,7 @@ void write_plain_section(std::string_view section, Writer& out) {
     }
     if (line->type == 'a') {
       const Attribute attribute = attribute_of(*line);
-      // Video phones do use feedback under RTP/AVP; for audio there is none worth its bytes.
-      if (is_ballast(attribute.name) || (audio && attribute.name == "rtcp-fb") ||
+      if (is_ballast(attribute.name) || (drop_feedback && attribute.name == "rtcp-fb") ||
           describes_dropped(attribute, dropped)) {
         continue;
       }
