@@ -88,7 +88,10 @@ struct Call {
   SlotId first_dialog;
   SlotId context;  // the request that sets it up, while it is not answered
   MediaSession media;
-  std::array<MediaLeg, 2> media_legs{};  // what each side speaks, for good; indexed by Party
+  // What each side speaks, for the life of the call; a guess until its first offer.
+  // Indexed by Party.
+  std::array<MediaLeg, 2> media_legs{};
+  std::array<bool, 2> media_leg_known{};
   // For call_ended.
   Instant since{}, answered_at{}, ended_at{};
   std::uint32_t first_provisional_ms = 0, answer_ms = 0;  // 0: never

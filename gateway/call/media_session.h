@@ -67,6 +67,13 @@ class MediaSession {
   // what the party hears again where the relay says nothing (RFC 3264 8: no change).
   const BufferRef& last_for(Party party) const { return written_[index_of(party)]; }
 
+  // What party has offered last, as it wrote it: the offer that is outstanding, else the agreed
+  // one.
+  const BufferRef& offered_by(Party party) const {
+    return has_offer_from(party) ? proposed_[index_of(party)]
+                                 : agreed_descriptions_[index_of(party)];
+  }
+
   // Which of the configured relays; stays for the life of the call.
   std::uint8_t relay = 0;
   bool used = false;  // this call's descriptions pass the relay

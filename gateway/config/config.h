@@ -127,9 +127,10 @@ struct MediaConfig {
   std::vector<Endpoint> relays;  // rtpengine's listen-tcp-ng; empty: SDP passes untouched
   bool allow_public = false;     // ng has no authentication: a relay at a public address is refused
   Duration request_timeout = 1s;
-  std::string access_interface;   // rtpengine's name for its side towards user agents; or empty
-  std::string network_interface;  // and towards next hops
-  bool slim = true;               // drop from SDP what a plain phone has no use for
+  std::string access_interface;     // rtpengine's name for its side towards user agents; or empty
+  std::string network_interface;    // and towards next hops
+  bool private_candidates = false;  // name hosts inside to user agents, beside public addresses
+  bool slim = true;                 // drop from SDP what a plain phone has no use for
   friend bool operator==(const MediaConfig&, const MediaConfig&) = default;
 };
 

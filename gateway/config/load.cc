@@ -279,6 +279,7 @@ void read_media(const TomlNode* node, MediaConfig& media, ReadLog& log) {
   table.read("request_timeout", media.request_timeout, 50ms, 10s);
   table.read("access_interface", media.access_interface);
   table.read("network_interface", media.network_interface);
+  table.read("private_candidates", media.private_candidates);
   table.read("slim", media.slim);
   table.finish();
 }

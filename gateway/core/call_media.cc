@@ -38,6 +38,15 @@ void Calls::use_media(Call& call, MediaLeg caller, MediaLeg callee) {
   core_.counters.media_sessions.add();
 }
 
+void Calls::learn_media_leg(Call& call, Party party, std::string_view description) {
+  bool& known = call.media_leg_known[index_of(party)];
+  if (known) return;
+  const auto leg = leg_of(description);
+  if (!leg) return;
+  call.media_legs[index_of(party)] = *leg;
+  known = true;
+}
+
 RelayRequest Calls::relay_request(const Call& call, const MediaSession::Step& step) const {
   RelayRequest request;
   request.command = command_of(step.command);
@@ -50,8 +59,7 @@ RelayRequest Calls::relay_request(const Call& call, const MediaSession::Step& st
   if (step.command == MediaCommand::Answer) request.to_tag = relay_tag(step.from);
   request.sdp = as_text(step.description.bytes());
   request.towards = call.media_legs[index_of(to)];
-  request.zero_address_is_no_hold = call.media_legs[index_of(step.from)] == MediaLeg::Browser &&
-                                    zero_address_is_no_hold(request.sdp);
+  request.zero_address_is_no_hold = zero_address_is_no_hold(request.sdp);
   if (step.command == MediaCommand::Offer) {
     const MediaConfig& media = core_.config.media;
     const bool from_access = call.party(step.from).target.to_access;

@@ -92,6 +92,8 @@ class Calls {
 
   // Descriptions of this call pass a relay from now on, as each side speaks.
   void use_media(Call& call, MediaLeg caller, MediaLeg callee);
+  // Party describes itself in an offer: what it speaks, if nothing has said so before.
+  void learn_media_leg(Call& call, Party party, std::string_view description);
   // The offer of this request came to nothing: back to what was agreed (RFC 3261 14.1).
   void offer_void(const ResponseContext& context, Instant now, Outbox& outbox);
   // What a relay made of a description that somebody waits for.

@@ -1,47 +1,54 @@
 #include "gateway/core/media_steps.h"
 
-#include "protocol/base/ascii.h"
+#include "gateway/base/prefix.h"
+#include "protocol/sdp/connections.h"
+#include "protocol/sdp/for_browser.h"
 #include "protocol/sdp/media_traits.h"
 #include "protocol/sdp/slim.h"
 #include "protocol/sip/parse.h"
+#include "protocol/sip/session_description.h"
 
 namespace ringway {
 namespace {
 
-using sip::HeaderName;
 using sip::Method;
-
-bool has_sdp(const sip::MessageView& message) {
-  if (message.body().empty()) return false;
-  const std::string_view type = message.value(HeaderName::ContentType);
-  return ascii::starts_with_ignoring_case(type, "application/sdp");
-}
+using Kind = sip::SessionDescription::Kind;
 
 bool carries_descriptions(Method method) {
   return method == Method::Invite || method == Method::Update || method == Method::Prack ||
          method == Method::Ack;
 }
 
+bool has_sdp(const sip::MessageView& message) {
+  return sip::find_session_description(message).kind != Kind::None;
+}
+
+// A guess, until its description says it.
 MediaLeg leg_of(Transport transport) {
   return is_websocket(transport) ? MediaLeg::Browser : MediaLeg::Plain;
 }
 
-// What a side speaks is what its description says, whatever it came over.
-MediaLeg leg_of(Transport transport, std::string_view description) {
-  const auto traits = sdp::read_traits(description);
-  return traits && traits->is_webrtc() ? MediaLeg::Browser : leg_of(transport);
+bool is_private_address(std::string_view text) {
+  const auto address = parse_address(text);
+  return address && is_private(*address);
+}
+
+bool has_too_many_media(std::string_view description) {
+  const auto body = sdp::Body::parse(description);
+  return !body && body.error() == sdp::BodyError::TooManyMedia;
 }
 
 }  // namespace
 
-// What both sides of a new call speak, and whether a relay has to stand between.
-void MediaSteps::begin(ResponseContext& context, const Incoming& in) {
+// What both sides of a new call speak, and whether a relay has to stand between: where one side is
+// a browser and the other is not.
+void MediaSteps::begin(ResponseContext& context, std::string_view description) {
   Call* call = calls_.get(context.call);
   if (!call || call->media.used) return;
-  const MediaLeg source = context.has_sdp ? leg_of(context.source.transport, in.view.body())
-                                          : leg_of(context.source.transport);
-  const MediaLeg target = leg_of(context.target.transport);
-  if (source == target) return;
+  const auto described = leg_of(description);
+  const MediaLeg source = described.value_or(leg_of(context.source.transport));
+  const bool to_browser = leg_of(context.target.transport) == MediaLeg::Browser;
+  if ((source == MediaLeg::Browser) == to_browser) return;
   if (!relays_.configured()) {
     if (std::exchange(no_relay_logged_, true)) return;
     return core_.log.warning("no_media_relay",
@@ -49,54 +56,99 @@ void MediaSteps::begin(ResponseContext& context, const Incoming& in) {
                                "no rtpengine in the config: SDP passes untouched, a browser and a "
                                "phone will not hear each other"}});
   }
-  calls_.use_media(*call, source, target);
+  calls_.use_media(*call, source, to_browser ? MediaLeg::Browser : MediaLeg::Plain);
+  call->media_leg_known = {described.has_value(), false};
   context.relay = call->media.relay;
 }
 
 MediaSteps::Next MediaSteps::prepare(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
-  context.has_sdp = carries_descriptions(context.method) && has_sdp(in.view);
+  sip::SessionDescription found;
+  if (carries_descriptions(context.method)) found = sip::find_session_description(in.view);
+  context.has_sdp = found.kind != Kind::None;
+  // An ACK cannot be refused, and a PRACK's offer cannot either (RFC 3262 5).
+  const bool may_refuse = context.method == Method::Invite || context.method == Method::Update;
+  if (may_refuse && has_too_many_media(found.text)) return Next::NotAcceptable;
   if (context.call_new) {
-    begin(context, in);
+    begin(context, found.kind == Kind::Readable ? found.text : std::string_view{});
     context.media = calls_.get(context.call) && calls_.get(context.call)->media.used;
   }
   if (context.late && context.has_sdp && relays_.configured()) return Next::Late;
-  Call* call = calls_.get(context.call);
+  const Call* call = calls_.get(context.call);
   if (!call || !context.media || !context.has_sdp || !relays_.configured()) return Next::Forward;
+  if (found.kind == Kind::Encoded) return Next::Encoded;
+  return tell_relay(id, found.text, now, outbox);
+}
 
-  BufferRef description = core_.buffers.copy(as_bytes(in.view.body()));
-  if (!description) return Next::Refuse;
+MediaSteps::Next MediaSteps::tell_relay(SlotId id, std::string_view text, Instant now,
+                                        Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  Call& call = *calls_.get(context.call);
   // What is outstanding decides, not the method: an ACK or PRACK may carry the answer (RFC 3261
   // 13.2.1, RFC 3262 5).
-  const bool answers = call->media.has_offer_from(other(context.from)) &&
+  const bool answers = call.media.has_offer_from(other(context.from)) &&
                        (context.method == Method::Ack || context.method == Method::Prack);
-  const bool queued = answers ? call->media.answer(context.from, std::move(description), id)
-                              : call->media.offer(context.from, std::move(description), id);
-  if (!queued) return Next::Refuse;
+  if (!answers) calls_.learn_media_leg(call, context.from, text);
+  BufferRef description = copy_for_relay(text);
+  if (!description) return Next::NoRelay;
+  const bool queued = answers ? call.media.answer(context.from, std::move(description), id)
+                              : call.media.offer(context.from, std::move(description), id);
+  if (!queued) return Next::NoRelay;
   context.offer_open = !answers;
   context.park(ResponseContext::State::AwaitOffer);
   calls_.drive_media(context.call, now, outbox);
   return Next::Wait;
 }
 
-BufferRef MediaSteps::body_for(MediaLeg leg, Bytes description) {
-  if (leg == MediaLeg::Plain && core_.config.media.slim) {
-    Writer out{MutableBytes(body_scratch_)};
-    if (sdp::slim_for_plain(as_text(description), out) == sdp::SlimResult::Slimmed) {
-      core_.counters.slimmed_messages.add();
-      return core_.buffers.copy(out.written());
-    }
-  }
-  return core_.buffers.copy(description);
+BufferRef MediaSteps::copy_for_relay(std::string_view description) {
+  Writer out{MutableBytes(description_scratch_)};
+  const auto result = sdp::write_media_connections(description, out);
+  return core_.buffers.copy(result == sdp::SlimResult::Slimmed ? out.written()
+                                                               : as_bytes(description));
 }
 
-MediaSteps::Next MediaSteps::offer_done(ResponseContext& context,
+// The body of message with description in place of its own; what else is in it stays byte for byte
+// (RFC 5621).
+BufferRef MediaSteps::body_for(const Call& call, Party to, bool answers,
+                               const sip::MessageView& message, std::string_view description) {
+  const MediaConfig& media = core_.config.media;
+  Writer made{MutableBytes(description_scratch_)};
+  auto result = sdp::SlimResult::NotSdp;
+  if (call.media_legs[index_of(to)] == MediaLeg::Browser) {
+    sdp::BrowserRules rules;
+    const BufferRef& offer = call.media.offered_by(to);
+    rules.bundle = !answers || offer;
+    if (answers && offer) rules.offer = as_text(offer.bytes());
+    if (!media.private_candidates) rules.is_private = is_private_address;
+    result = sdp::write_for_browser(description, rules, made);
+  } else if (media.slim && call.media_legs[index_of(to)] != MediaLeg::Dtls) {
+    result = sdp::slim_for_plain(description, made);
+    if (result == sdp::SlimResult::Slimmed) core_.counters.slimmed_messages.add();
+  }
+  if (result == sdp::SlimResult::Slimmed) description = made.written_text();
+
+  const sip::SessionDescription place = sip::find_session_description(message);
+  if (place.kind != Kind::Readable || place.text.size() == message.body().size()) {
+    return core_.buffers.copy(as_bytes(description));
+  }
+  // The line end before a boundary belongs to that: one that was missing is missing again.
+  if (!place.text.ends_with('\n') && description.ends_with("\r\n")) description.remove_suffix(2);
+  const std::string_view whole = message.body();
+  const auto begin = static_cast<std::size_t>(place.text.data() - whole.data());
+  Writer out{MutableBytes(body_scratch_)};
+  out.text(whole.substr(0, begin)).text(description);
+  out.text(whole.substr(begin + place.text.size()));
+  return out.overflowed() ? BufferRef{} : core_.buffers.copy(out.written());
+}
+
+MediaSteps::Next MediaSteps::offer_done(ResponseContext& context, const sip::MessageView& request,
                                         const Calls::MediaResult& result) {
   const Call* call = calls_.get(context.call);
-  if (!result.ok || !call) return Next::Refuse;
-  const MediaLeg towards = call->media_legs[index_of(other(context.from))];
-  context.body = body_for(towards, result.description.bytes());
-  return context.body ? Next::Forward : Next::Refuse;
+  // A description that the relay could not read is nobody's to use (RFC 3261 21.4.26).
+  if (!result.ok || !call) return result.refused ? Next::NotAcceptable : Next::NoRelay;
+  context.body = body_for(*call, other(context.from), !context.offer_open, request,
+                          as_text(result.description.bytes()));
+  return context.body ? Next::Forward : Next::NoRelay;
 }
 
 bool MediaSteps::needs_relay(const ResponseContext& context,
@@ -123,7 +175,10 @@ bool MediaSteps::send_response(SlotId id, Instant now, Outbox& outbox) {
     return false;
   }
   const Party from = other(context.from);
-  BufferRef description = core_.buffers.copy(as_bytes(response_.body()));
+  const sip::SessionDescription found = sip::find_session_description(response_);
+  if (found.kind != Kind::Readable) return false;
+  if (!context.has_sdp) calls_.learn_media_leg(*call, from, found.text);
+  BufferRef description = copy_for_relay(found.text);
   if (!description) return false;
   const bool queued = context.has_sdp ? call->media.answer(from, std::move(description), id)
                                       : call->media.offer(from, std::move(description), id);
@@ -132,18 +187,28 @@ bool MediaSteps::send_response(SlotId id, Instant now, Outbox& outbox) {
   return true;
 }
 
-BufferRef MediaSteps::answer_done(const ResponseContext& context,
+BufferRef MediaSteps::answer_done(const ResponseContext& context, const BufferRef& response,
                                   const Calls::MediaResult& result) {
   const Call* call = calls_.get(context.call);
-  if (!result.ok || !call) return {};
-  return body_for(call->media_legs[index_of(context.from)], result.description.bytes());
+  if (!result.ok || !call ||
+      !sip::parse_message(response.bytes(), sip::Framing::Datagram, response_)) {
+    return {};
+  }
+  return body_for(*call, context.from, context.has_sdp, response_,
+                  as_text(result.description.bytes()));
 }
 
-BufferRef MediaSteps::last_answer(const ResponseContext& context) {
+BufferRef MediaSteps::last_answer(const ResponseContext& context,
+                                  const sip::MessageView& response) {
   const Call* call = calls_.get(context.call);
   if (!call || !call->media.last_for(context.from)) return {};
-  return body_for(call->media_legs[index_of(context.from)],
-                  call->media.last_for(context.from).bytes());
+  return body_for(*call, context.from, context.has_sdp, response,
+                  as_text(call->media.last_for(context.from).bytes()));
+}
+
+BufferRef MediaSteps::last_answer(const ResponseContext& context, const BufferRef& response) {
+  if (!sip::parse_message(response.bytes(), sip::Framing::Datagram, response_)) return {};
+  return last_answer(context, response_);
 }
 
 }  // namespace ringway

@@ -17,27 +17,40 @@ class MediaSteps {
   MediaSteps(Services& core, ContextTable& contexts, Calls& calls, RelaySet& relays)
       : core_(core), contexts_(contexts), calls_(calls), relays_(relays) {}
 
-  enum class Next : std::uint8_t { Forward, Wait, Refuse, Late };
+  enum class Next : std::uint8_t {
+    Forward,
+    Wait,           // offer_done() follows
+    NoRelay,        // 503: none can be had
+    NotAcceptable,  // 488: nothing can be made of the description
+    Encoded,        // 415: nobody but the ends can read it, and a relay would have to
+    Late,           // 481: the call is over, and its description would wake a session for nobody
+  };
 
-  // The targets of a request are chosen. Wait: offer_done() follows. Refuse: 503. Late: 481, the
-  // call is over and its description would wake a session that nobody ends.
+  // The targets of a request are chosen.
   Next prepare(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
-  // The relay's answer to prepare(): Forward with context.body, or Refuse.
-  Next offer_done(ResponseContext& context, const Calls::MediaResult& result);
+  // The relay's answer to prepare(): Forward with context.body, or what to refuse request with.
+  Next offer_done(ResponseContext& context, const sip::MessageView& request,
+                  const Calls::MediaResult& result);
 
   bool needs_relay(const ResponseContext& context, const sip::MessageView& response) const;
   // Its call is over: nobody can make anything of its description any more.
   bool comes_late(const ResponseContext& context, const sip::MessageView& response) const;
   // The first parked response's description goes to the relay. False: it cannot.
   [[nodiscard]] bool send_response(SlotId id, Instant now, Outbox& outbox);
-  // The relay's answer to send_response(): the description to forward; empty: there is none.
-  BufferRef answer_done(const ResponseContext& context, const Calls::MediaResult& result);
-  // What the sender of the request heard last and still goes by; empty: nothing was agreed.
-  BufferRef last_answer(const ResponseContext& context);
+  // The relay's answer to send_response(): the body of response to forward; empty: there is none.
+  BufferRef answer_done(const ResponseContext& context, const BufferRef& response,
+                        const Calls::MediaResult& result);
+  // The body of response with what the sender of the request heard last and still goes by; empty:
+  // nothing was agreed.
+  BufferRef last_answer(const ResponseContext& context, const sip::MessageView& response);
+  BufferRef last_answer(const ResponseContext& context, const BufferRef& response);
 
  private:
-  void begin(ResponseContext& context, const Incoming& in);
-  BufferRef body_for(MediaLeg leg, Bytes description);
+  void begin(ResponseContext& context, std::string_view description);
+  Next tell_relay(SlotId id, std::string_view description, Instant now, Outbox& outbox);
+  BufferRef copy_for_relay(std::string_view description);
+  BufferRef body_for(const Call& call, Party to, bool answers, const sip::MessageView& message,
+                     std::string_view description);
 
   Services& core_;
   ContextTable& contexts_;
@@ -45,7 +58,7 @@ class MediaSteps {
   RelaySet& relays_;
   bool no_relay_logged_ = false;
   sip::MessageView response_;
-  std::array<std::uint8_t, 65'536> body_scratch_;
+  std::array<std::uint8_t, 65'536> description_scratch_, body_scratch_;
 };
 
 }  // namespace ringway

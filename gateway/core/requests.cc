@@ -390,16 +390,33 @@ void Requests::follow(SlotId id, const Incoming& in, const Router::Decision& dec
   contexts_.set_targets(context, router_.targets());
   calls_.correct_target(context, context.target);
   calls_.set_callee(context);
-  switch (media_.prepare(id, in, now, outbox)) {
+  const MediaSteps::Next next = media_.prepare(id, in, now, outbox);
+  switch (next) {
     case MediaSteps::Next::Forward:
       return forward(id, in, now, outbox);
     case MediaSteps::Next::Wait:
       // The call may end meanwhile, and its media session forgets what waits.
       return contexts_.arm(id, ContextTimer::Relay,
                            now + kRelayAnswers * core_.config.media.request_timeout);
+    case MediaSteps::Next::NoRelay:
+    case MediaSteps::Next::NotAcceptable:
+    case MediaSteps::Next::Encoded:
+    case MediaSteps::Next::Late:
+      return refuse_media(id, next, now, outbox);
+  }
+}
+
+void Requests::refuse_media(SlotId id, MediaSteps::Next why, Instant now, Outbox& outbox) {
+  switch (why) {
     case MediaSteps::Next::Late:
       return responses_.fail(id, 481, {}, now, outbox);
-    case MediaSteps::Next::Refuse:
+    case MediaSteps::Next::NotAcceptable:
+      return responses_.fail(id, 488, {}, now, outbox);
+    case MediaSteps::Next::Encoded:
+      return responses_.fail(id, 415, "Accept-Encoding: identity\r\n", now, outbox);
+    case MediaSteps::Next::Forward:
+    case MediaSteps::Next::Wait:
+    case MediaSteps::Next::NoRelay:
       return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
   }
 }
@@ -462,12 +479,9 @@ void Requests::offer_done(SlotId id, const Calls::MediaResult& result, Instant n
   contexts_.disarm(context);
   context.resume();
   sip::Essentials essentials;
-  if (media_.offer_done(context, result) != MediaSteps::Next::Forward ||
-      !read_again(context, essentials)) {
-    // A description that the relay could not read is nobody's to use (RFC 3261 21.4.26).
-    return result.refused ? responses_.fail(id, 488, {}, now, outbox)
-                          : responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
-  }
+  if (!read_again(context, essentials)) return responses_.fail(id, 500, {}, now, outbox);
+  const MediaSteps::Next next = media_.offer_done(context, stored_, result);
+  if (next != MediaSteps::Next::Forward) return refuse_media(id, next, now, outbox);
   forward(id, {stored_, essentials}, now, outbox);
 }
 

@@ -202,7 +202,7 @@ void Responses::repeat(SlotId id, const Incoming& in, Instant now, Outbox& outbo
   ResponseContext& context = *contexts_.find(id);
   if (context.parked_count != 0) return;  // the first one waits itself
   if (!media_.needs_relay(context, in.view)) return forward(id, in.view, {}, now, outbox);
-  if (const BufferRef body = media_.last_answer(context)) {
+  if (const BufferRef body = media_.last_answer(context, in.view)) {
     forward(id, in.view, as_text(body.bytes()), now, outbox);
   }
 }
@@ -227,9 +227,11 @@ void Responses::answer_done(SlotId id, const Calls::MediaResult& result, Instant
   if (!context || context->parked_count == 0) return;
   const ParkedResponse parked = context->take_parked();
   const bool success = sip::is_success(parked.status);
-  BufferRef body = media_.answer_done(*context, result);
+  BufferRef body = media_.answer_done(*context, parked.message, result);
   // A call that stands goes on with what was agreed; its 2xx must be acknowledged.
-  if (!body && success && !context->initial) body = media_.last_answer(*context);
+  if (!body && success && !context->initial) {
+    body = media_.last_answer(*context, parked.message);
+  }
   if (body) {
     if (success) context->offer_open = false;
     forward_stored(id, parked.message, as_text(body.bytes()), now, outbox);

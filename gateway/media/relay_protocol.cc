@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "protocol/base/ascii.h"
 #include "protocol/bencode/bencode.h"
 
 namespace ringway {
@@ -13,9 +14,9 @@ constexpr std::size_t kMediaIdMax = 640;
 // side asked for; ICE and rtcp-mux are said again because the relay does not infer them.
 void write_leg(const RelayRequest& request, bencode::Encoder& out) {
   const bool offer = request.command == RelayCommand::Offer;
+  if (offer) out.pair("transport-protocol", profile_of(request.towards));
   if (request.towards == MediaLeg::Browser) {
     out.pair("ICE", "force");
-    if (offer) out.pair("transport-protocol", "UDP/TLS/RTP/SAVPF");
     out.key("rtcp-mux").begin_list();
     if (offer) {
       out.string("offer").string("require");
@@ -23,16 +24,24 @@ void write_leg(const RelayRequest& request, bencode::Encoder& out) {
       out.string("accept");
     }
     out.end();
-    out.key("SDES").begin_list().string("off").end();
   } else {
     out.pair("ICE", "remove");
-    if (offer) out.pair("transport-protocol", "RTP/AVP");
     out.key("rtcp-mux").begin_list().string("demux").end();
   }
-  out.key("replace").begin_list().string("origin").string("session-connection");
+  if (is_sdes(request.towards)) {
+    out.pair("DTLS", "off");
+  } else if (request.towards == MediaLeg::Browser || request.towards == MediaLeg::Dtls) {
+    out.key("SDES").begin_list().string("off").end();
+  }
+  // That it is too busy the relay says in a result of its own.
+  out.key("supports").begin_list().string("load limit").end();
+  out.key("replace").begin_list().string("origin");
   if (request.zero_address_is_no_hold) out.string("zero-address");
   out.end();
-  out.key("flags").begin_list();
+  // A side may be at another address than it says, but the one that it says wins over strangers'
+  // packets; and what comes from elsewhere than the address learned is nobody's media.
+  out.pair("endpoint-learning", "heuristic");
+  out.key("flags").begin_list().string("strict-source");
   if (request.towards == MediaLeg::Browser && offer) out.string("generate-mid");
   if (request.zero_address_is_no_hold) out.string("original-sendrecv");
   out.end();
@@ -40,6 +49,28 @@ void write_leg(const RelayRequest& request, bencode::Encoder& out) {
     out.key("direction").begin_list();
     out.string(request.interface_from).string(request.interface_to).end();
   }
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view word) {
+  for (std::size_t i = 0; i + word.size() <= text.size(); ++i) {
+    if (ascii::equal_ignoring_case(text.substr(i, word.size()), word)) return true;
+  }
+  return false;
+}
+
+// Why a relay says no stands in words only: "Parallel session limit reached", "CPU usage limit
+// exceeded", "Ran out of ports", "Unknown call-id"; all else is about the description.
+RelayReply::Result result_of(std::string_view reason) {
+  using Result = RelayReply::Result;
+  if (contains_ignoring_case(reason, "limit reached") ||
+      contains_ignoring_case(reason, "limit exceeded")) {
+    return Result::LoadLimit;
+  }
+  if (contains_ignoring_case(reason, "out of ports") ||
+      contains_ignoring_case(reason, "no free ports")) {
+    return Result::NoPorts;
+  }
+  return contains_ignoring_case(reason, "unknown call") ? Result::UnknownCall : Result::Error;
 }
 
 }  // namespace
@@ -108,6 +139,7 @@ std::optional<RelayReply> parse_relay_reply(std::string_view dictionary) {
     parsed.reason = reply->find_string("message").value_or(std::string_view{});
   } else {
     parsed.reason = reply->find_string("error-reason").value_or(std::string_view{});
+    parsed.result = result_of(parsed.reason);
   }
   return parsed;
 }

@@ -4,18 +4,13 @@
 #include <optional>
 #include <string_view>
 
+#include "gateway/media/media_leg.h"
 #include "protocol/base/writer.h"
 
 namespace ringway {
 
 enum class RelayCommand : std::uint8_t { Offer, Answer, Delete, Ping };
 std::string_view to_text(RelayCommand command);
-
-// What the receiver of a description speaks.
-enum class MediaLeg : std::uint8_t {
-  Plain,    // RTP/AVP without ICE: a SIP phone
-  Browser,  // ICE, DTLS-SRTP, rtcp-mux: WebRTC
-};
 
 // One request to rtpengine's ng protocol. Texts are borrowed for the call of write.
 struct RelayRequest {
@@ -38,10 +33,19 @@ void write_media_id(std::string_view call_id, std::uint32_t leg, Writer& out);
 void write_relay_request(std::string_view cookie, const RelayRequest& request, Writer& out);
 
 struct RelayReply {
-  enum class Result : std::uint8_t { Ok, Pong, Error, LoadLimit };
+  enum class Result : std::uint8_t {
+    Ok,
+    Pong,
+    Error,        // of this request: the relay cannot make anything of it
+    LoadLimit,    // it takes no new session now, whatever the request
+    NoPorts,      // the same: it has no port left
+    UnknownCall,  // it has no such session (any more)
+  };
   Result result = Result::Error;
   std::string_view sdp;     // Ok of an offer or an answer
-  std::string_view reason;  // Error
+  std::string_view reason;  // all but Ok and Pong
+  // Another relay may do what this one does not.
+  bool is_refusal() const { return result == Result::LoadLimit || result == Result::NoPorts; }
 };
 // nullopt: not a reply (an event of the relay's own, or nothing that can be read).
 std::optional<RelayReply> parse_relay_reply(std::string_view dictionary);

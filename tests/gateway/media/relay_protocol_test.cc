@@ -34,29 +34,65 @@ std::string written(const RelayRequest& request) {
 TEST(RelayProtocol, AnOfferTowardsAPlainPhone) {
   EXPECT_EQ(written(request(RelayCommand::Offer)),
             "COOKIE d7:command5:offer7:call-id20:call@host-rw0000002a8:from-tag2:ft3:sdp5:v=0\r\n"
-            "3:ICE6:remove18:transport-protocol7:RTP/AVP8:rtcp-muxl5:demuxe"
-            "7:replacel6:origin18:session-connectione5:flagslee");
+            "18:transport-protocol7:RTP/AVP3:ICE6:remove8:rtcp-muxl5:demuxe"
+            "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
+            "5:flagsl13:strict-sourceee");
 }
 
 TEST(RelayProtocol, AnOfferTowardsABrowser) {
   EXPECT_EQ(written(request(RelayCommand::Offer, MediaLeg::Browser)),
             "COOKIE d7:command5:offer7:call-id20:call@host-rw0000002a8:from-tag2:ft3:sdp5:v=0\r\n"
-            "3:ICE5:force18:transport-protocol17:UDP/TLS/RTP/SAVPF8:rtcp-muxl5:offer7:requiree"
-            "4:SDESl3:offe7:replacel6:origin18:session-connectione5:flagsl12:generate-midee");
+            "18:transport-protocol17:UDP/TLS/RTP/SAVPF3:ICE5:force8:rtcp-muxl5:offer7:requiree"
+            "4:SDESl3:offe"
+            "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
+            "5:flagsl13:strict-source12:generate-midee");
 }
 
 TEST(RelayProtocol, AnAnswerTowardsAPlainPhone) {
   EXPECT_EQ(written(request(RelayCommand::Answer)),
             "COOKIE d7:command6:answer7:call-id20:call@host-rw0000002a8:from-tag2:ft6:to-tag2:tt"
             "3:sdp5:v=0\r\n3:ICE6:remove8:rtcp-muxl5:demuxe"
-            "7:replacel6:origin18:session-connectione5:flagslee");
+            "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
+            "5:flagsl13:strict-sourceee");
 }
 
 TEST(RelayProtocol, AnAnswerTowardsABrowser) {
   EXPECT_EQ(written(request(RelayCommand::Answer, MediaLeg::Browser)),
             "COOKIE d7:command6:answer7:call-id20:call@host-rw0000002a8:from-tag2:ft6:to-tag2:tt"
             "3:sdp5:v=0\r\n3:ICE5:force8:rtcp-muxl6:accepte4:SDESl3:offe"
-            "7:replacel6:origin18:session-connectione5:flagslee");
+            "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
+            "5:flagsl13:strict-sourceee");
+}
+
+// RFC 4568: keys in the description, so no fingerprint; RFC 5764: the other way round.
+TEST(RelayProtocol, ASideKeepsItsProfile) {
+  const auto offer = [](MediaLeg leg) { return written(request(RelayCommand::Offer, leg)); };
+  EXPECT_NE(offer(MediaLeg::Sdes).find("18:transport-protocol8:RTP/SAVP3:ICE6:remove"),
+            std::string::npos);
+  EXPECT_NE(offer(MediaLeg::Sdes).find("4:DTLS3:off"), std::string::npos);
+  EXPECT_NE(offer(MediaLeg::SdesFeedback).find("9:RTP/SAVPF"), std::string::npos);
+  EXPECT_NE(offer(MediaLeg::PlainFeedback).find("8:RTP/AVPF"), std::string::npos);
+  EXPECT_EQ(offer(MediaLeg::PlainFeedback).find("4:DTLS"), std::string::npos);
+  EXPECT_NE(offer(MediaLeg::Dtls).find("16:UDP/TLS/RTP/SAVP3:ICE6:remove"), std::string::npos);
+  EXPECT_NE(offer(MediaLeg::Dtls).find("4:SDESl3:offe"), std::string::npos);
+}
+
+TEST(MediaLeg, IsWhatTheDescriptionSays) {
+  const auto leg = [](std::string m, std::string more = "") {
+    return leg_of("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n" +
+                  more + "m=" + m + "\r\n");
+  };
+  const std::string kIce = "a=ice-ufrag:a\r\n", kDtls = "a=fingerprint:sha-256 AA\r\n";
+  EXPECT_EQ(leg("audio 4000 RTP/AVP 0"), MediaLeg::Plain);
+  EXPECT_EQ(leg("audio 4000 RTP/AVP 0", kIce), MediaLeg::Plain) << "ICE alone is no browser";
+  EXPECT_EQ(leg("audio 4000 RTP/AVPF 0"), MediaLeg::PlainFeedback);
+  EXPECT_EQ(leg("audio 4000 RTP/SAVP 0"), MediaLeg::Sdes);
+  EXPECT_EQ(leg("audio 4000 RTP/SAVPF 0"), MediaLeg::SdesFeedback);
+  EXPECT_EQ(leg("audio 4000 UDP/TLS/RTP/SAVP 0", kDtls), MediaLeg::Dtls);
+  EXPECT_EQ(leg("audio 4000 UDP/TLS/RTP/SAVPF 0", kDtls + kIce), MediaLeg::Browser);
+  EXPECT_EQ(leg("image 4000 udptl t38"), std::nullopt);
+  EXPECT_EQ(leg("audio 0 RTP/SAVP 0\r\nm=audio 4000 RTP/AVP 0"), MediaLeg::Plain);
+  EXPECT_EQ(leg_of("nothing"), std::nullopt);
 }
 
 TEST(RelayProtocol, DeleteAndPing) {
@@ -71,9 +107,8 @@ TEST(RelayProtocol, AZeroAddressOfABrowserIsNoHold) {
   RelayRequest offer = request(RelayCommand::Offer);
   offer.zero_address_is_no_hold = true;
   const std::string text = written(offer);
-  EXPECT_NE(text.find("7:replacel6:origin18:session-connection12:zero-addresse"), text.npos)
-      << text;
-  EXPECT_NE(text.find("5:flagsl17:original-sendrecve"), text.npos) << text;
+  EXPECT_NE(text.find("7:replacel6:origin12:zero-addresse"), text.npos) << text;
+  EXPECT_NE(text.find("5:flagsl13:strict-source17:original-sendrecve"), text.npos) << text;
 }
 
 TEST(RelayProtocol, InterfacesAreNamedOnlyTogether) {
@@ -107,7 +142,17 @@ TEST(RelayProtocol, RepliesAreRead) {
       {"d3:sdp5:v=0\r\n6:result2:oke", Result::Ok, "v=0\r\n", ""},
       {"d6:result2:oke", Result::Ok, "", ""},
       {"d6:result4:ponge", Result::Pong, "", ""},
-      {"d6:result5:error12:error-reason12:Unknown calle", Result::Error, "", "Unknown call"},
+      {"d6:result5:error12:error-reason12:Unknown calle", Result::UnknownCall, "", "Unknown call"},
+      {"d6:result5:error12:error-reason15:Unknown call-ide", Result::UnknownCall, "",
+       "Unknown call-id"},
+      {"d6:result5:error12:error-reason30:Parallel session limit reachede", Result::LoadLimit, "",
+       "Parallel session limit reached"},
+      {"d6:result5:error12:error-reason24:CPU usage limit exceedede", Result::LoadLimit, "",
+       "CPU usage limit exceeded"},
+      {"d6:result5:error12:error-reason16:Ran out of portse", Result::NoPorts, "",
+       "Ran out of ports"},
+      {"d6:result5:error12:error-reason19:Failed to parse SDPe", Result::Error, "",
+       "Failed to parse SDP"},
       {"d6:result5:errore", Result::Error, "", ""},
       {"d6:result10:load limit7:message4:fulle", Result::LoadLimit, "", "full"},
       {"d6:result7:unheard3:sdp1:xe", Result::Error, "", ""},
