@@ -81,7 +81,7 @@ struct Output {
       UserAgentAway,
       UserAgentGone,
       FlowGone,
-      NextHopHealth
+      NextHopTcp
     };
     Kind kind = Kind::UserAgentHere;
     std::uint64_t user_agent = 0;  // keyed hash of AOR and instance, or of AOR and Contact
@@ -93,9 +93,7 @@ struct Output {
     FlowId flow;              // newest flow, or the one that ended
     Source source;            // a UDP user agent: its listener and address
     std::int64_t expires_seconds = 0;
-    std::uint16_t next_hop = 0;
-    std::uint16_t target = 0;
-    bool up = true;
+    bool up = true;           // NextHopTcp: source.remote can be reached by TCP, or not
   } announcement;
 };
 

@@ -68,20 +68,55 @@ void Probes::send(std::uint16_t index, Instant now, Outbox& outbox) {
   for (std::size_t i = 0; i < list.count; ++i) {
     const Target& target = list.targets[i];
     next_hops_.probe_sent(target, now);
-    const SlotId client = transactions_.reserve_client(sip::Method::Options, target, 0);
-    if (!client) return;
-    BufferRef message = write(next_hop, target, client);
-    if (!message) return transactions_.release_client(client);
-    ClientTransaction& transaction = *transactions_.client(client);
-    transaction.own = Subject::Probe;
-    transaction.own_value = index;
-    const auto outcome = transactions_.start_client(client, std::move(message), now, outbox);
-    if (outcome.terminated) transactions_.release_client(client);
+    ask(index, target, now, outbox);
+    if (target.transport == Transport::Udp &&
+        next_hops_.wants_tcp_probe(target.remote, next_hop.probe_interval, now)) {
+      ask_by_tcp(index, target, now, outbox);
+    }
   }
 }
 
-void Probes::answered(const Target& target, sip::Status status, Instant now) {
+void Probes::ask(std::uint16_t index, const Target& target, Instant now, Outbox& outbox) {
+  const SlotId client = transactions_.reserve_client(sip::Method::Options, target, 0);
+  if (!client) return;
+  BufferRef message = write(core_.config.next_hops[index], target, client);
+  if (!message) return transactions_.release_client(client);
+  ClientTransaction& transaction = *transactions_.client(client);
+  transaction.own = Subject::Probe;
+  transaction.own_value = index;
+  const auto outcome = transactions_.start_client(client, std::move(message), now, outbox);
+  if (outcome.terminated) transactions_.release_client(client);
+}
+
+// Whether it takes TCP is asked again before that is forgotten, so that no call has to find out.
+void Probes::ask_by_tcp(std::uint16_t index, const Target& target, Instant now, Outbox& outbox) {
+  Target by_tcp = target;
+  by_tcp.transport = Transport::Tcp;
+  by_tcp.listener = next_hops_.listener_for(Transport::Tcp, target.remote.family(), index);
+  by_tcp.tcp_for_size = true;
+  if (by_tcp.listener == kNoListener) return;
+  next_hops_.tcp_refused(target.remote, now);  // until the answer
+  ask(index, by_tcp, now, outbox);
+}
+
+void Probes::tcp_refused(const Endpoint& remote, Instant now, Outbox& outbox) {
+  if (!next_hops_.is_tcp_refused(remote, now)) announce_tcp(remote, false, outbox);
+  next_hops_.tcp_refused(remote, now);
+}
+
+void Probes::announce_tcp(const Endpoint& remote, bool up, Outbox& outbox) {
+  Output::Announcement& news = outbox.add(Output::Kind::Announce).announcement;
+  news.kind = Output::Announcement::Kind::NextHopTcp;
+  news.source.remote = remote;
+  news.up = up;
+}
+
+void Probes::answered(const Target& target, sip::Status status, Instant now, Outbox& outbox) {
   if (status == 0) return;
+  if (target.tcp_for_size) {
+    next_hops_.tcp_works(target.remote);
+    return announce_tcp(target.remote, true, outbox);
+  }
   if (status == 503) {
     next_hops_.failed(target, now);
   } else if (sip::is_final(status)) {

@@ -24,10 +24,15 @@ class Probes {
   // The deadline of that next hop: one OPTIONS to each of its addresses.
   void send(std::uint16_t next_hop, Instant now, Outbox& outbox);
   // status 0: no answer, which was counted as a failure already.
-  void answered(const Target& target, sip::Status status, Instant now);
+  void answered(const Target& target, sip::Status status, Instant now, Outbox& outbox);
+  // A request that was too large for a datagram did not get there by TCP; every shard is told.
+  void tcp_refused(const Endpoint& remote, Instant now, Outbox& outbox);
 
  private:
   void arm(std::size_t next_hop, Instant now);
+  void ask(std::uint16_t index, const Target& target, Instant now, Outbox& outbox);
+  void ask_by_tcp(std::uint16_t index, const Target& target, Instant now, Outbox& outbox);
+  static void announce_tcp(const Endpoint& remote, bool up, Outbox& outbox);
   BufferRef write(const NextHopConfig& next_hop, const Target& target, SlotId client);
 
   Services& core_;

@@ -416,7 +416,9 @@ void ProxyCore::send_failed(Ticket ticket, TransportFailure failure, Instant now
     if (parts.transactions.repeat_client(id, outbox)) return;
     if (client->was_heard()) return;
   }
-  if (client->target.tcp_for_size) parts.next_hops.tcp_refused(client->target.remote, now);
+  if (client->target.tcp_for_size && failure != TransportFailure::ConnectionLost) {
+    parts.probes.tcp_refused(client->target.remote, now, outbox);
+  }
   parts.core.log.info("send_failed", {{"transport", to_text(client->target.transport)},
                                       {"failure", static_cast<int>(failure)},
                                       {"flow", client->target.flow.value()}});
@@ -432,6 +434,11 @@ void ProxyCore::receive_announcement(const Output::Announcement& announcement, I
   if (announcement.kind == Output::Announcement::Kind::FlowGone) {
     parts_->flows.ended_elsewhere(announcement.flow);
     return parts_->calls.flow_ended(announcement.flow, now);
+  }
+  if (announcement.kind == Output::Announcement::Kind::NextHopTcp) {
+    const Endpoint& remote = announcement.source.remote;
+    return announcement.up ? parts_->next_hops.tcp_works(remote)
+                           : parts_->next_hops.tcp_refused(remote, now);
   }
   parts_->registrations.announced(announcement, now);
   parts_->settle(now, outbox);

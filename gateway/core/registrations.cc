@@ -285,7 +285,7 @@ void Registrations::announced(const Announcement& news, Instant now) {
       if (agent && !is_older(*agents_.get(agent), news)) gone(agent, agents_.get(agent)->away);
       return;
     case Announcement::Kind::FlowGone:
-    case Announcement::Kind::NextHopHealth:
+    case Announcement::Kind::NextHopTcp:
       return;
   }
 }

@@ -87,7 +87,9 @@ void Responses::receive(const Source& source, const Incoming& in, Instant now, O
   if (outcome.to_user) {
     if (transaction.own != Subject::None) {
       // Of requests of our own the probe's answer counts; others only have to end.
-      if (transaction.own == Subject::Probe) probes_.answered(transaction.target, status, now);
+      if (transaction.own == Subject::Probe) {
+        probes_.answered(transaction.target, status, now, outbox);
+      }
     } else if (contexts_.find(context)) {
       take(context, index, in, now, outbox);
     } else if (sip::is_provisional(status)) {
@@ -124,9 +126,11 @@ void Responses::client_outcome(SlotId client, const TransactionLayer::Outcome& o
   const SlotId id = transaction->context;
   const std::uint8_t index = transaction->branch_index;
   const bool failed = outcome.timeout || outcome.transport_error;
-  if (failed && !outcome.given_up) next_hops_.failed(transaction->target, now);
-  if (failed && transaction->own == Subject::Probe) probes_.answered(transaction->target, 0, now);
-  const bool for_size = transaction->target.tcp_for_size;
+  const bool for_size = transaction->target.tcp_for_size;  // says nothing of who serves UDP
+  if (failed && !outcome.given_up && !for_size) next_hops_.failed(transaction->target, now);
+  if (failed && transaction->own == Subject::Probe) {
+    probes_.answered(transaction->target, 0, now, outbox);
+  }
   if (outcome.terminated) transactions_.release_client(client);
   ResponseContext* context = contexts_.find(id);
   if (!context || index >= context->branch_count()) return;

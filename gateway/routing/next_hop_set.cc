@@ -342,4 +342,13 @@ bool NextHopSet::is_tcp_refused(const Endpoint& endpoint, Instant now) const {
   return entry && entry->no_tcp_until > now;
 }
 
+bool NextHopSet::wants_tcp_probe(const Endpoint& endpoint, Duration interval, Instant now) const {
+  const Health* entry = next_health_ == 0 ? nullptr : health(endpoint, Transport::Udp);
+  return entry && entry->no_tcp_until > now && entry->no_tcp_until <= now + 2 * interval;
+}
+
+void NextHopSet::tcp_works(const Endpoint& endpoint) {
+  if (next_health_ != 0) take_health(endpoint, Transport::Udp).no_tcp_until = {};
+}
+
 }  // namespace ringway

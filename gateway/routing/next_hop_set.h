@@ -86,6 +86,9 @@ class NextHopSet {
   // TCP was refused there for a request that was only large: UDP for a while (RFC 3261 18.1.1).
   void tcp_refused(const Endpoint& endpoint, Instant now);
   bool is_tcp_refused(const Endpoint& endpoint, Instant now) const;
+  // It was refused, and that is about to be forgotten: ask again meanwhile, beside all calls.
+  bool wants_tcp_probe(const Endpoint& endpoint, Duration interval, Instant now) const;
+  void tcp_works(const Endpoint& endpoint);
 
  private:
   struct Health {

@@ -337,6 +337,12 @@ TEST_F(NextHopSetTest, Rfc3261_18_1_1_RefusedTcpIsRememberedForAWhile) {
   EXPECT_TRUE(set_.is_tcp_refused(place, kStart + 299s));
   EXPECT_FALSE(set_.is_tcp_refused(place, kStart + 300s));
   EXPECT_FALSE(set_.is_tcp_refused(*parse_endpoint("198.51.100.2:5060"), kStart));
+  // Asked again shortly before that ends, and known to work as soon as it answers.
+  EXPECT_FALSE(set_.wants_tcp_probe(place, 30s, kStart + 239s));
+  EXPECT_TRUE(set_.wants_tcp_probe(place, 30s, kStart + 240s));
+  EXPECT_FALSE(set_.wants_tcp_probe(place, 30s, kStart + 300s));
+  set_.tcp_works(place);
+  EXPECT_FALSE(set_.is_tcp_refused(place, kStart + 1s));
   EXPECT_TRUE(set_.is_up(place, Transport::Udp, kStart));
 }
 

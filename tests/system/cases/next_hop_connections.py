@@ -162,3 +162,18 @@ def short_ones(t):
         a.reply(got, 200)
         assert b.final(made).status == 200
         b.silence(0.1, lambda message: not message.is_request)
+
+
+@case("RFC 3261 18.1.1: that a server takes no TCP is learnt once, by all shards")
+def no_tcp(t):
+    b = t.backend(tcp=False)
+    g = gateway(t, f"sip:{b.ip}:{b.port}")
+    large = [("Subject", "x" * 1200)]
+    for _ in range(8):
+        a = t.client(g, "ws")
+        sent = a.invite(headers=large)
+        seen = b.expect("INVITE")
+        assert seen.flow.transport == "UDP" and len(seen.to_bytes()) > 1300
+        b.reply(seen, 486)
+        assert a.final(sent).status == 486
+    assert g.metric("ringway_switched_to_tcp_total") == 1
