@@ -167,7 +167,7 @@ def short_ones(t):
 @case("RFC 3261 18.1.1: that a server takes no TCP is learnt once, by all shards")
 def no_tcp(t):
     b = t.backend(tcp=False)
-    g = gateway(t, f"sip:{b.ip}:{b.port}")
+    g = t.gateway("ws", next_hop=f"sip:{b.ip}:{b.port}")
     large = [("Subject", "x" * 1200)]
     for _ in range(8):
         a = t.client(g, "ws")
