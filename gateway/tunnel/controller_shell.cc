@@ -1,0 +1,54 @@
+#include "gateway/tunnel/controller_shell.h"
+
+#include "tls/random.h"
+
+namespace ringway::tunnel {
+namespace {
+
+std::uint64_t seed() {
+  return read_u64(tls::random_bytes<8>());
+}
+
+// New with each start: what this process has asked is nobody else's.
+HashKey key() {
+  const auto bytes = tls::random_bytes<16>();
+  return {read_u64(bytes), read_u64(Bytes(bytes).subspan(8))};
+}
+
+}  // namespace
+
+ControllerShell::ControllerShell(const Process& process, Listeners& listeners)
+    : EndShell(process),
+      listeners_(listeners),
+      end_(process.settings.controller, *this, numbers_, seed(), key()) {}
+
+ControllerShell::~ControllerShell() {
+  reactor_.end();
+}
+
+std::expected<void, std::string> ControllerShell::start(int admin_fd) {
+  if (auto done = open(end_.links(), admin_fd); !done) return done;
+  if (auto done = listeners_.start(kernel(), numbers_); !done) return done;
+  end_.start(now());
+  return {};
+}
+
+void ControllerShell::completed(const Completion& completion) {
+  if (completion.operation.kind == OperationKind::ReceiveDatagram) {
+    listeners_.completed(completion, end_, now());
+  }
+}
+
+void ControllerShell::on_received(std::uint16_t place, Bytes bytes) {
+  end_.received(place, bytes, now());
+}
+
+void ControllerShell::on_closed(std::uint16_t place, const std::string& reason) {
+  end_.closed(place, reason, now());
+}
+
+ControllerOutside::Sent ControllerShell::send_datagram(const SourceName& to, Bytes bytes) {
+  return listeners_.send(to, bytes);
+}
+
+}  // namespace ringway::tunnel
