@@ -91,7 +91,7 @@ RelayOutside::Sent Targets::send(SlotId stream, Bytes message) {
   Target& target = *targets_.find(id);
   if (address_.tcp) {
     // Nothing but the message's own bencode tells rtpengine where it ends.
-    bencode::MessageFramer framer;
+    bencode::MessageFramer framer(kFramerLimits);
     const auto frame = framer.next(message);
     if (frame.state != bencode::Scanner::State::Complete || frame.size != message.size()) {
       return Sent::NotFramed;

@@ -12,6 +12,8 @@
 #include "gateway/reactor/kernel.h"
 #include "gateway/reactor/receive_buffers.h"
 #include "gateway/transport/sockaddr.h"
+#include "gateway/tunnel/cookie.h"
+#include "gateway/tunnel/frame.h"
 #include "gateway/tunnel/operation_tags.h"
 #include "gateway/tunnel/relay_end.h"
 #include "protocol/bencode/bencode.h"
@@ -31,6 +33,8 @@ class Targets {
  public:
   // Bytes that wait for one TCP connection to the target.
   static constexpr std::size_t kQueueMax = 1 << 20;
+  static constexpr bencode::MessageFramer::Limits kFramerLimits{kSentCookieBytesMax,
+                                                                kMessageBytesMax};
 
   Targets(const TargetAddress& address, std::uint32_t streams_max);
   ~Targets();
@@ -58,7 +62,7 @@ class Targets {
     bool connected = false;
     std::vector<std::uint8_t> queue, flying;  // to be sent; what the kernel sends
     std::vector<std::uint8_t> input;          // what is no whole message yet
-    bencode::MessageFramer framer;
+    bencode::MessageFramer framer{kFramerLimits};
   };
 
   SlotId id_of(SlotId stream) const;

@@ -76,7 +76,7 @@ Scanner::State Scanner::scan(std::string_view text) {
       if (value_ended() == State::Complete) return State::Complete;
       continue;
     }
-    if (position_ >= kMessageBytesMax) return State::Malformed;
+    if (position_ >= bytes_max_) return State::Malformed;
     const State state = step(text[position_]);
     if (state == State::Malformed) return state;
     ++position_;
@@ -120,7 +120,7 @@ Scanner::State Scanner::step(char c) {
       // Leading zeros are not bencode, and without them the number of digits is bounded.
       if (!ascii::is_digit(c) || length_ == 0) return State::Malformed;
       length_ = length_ * 10 + static_cast<std::size_t>(c - '0');
-      return length_ > kMessageBytesMax - position_ ? State::Malformed : State::Incomplete;
+      return length_ > bytes_max_ - position_ ? State::Malformed : State::Incomplete;
     case Expect::IntegerStart:
       if (c == '-' && !negative_) {
         negative_ = true;
@@ -173,7 +173,7 @@ MessageFramer::Frame MessageFramer::next(Bytes pending) {
     const char c = text[cookie_size_];
     if (c == ' ' && cookie_size_ > 0) {
       cookie_complete_ = true;
-    } else if (!is_cookie_char(c) || cookie_size_ == kCookieBytesMax) {
+    } else if (!is_cookie_char(c) || cookie_size_ == limits_.cookie_bytes_max) {
       return malformed;
     } else {
       ++cookie_size_;
@@ -183,7 +183,7 @@ MessageFramer::Frame MessageFramer::next(Bytes pending) {
   if (!value.empty() && value.front() != 'd') return malformed;
   const Scanner::State state = scanner_.scan(value);
   const std::size_t size = cookie_size_ + 1 + scanner_.size();
-  if (state == Scanner::State::Malformed || size > kMessageBytesMax) return malformed;
+  if (state == Scanner::State::Malformed || size > limits_.message_bytes_max) return malformed;
   if (state == Scanner::State::Incomplete) return {state, 0, {}, {}};
   const Frame frame{state, size, text.substr(0, cookie_size_), value.substr(0, scanner_.size())};
   reset();

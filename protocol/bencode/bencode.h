@@ -48,9 +48,11 @@ class Scanner {
  public:
   enum class State : std::uint8_t { Incomplete, Complete, Malformed };
 
+  explicit Scanner(std::size_t bytes_max = kMessageBytesMax) : bytes_max_(bytes_max) {}
+
   // text: the value from its first byte, as much as is there; the same bytes in front as in the
   // call before. Complete: size() is the size of the value. Malformed: not bencode, deeper than
-  // kDepthMax, or a string that would reach beyond kMessageBytesMax; it never gets better.
+  // kDepthMax, or a string that would reach beyond bytes_max; it never gets better.
   State scan(std::string_view text);
 
   std::size_t size() const { return position_; }
@@ -62,10 +64,11 @@ class Scanner {
   State value_ended();
   State step(char c);
 
+  std::size_t bytes_max_;
   std::size_t position_ = 0;   // bytes of the value looked at, or skipped inside a string
   std::size_t remaining_ = 0;  // of a string's bytes
   std::size_t digits_ = 0;     // read so far, of a length or an integer
-  std::size_t length_ = 0;     // value of the length's digits; length_ <= kMessageBytesMax
+  std::size_t length_ = 0;     // value of the length's digits; length_ <= bytes_max_
   Expect expect_ = Expect::Value;
   bool negative_ = false;
   bool leading_zero_ = false;
@@ -77,10 +80,18 @@ class Scanner {
 // Cuts a byte stream into `cookie SP dictionary`.
 class MessageFramer {
  public:
+  struct Limits {
+    std::size_t cookie_bytes_max = kCookieBytesMax;
+    std::size_t message_bytes_max = kMessageBytesMax;  // cookie, space and dictionary
+  };
+  MessageFramer() : MessageFramer(Limits{}) {}
+  explicit MessageFramer(const Limits& limits)
+      : limits_(limits), scanner_(limits.message_bytes_max) {}
+
   struct Frame {
     Scanner::State state;
     std::size_t size;             // Complete: bytes to consume from the front; else 0
-    std::string_view cookie;      // Complete: 1..kCookieBytesMax printable characters
+    std::string_view cookie;      // Complete: 1..cookie_bytes_max printable characters
     std::string_view dictionary;  // Complete: from 'd' to its 'e', well-formed
   };
 
@@ -90,10 +101,11 @@ class MessageFramer {
   // The texts of a Frame borrow from pending.
   Frame next(Bytes pending);
 
-  void reset() { *this = MessageFramer(); }
+  void reset() { *this = MessageFramer(limits_); }
 
  private:
-  std::size_t cookie_size_ = 0;  // cookie_size_ <= kCookieBytesMax
+  Limits limits_;
+  std::size_t cookie_size_ = 0;  // cookie_size_ <= cookie_bytes_max
   bool cookie_complete_ = false;
   Scanner scanner_;
 };

@@ -159,6 +159,25 @@ TEST(MessageFramer, SizeAtAndAboveTheLimit) {
   }
 }
 
+TEST(MessageFramer, TakesTheCallersLimits) {
+  const MessageFramer::Limits limits{.cookie_bytes_max = 5, .message_bytes_max = 20};
+  const auto state_of = [&](std::string_view text) {
+    return MessageFramer(limits).next(as_bytes(text)).state;
+  };
+  EXPECT_EQ(state_of("ccccc de"), State::Complete);
+  EXPECT_EQ(state_of("cccccc de"), State::Malformed);
+  EXPECT_EQ(state_of("ccccc d1:a7:1234567e"), State::Complete);
+  EXPECT_EQ(state_of("ccccc d1:a8:12345678e"), State::Malformed);
+  // The limits hold for the messages behind the first one too, and above the usual ones.
+  const std::size_t bytes = 200 * 1024;
+  const std::string one =
+      std::string(100, 'c') + " d1:a" + std::to_string(bytes) + ":" + std::string(bytes, 'x') + "e";
+  const std::string two = one + one;
+  MessageFramer framer({.cookie_bytes_max = 100, .message_bytes_max = one.size()});
+  ASSERT_EQ(framer.next(as_bytes(two)).size, one.size());
+  EXPECT_EQ(framer.next(as_bytes(two).subspan(one.size())).size, one.size());
+}
+
 TEST(Dictionary, Lookups) {
   const auto dictionary = Dictionary::parse(kReply.substr(7));
   ASSERT_TRUE(dictionary.has_value());
