@@ -231,6 +231,10 @@ void Connections::decrypt(SlotId id, Connection& connection, Bytes bytes) {
     Writer out(memory);
     const auto [state, size] = connection.session.read(bytes, scratch_, out);
     connection.ready.insert(connection.ready.end(), out.written().begin(), out.written().end());
+    // New keys asked for again and again, and their answers never read.
+    if (connection.ready.size() > kCipherMax) {
+      return lost(connection, "the far end does not read what it asks for");
+    }
     if (size != 0) owner_.on_received(connection.place, Bytes(scratch_).first(size));
     if (!connections_.find(id) || connection.state != State::Open) return;
     switch (state) {

@@ -256,6 +256,7 @@ void ControllerEnd::on_refused(std::uint16_t link, std::uint32_t stream, std::ui
                                Refusal refusal) {
   numbers_.targets_refused.add();
   const SlotId id = source_of(stream);
+  if (!id) return;
   const std::string reason = "tunnel: " + std::string(text_of(refusal));
   pending_.take_if(
       [&](const Pending& pending) {

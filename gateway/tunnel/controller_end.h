@@ -46,8 +46,8 @@ class ControllerOutside {
 };
 
 struct RelayAddress {
-  Endpoint endpoint;
-  std::string name;  // for people
+  std::vector<Endpoint> endpoints;  // at least one; tried in turn
+  std::string name;                 // for people
 };
 
 struct ControllerSettings {
@@ -107,6 +107,7 @@ class ControllerEnd final : private LinkOwner {
         : link(index, settings, owner, numbers), relay(of) {}
     Link link;
     std::uint8_t relay;
+    std::size_t address = 0;  // of the relay end's addresses; of the next attempt
     State state = State::Waiting;
     bool serves = true;  // as the relay end says of its target
     Instant deadline{};  // Waiting: to connect; Connecting: to give up

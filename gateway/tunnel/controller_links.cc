@@ -92,6 +92,8 @@ void ControllerEnd::lost(std::uint16_t link, const std::string& reason) {
   if (place.link.up()) {
     numbers_.connections_broken.add();
     numbers_.connections.subtract();
+  } else {
+    ++place.address;
   }
   place.link.closed();
   place.state = State::Waiting;
@@ -132,7 +134,8 @@ void ControllerEnd::expire_places(Instant now) {
     } else if (now >= place.deadline) {
       place.state = State::Connecting;
       place.deadline = now + settings_.connect_timeout;
-      outside_.connect(i, settings_.relays[place.relay].endpoint);
+      const auto& endpoints = settings_.relays[place.relay].endpoints;
+      outside_.connect(i, endpoints[place.address % endpoints.size()]);
     }
   }
 }

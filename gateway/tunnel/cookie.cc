@@ -14,6 +14,12 @@ bool is_printable(char c) {
   return c > ' ' && c < '\x7f';
 }
 
+// Six bits of the hash for each character.
+void write_characters(std::uint64_t hash, std::size_t count, Writer& out) {
+  for (std::size_t i = 0; i < count; ++i, hash >>= 6) out.character(kAlphabet[hash & 63]);
+}
+constexpr std::size_t kHashCharacters = 11;  // all of its 64 bits
+
 }  // namespace
 
 CookiePrefix make_prefix(const HashKey& key, Bytes source) {
@@ -42,15 +48,17 @@ std::optional<Message> split_message(Bytes message, std::size_t cookie_bytes_max
 std::string_view write_with_prefix(const Message& message, const CookiePrefix& prefix,
                                    const HashKey& key, std::size_t bytes_max, Writer& out) {
   const std::size_t start = out.size(), size = message.cookie.size() + message.rest.size();
-  if (size + kPrefixBytes <= bytes_max) {
+  if (message.cookie.size() > kShortCookieBytesMax) {
+    out.text({prefix.data(), prefix.size()});
+    write_characters(keyed_hash(key, message.cookie), kHashCharacters, out);
+  } else if (size + kPrefixBytes <= bytes_max) {
     out.text({prefix.data(), prefix.size()}).text(message.cookie);
   } else {
-    // Six bits of the hash for each character; what a longer cookie has left stays as it is.
+    // What a longer cookie has left stays as it is.
     const HashKey own{key[0] ^ keyed_hash(key, std::string_view(prefix.data(), prefix.size())),
                       key[1]};
-    std::uint64_t hash = keyed_hash(own, message.cookie);
     const std::size_t replaced = std::min<std::size_t>(message.cookie.size(), 10);
-    for (std::size_t i = 0; i < replaced; ++i, hash >>= 6) out.character(kAlphabet[hash & 63]);
+    write_characters(keyed_hash(own, message.cookie), replaced, out);
     out.text(message.cookie.substr(replaced));
   }
   const std::size_t end = out.size();

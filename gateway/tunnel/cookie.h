@@ -16,10 +16,14 @@
 // rtpengine keeps its replies by the cookie alone, whoever asked. So each controller's cookies get
 // a prefix of their own on the way in, which comes off on the way back. The same cookie of the same
 // controller always becomes the same one, so that rtpengine still knows a retransmission.
+//
+// A cookie is printable and ends at the first space. What begins otherwise is no control message
+// and is carried as it is.
 namespace ringway::tunnel {
 
-inline constexpr std::size_t kCookieBytesMax = 128;
-inline constexpr std::size_t kPrefixBytes = 9;  // eight characters and a dot
+inline constexpr std::size_t kCookieBytesMax = 4096;
+inline constexpr std::size_t kShortCookieBytesMax = 128;  // a longer one goes out as its hash
+inline constexpr std::size_t kPrefixBytes = 9;            // eight characters and a dot
 
 using CookiePrefix = std::array<char, kPrefixBytes>;
 
@@ -36,10 +40,11 @@ struct Message {
 // nullopt: there is no cookie of at most cookie_bytes_max. Borrows.
 std::optional<Message> split_message(Bytes message, std::size_t cookie_bytes_max = kCookieBytesMax);
 // The longest cookie under which a message goes out, and its answer comes back.
-inline constexpr std::size_t kSentCookieBytesMax = kCookieBytesMax + kPrefixBytes;
+inline constexpr std::size_t kSentCookieBytesMax = kShortCookieBytesMax + kPrefixBytes;
 
-// The message under a cookie that no other controller has. Where it would not fit into bytes_max
-// any more, the cookie is not prefixed but replaced by one of the same size.
+// The message under a cookie that no other controller has: the prefix, and behind it the cookie, or
+// of one above kShortCookieBytesMax its hash. Where that would not fit into bytes_max any more, the
+// cookie is not prefixed but replaced by one of the same size.
 // Returns the cookie that went out, a part of out; empty if out has no space.
 std::string_view write_with_prefix(const Message& message, const CookiePrefix& prefix,
                                    const HashKey& key, std::size_t bytes_max, Writer& out);

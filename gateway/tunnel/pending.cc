@@ -8,10 +8,9 @@
 namespace ringway::tunnel {
 
 void Pending::set_cookies(std::string_view own, std::string_view sent) {
-  DCHECK(own.size() <= own_.size() && sent.size() <= sent_.size());
-  own_size_ = static_cast<std::uint8_t>(std::min(own.size(), own_.size()));
+  DCHECK(own.size() <= kCookieBytesMax && sent.size() <= sent_.size());
+  own_ = own.substr(0, kCookieBytesMax);
   sent_size_ = static_cast<std::uint8_t>(std::min(sent.size(), sent_.size()));
-  std::copy_n(own.begin(), own_size_, own_.begin());
   std::copy_n(sent.begin(), sent_size_, sent_.begin());
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,13 +23,13 @@ struct Pending {
 
   // The cookie as the controller wrote it and as it was sent.
   void set_cookies(std::string_view own, std::string_view sent);
-  std::string_view own() const { return {own_.data(), own_size_}; }
+  std::string_view own() const { return own_; }
   std::string_view sent() const { return {sent_.data(), sent_size_}; }
 
  private:
-  std::array<char, kCookieBytesMax> own_;
+  std::string own_;  // at most kCookieBytesMax; those of SIP servers need no memory of their own
   std::array<char, kSentCookieBytesMax> sent_;
-  std::uint8_t own_size_ = 0, sent_size_ = 0;
+  std::uint8_t sent_size_ = 0;
 };
 
 // All requests that wait, each copy of a retransmitted one by itself: every datagram has one

@@ -14,6 +14,7 @@ namespace ringway::tunnel {
 namespace {
 
 using Failure = std::unexpected<std::string>;
+constexpr std::size_t kAddressesMax = 8;  // of one name
 
 // RFC 1918, RFC 4193, RFC 3927, RFC 4291 and RFC 6598.
 bool is_private(const Prefix& prefix) {
@@ -25,24 +26,45 @@ bool is_private(const Prefix& prefix) {
   return false;
 }
 
+// What an address that cannot be read probably lacks.
+std::string hint(const std::string& text) {
+  if (text.find('[') == text.npos && std::count(text.begin(), text.end(), ':') > 1) {
+    return "; an IPv6 address stands in brackets: [2001:db8::1]:2223";
+  }
+  const std::size_t colon = text.rfind(':');
+  if (colon == text.npos) return "; the port is missing";
+  const std::string port = text.substr(colon + 1);
+  const bool is_number =
+      !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == port.npos;
+  if (!is_number || std::stoi(port) > 65'535) return "; a port is a number from 1 to 65535";
+  return "; it takes an address like 127.0.0.1, and no name";
+}
+
 std::expected<RelayAddress, std::string> resolve(const std::string& text) {
-  if (const auto endpoint = parse_endpoint(text)) return RelayAddress{*endpoint, text};
+  if (const auto endpoint = parse_endpoint(text)) return RelayAddress{{*endpoint}, text};
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos || colon == 0 || colon + 1 == text.size()) {
     return Failure("--relay: " + text + " is not HOST:PORT");
   }
+  if (text.find(':') != colon)
+    return Failure("--relay: " + text + " is not HOST:PORT" + hint(text));
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const int code =
       getaddrinfo(text.substr(0, colon).c_str(), text.substr(colon + 1).c_str(), &hints, &found);
   if (code != 0) return Failure("--relay: " + text + ": " + gai_strerror(code));
-  SocketAddress address{};
-  std::copy_n(reinterpret_cast<const std::uint8_t*>(found->ai_addr),
-              std::min<std::size_t>(found->ai_addrlen, sizeof address),
-              reinterpret_cast<std::uint8_t*>(&address));
+  RelayAddress relay{{}, text};
+  for (const addrinfo* one = found; one && relay.endpoints.size() < kAddressesMax;
+       one = one->ai_next) {
+    SocketAddress address{};
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(one->ai_addr),
+                std::min<std::size_t>(one->ai_addrlen, sizeof address),
+                reinterpret_cast<std::uint8_t*>(&address));
+    relay.endpoints.push_back(read_socket_address(address));
+  }
   freeaddrinfo(found);
-  return RelayAddress{read_socket_address(address), text};
+  return relay;
 }
 
 std::expected<void, std::string> check_common(const Wishes& wishes, Settings& settings) {
@@ -68,7 +90,9 @@ std::expected<void, std::string> check_common(const Wishes& wishes, Settings& se
   }
   if (!wishes.admin.empty()) {
     settings.admin = parse_endpoint(wishes.admin);
-    if (!settings.admin) return Failure("admin: " + wishes.admin + " is not ADDRESS:PORT");
+    if (!settings.admin) {
+      return Failure("admin: " + wishes.admin + " is not ADDRESS:PORT" + hint(wishes.admin));
+    }
   }
   return {};
 }
@@ -95,7 +119,9 @@ std::expected<void, std::string> check_controller(const Wishes& wishes, Settings
     } else {
       all_unix = false;
       const auto endpoint = parse_endpoint(text);
-      if (!endpoint) return Failure("--listen: " + text + " is not ADDRESS:PORT or unix:PATH");
+      if (!endpoint) {
+        return Failure("--listen: " + text + " is not ADDRESS:PORT or unix:PATH" + hint(text));
+      }
       address.endpoint = *endpoint;
     }
     settings.listen.push_back(address);
@@ -107,8 +133,10 @@ std::expected<void, std::string> check_controller(const Wishes& wishes, Settings
   for (const std::string& text : wishes.relay) {
     const auto relay = resolve(text);
     if (!relay) return Failure(relay.error());
-    if (settings.keys.empty() && !may_be_plain(relay->endpoint.address, settings.plain)) {
-      return Failure(plain_refusal("relay end " + text));
+    for (const Endpoint& endpoint : relay->endpoints) {
+      if (settings.keys.empty() && !may_be_plain(endpoint.address, settings.plain)) {
+        return Failure(plain_refusal("relay end " + text));
+      }
     }
     settings.controller.relays.push_back(*relay);
   }
@@ -126,7 +154,9 @@ std::expected<void, std::string> check_relay(const Wishes& wishes, Settings& set
   const auto listen = wishes.listen.size() == 1 ? parse_endpoint(wishes.listen[0]) : std::nullopt;
   if (!listen) {
     return Failure(
-        "a relay end needs one --listen ADDRESS:PORT, where the controller end connects");
+        "a relay end needs one --listen ADDRESS:PORT, where the controller end connects" +
+        (wishes.listen.size() == 1 ? ": " + wishes.listen[0] + " is none" + hint(wishes.listen[0])
+                                   : ""));
   }
   settings.relay_listen = *listen;
   settings.relay_listen_text = wishes.listen[0];
@@ -140,7 +170,8 @@ std::expected<void, std::string> check_relay(const Wishes& wishes, Settings& set
   if (!endpoint) {
     return Failure(
         "a relay end needs --rtpengine ADDRESS:PORT (its listen-ng), or tcp:ADDRESS:PORT "
-        "(its listen-tcp-ng)");
+        "(its listen-tcp-ng)" +
+        (target.empty() ? "" : ": " + target + " is none" + hint(target)));
   }
   settings.target.endpoint = *endpoint;
   settings.target.text = wishes.rtpengine;
@@ -152,8 +183,8 @@ std::expected<void, std::string> check_relay(const Wishes& wishes, Settings& set
     return Failure("ping is \"" + wishes.ping + "\"; it can be \"auto\" or \"off\"");
   }
   settings.relay.ping = wishes.ping == "auto";
-  settings.relay.link.message_bytes_max = static_cast<std::uint32_t>(
-      settings.target.tcp ? bencode::kMessageBytesMax : kDatagramBytesMax);
+  settings.relay.link.message_bytes_max =
+      static_cast<std::uint32_t>(settings.target.tcp ? kMessageBytesMax : kDatagramBytesMax);
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include "gateway/tunnel/shell.h"
 
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -25,6 +26,14 @@ void on_signal(int) {
   stopped.store(true);
   const std::uint64_t one = 1;
   static_cast<void>(!write(stop_event.load(), &one, sizeof one));
+}
+
+// Each controller's socket has one at the relay end: take what the system allows.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 // What this end is, in a line.
@@ -59,6 +68,7 @@ std::expected<void, std::string> serve(Shell& shell, const Settings& settings, i
 }  // namespace
 
 std::expected<void, std::string> run(const Settings& settings, Notify notify) {
+  raise_descriptor_limit();
   std::expected<tls::TlsContext, std::string> context = Failure(std::string());
   if (!settings.keys.empty()) {
     context = load_keys(settings.keys);

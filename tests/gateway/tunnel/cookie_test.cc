@@ -78,8 +78,22 @@ TEST(Cookie, TwoControllersDoNotShareOneAndARetransmissionKeepsIts) {
   EXPECT_TRUE(prefixed("1_1 d1:ae", one).ends_with(".1_1 d1:ae"));
 }
 
-TEST(Cookie, TheLongestOneComesBackWithItsPrefix) {
-  const std::string cookie(kCookieBytesMax, 'c');
+TEST(Cookie, ALongOneGoesOutAsItsHash) {
+  const auto one = make_prefix(kKey, as_bytes("a")), other = make_prefix(kKey, as_bytes("b"));
+  for (const std::size_t size : {kShortCookieBytesMax + 1, std::size_t{200}, kCookieBytesMax}) {
+    const std::string text = std::string(size, 'c') + " d1:a1:be";
+    const std::string sent = prefixed(text, one);
+    EXPECT_EQ(sent, prefixed(text, one));
+    EXPECT_NE(sent, prefixed(text, other));
+    EXPECT_NE(sent, prefixed("x" + text.substr(1), one));
+    const auto answer = split_message(as_bytes(sent), kSentCookieBytesMax);
+    ASSERT_TRUE(answer) << size;
+    EXPECT_EQ(answer->rest, " d1:a1:be");
+  }
+}
+
+TEST(Cookie, TheLongestShortOneComesBackWithItsPrefix) {
+  const std::string cookie(kShortCookieBytesMax, 'c');
   const std::string sent = prefixed(cookie + " d", make_prefix(kKey, as_bytes("a")));
   const auto answer = split_message(as_bytes(sent), kSentCookieBytesMax);
   ASSERT_TRUE(answer);

@@ -50,6 +50,29 @@ TEST(TunnelSettings, WithoutKeysNothingLeavesTheHostUnlessItsPrivateNetworkIsLis
   EXPECT_EQ(complaint(wishes, End::Relay), "");
 }
 
+TEST(TunnelSettings, Ipv6IsAnAddressLikeAnyOther) {
+  Wishes wishes = controller();
+  wishes.listen = {"[::1]:2223", "127.0.0.1:2223"};
+  wishes.relay = {"[::1]:2225"};
+  const auto settings = check_wishes(wishes, End::Controller);
+  ASSERT_TRUE(settings) << settings.error();
+  EXPECT_EQ(settings->listen[0].endpoint, *parse_endpoint("[::1]:2223"));
+  EXPECT_EQ(settings->controller.relays[0].endpoints.at(0), *parse_endpoint("[::1]:2225"));
+  wishes.relay = {"[fd00::7]:2225"};
+  EXPECT_NE(complaint(wishes, End::Controller).find("--keys"), std::string::npos);
+  wishes.plain = {"fd00::/64"};
+  EXPECT_EQ(complaint(wishes, End::Controller), "");
+  wishes = relay();
+  wishes.listen = {"[::1]:2225"};
+  wishes.rtpengine = "[::1]:2223";
+  wishes.admin = "[::1]:8091";
+  EXPECT_EQ(complaint(wishes, End::Relay), "");
+  wishes.rtpengine = "tcp:[::1]:2223";
+  EXPECT_EQ(complaint(wishes, End::Relay), "");
+  wishes.listen = {"[::]:2225"};
+  EXPECT_NE(complaint(wishes, End::Relay).find("--keys"), std::string::npos);
+}
+
 TEST(TunnelSettings, APublicNetworkIsNeverPlain) {
   for (const char* prefix : {"0.0.0.0/0", "192.0.2.0/24", "8.0.0.0/7", "::/0", "2001:db8::/32"}) {
     Wishes wishes = relay();
@@ -67,6 +90,10 @@ TEST(TunnelSettings, EachMistakeIsSaidInWords) {
                {End::Controller, [](Wishes& w) { w.listen = {"2223"}; }, "ADDRESS:PORT"},
                {End::Controller, [](Wishes& w) { w.relay.clear(); }, "--relay"},
                {End::Controller, [](Wishes& w) { w.relay = {"nowhere"}; }, "HOST:PORT"},
+               {End::Controller, [](Wishes& w) { w.listen = {"::1:2223"}; }, "brackets"},
+               {End::Controller, [](Wishes& w) { w.listen = {"localhost:2223"}; }, "no name"},
+               {End::Controller, [](Wishes& w) { w.listen = {"127.0.0.1:66000"}; }, "65535"},
+               {End::Controller, [](Wishes& w) { w.relay = {"2001:db8::1:2225"}; }, "brackets"},
                {End::Controller, [](Wishes& w) { w.kind = "udp"; }, "datagrams"},
                {End::Controller, [](Wishes& w) { w.plain = {"here"}; }, "prefix"},
                {End::Relay, [](Wishes& w) { w.rtpengine = "2223"; }, "--rtpengine"},
@@ -75,6 +102,8 @@ TEST(TunnelSettings, EachMistakeIsSaidInWords) {
                   w.listen = {"a", "b"};
                 },
                 "one --listen"},
+               {End::Relay, [](Wishes& w) { w.rtpengine = "::1:2223"; }, "brackets"},
+               {End::Relay, [](Wishes& w) { w.listen = {"::2225"}; }, "brackets"},
                {End::Relay, [](Wishes& w) { w.admin = "8080"; }, "admin"},
                {End::Relay, [](Wishes& w) { w.ping = "on"; }, "auto"},
                {End::Relay,
@@ -100,6 +129,8 @@ TEST(TunnelSettings, TheLargestMessageIsWhatTheSocketsTake) {
             kMessageBytesMax);
   wishes = relay();
   EXPECT_EQ(check_wishes(wishes, End::Relay)->relay.link.message_bytes_max, kDatagramBytesMax);
+  wishes.rtpengine = "tcp:127.0.0.1:2224";
+  EXPECT_EQ(check_wishes(wishes, End::Relay)->relay.link.message_bytes_max, kMessageBytesMax);
 }
 
 }  // namespace

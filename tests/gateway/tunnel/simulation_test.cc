@@ -46,7 +46,7 @@ class World final : ControllerOutside, RelayOutside {
 
   static ControllerSettings controller_settings() {
     ControllerSettings settings;
-    settings.relays = {{{}, "relay"}};
+    settings.relays = {{{Endpoint{}}, "relay"}};
     settings.link.message_bytes_max = kDatagramBytesMax;
     return settings;
   }
