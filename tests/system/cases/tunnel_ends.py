@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 
 from lib import flows, sip
 from lib.carriers import Controller, FakeEngine, TcpEngine, Tunnel

@@ -15,7 +15,8 @@ from .waiting import Timeout, until
 
 class Tunnel:
     """Both ends on loopback. far_end and near_end are Programs; address is where a controller sends, admin_port and
-    far_admin_port are of the controller end and of the first relay end. more_relays: ADDRESS:PORT of others."""
+    far_admin_port are of the controller end and of the first relay end. keys: a folder of them, or whether to make some.
+    more_relays: ADDRESS:PORT of others."""
 
     name = "tunnel"
 
@@ -23,7 +24,9 @@ class Tunnel:
                  more_relays=()):
         self.t, self.target, self.far, self.keys, self.user = t, target, tuple(far), None, user
         self.ip, self.host = ip, f"[{ip}]" if ":" in ip else ip
-        if keys:
+        if keys and keys is not True:
+            self.keys = keys
+        elif keys:
             folder = t.directory / f"keys{id(self)}"
             made = subprocess.run([str(binary()), "tunnel", "keys", "--out", folder], capture_output=True, text=True)
             assert made.returncode == 0, made
@@ -131,6 +134,7 @@ class FakeEngine:
         self.address = (f"[{ip}]" if ":" in ip else ip) + ":%d" % self.socket.getsockname()[1]
         self.answer = answer or (lambda cookie, body: body)
         self.received, self.changed, self.closed = [], threading.Condition(), False
+        self.sources = {}  # where the request with a cookie came from
         threading.Thread(target=self._serve, daemon=True).start()
         t.at_end(self.close)
 
@@ -146,6 +150,7 @@ class FakeEngine:
             if cookie.startswith(b"ringway-"):  # the relay end asks whether we serve
                 self.socket.sendto(cookie + b" d6:result4:ponge", source)
                 continue
+            self.sources[cookie] = source
             with self.changed:
                 self.received.append(data)
                 self.changed.notify_all()
