@@ -49,11 +49,13 @@ TEST(Frame, RefusesKindsFlagsAndLengthsThatAreNone) {
   }
   bytes[0] = 2;
   bytes[1] = 4;
+  ASSERT_FALSE(read_frame_head(bytes));
   EXPECT_EQ(read_frame_head(bytes).error(), FrameError::UnknownFlags);
   bytes[1] = 3;
   write_u16(MutableBytes(bytes).subspan(2), kFramePayloadMax);
   EXPECT_TRUE(read_frame_head(bytes));
   write_u16(MutableBytes(bytes).subspan(2), kFramePayloadMax + 1);
+  ASSERT_FALSE(read_frame_head(bytes));
   EXPECT_EQ(read_frame_head(bytes).error(), FrameError::TooLong);
 }
 
