@@ -28,13 +28,11 @@ std::string tls_reason(const tls::TlsSession& session) {
   switch (session.error().code) {
     case tls::ErrorCode::PeerDistrustsUs:
       return "the far end does not accept our certificate; copy its folder of `ringway tunnel "
-             "keys` "
-             "there again";
+             "keys` there again";
     case tls::ErrorCode::PeerCertificateUntrusted:
     case tls::ErrorCode::PeerCertificateMissing:
-      return "the far end does not have the certificate that peer.pem names; both folders must "
-             "come "
-             "from the same `ringway tunnel keys`";
+      return "the far end does not have the certificate that peer.pem names; one end takes the "
+             "controller folder, the other one the relay folder, of the same `ringway tunnel keys`";
     case tls::ErrorCode::NotTls:
       return "the far end does not speak TLS; is it started with --keys?";
     default:
@@ -118,6 +116,12 @@ void Connections::close(std::uint16_t place) {
   end(id, *connection);
 }
 
+std::string Connections::closed_reason(const Connection& connection) {
+  const std::string reason = "the far end closed the connection";
+  if (tls_ || owner_.link_at(connection.place).up()) return reason;
+  return reason + " before it greeted; does it want --keys at this end too?";
+}
+
 // The kernel lets go of what it holds, one completion after the other; the descriptor stays till
 // then.
 void Connections::end(SlotId id, Connection& connection) {
@@ -177,7 +181,7 @@ void Connections::completed(const Completion& completion) {
       connection = connections_.find(id);  // the owner may have closed it
       if (!connection) return;
       if (connection->state == State::Ending) break;
-      if (completion.result == 0) return lost(*connection, "the far end closed the connection");
+      if (completion.result == 0) return lost(*connection, closed_reason(*connection));
       if (completion.result < 0 && completion.result != -ENOBUFS) {
         return lost(*connection, std::strerror(-completion.result));
       }

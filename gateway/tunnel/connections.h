@@ -80,6 +80,7 @@ class Connections {
   void send(SlotId id, Connection& connection);
   void arm(SlotId id, Connection& connection);
   void lost(Connection& connection, const std::string& reason);
+  std::string closed_reason(const Connection& connection);
   void end(SlotId id, Connection& connection);
   void release_if_idle(SlotId id, Connection& connection);
 

@@ -55,7 +55,6 @@ void ControllerEnd::start(Instant now) {
 }
 
 // --- Datagrams of controllers
-// ---------------------------------------------------------------------
 
 void ControllerEnd::received(const SourceName& from, Bytes datagram, Instant now) {
   now_ = now;
@@ -129,7 +128,6 @@ void ControllerEnd::request(SlotId id, Source& source, const Message& message) {
 }
 
 // --- Sources
-// --------------------------------------------------------------------------------------
 
 // Sixteen bits of slot, sixteen of generation: sources_max <= 65,536.
 std::uint32_t ControllerEnd::stream_of(SlotId source) {
@@ -180,7 +178,6 @@ void ControllerEnd::forget_idle(Instant now, Duration idle) {
 }
 
 // --- Answers
-// --------------------------------------------------------------------------------------
 
 void ControllerEnd::on_message(std::uint16_t, std::uint32_t stream, std::uint32_t, Bytes bytes) {
   const SlotId id = source_of(stream);
@@ -268,7 +265,6 @@ void ControllerEnd::on_refused(std::uint16_t link, std::uint32_t stream, std::ui
 }
 
 // --- Deadlines
-// ------------------------------------------------------------------------------------
 
 Instant ControllerEnd::next_deadline() const {
   Instant first = next_sweep_;

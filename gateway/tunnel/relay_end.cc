@@ -29,7 +29,6 @@ void RelayEnd::start(Instant now) {
 }
 
 // --- Connections
-// ----------------------------------------------------------------------------------
 
 std::optional<std::uint16_t> RelayEnd::accepted(Instant now) {
   std::uint16_t oldest = settings_.links_max;
@@ -89,7 +88,6 @@ void RelayEnd::closed(std::uint16_t link) {
 }
 
 // --- Streams
-// --------------------------------------------------------------------------------------
 
 SlotId RelayEnd::stream_of(std::uint16_t link, std::uint32_t stream) {
   const std::uint64_t key = key_of(link, stream);
@@ -183,7 +181,6 @@ void RelayEnd::target_received(SlotId socket, Bytes message, Instant now) {
 }
 
 // --- The target's health
-// --------------------------------------------------------------------------
 
 void RelayEnd::target_refused(SlotId socket, Instant now) {
   now_ = now;
@@ -237,7 +234,6 @@ void RelayEnd::ping(Instant now) {
 }
 
 // --- Deadlines
-// ------------------------------------------------------------------------------------
 
 Instant RelayEnd::next_deadline() const {
   Instant first = std::min(next_sweep_, next_ping_);

@@ -55,7 +55,7 @@ std::expected<std::string, std::string> make_keys(const std::string& directory) 
       return Failure(folder.string() + " cannot be written to");
     }
   }
-  const std::string base = fs::path(directory).lexically_normal().string();
+  const std::string base = fs::absolute(directory).lexically_normal().string();
   return "Made, good for ten years:\n"
          "  " +
          base +
@@ -64,8 +64,8 @@ std::expected<std::string, std::string> make_keys(const std::string& directory) 
          base +
          "/relay        goes to rtpengine's host, and is then deleted here\n\n"
          "Copy the second one:\n"
-         "  scp -rp " +
-         base + "/relay RTPENGINE_HOST:" + base +
+         "  ssh RTPENGINE_HOST mkdir -p " +
+         base + "\n  scp -rp " + base + "/relay RTPENGINE_HOST:" + base +
          "/\n\n"
          "Then, on rtpengine's host:\n"
          "  ringway tunnel relay --listen 0.0.0.0:2225 --rtpengine 127.0.0.1:2223 --keys " +
@@ -85,6 +85,10 @@ std::expected<tls::TlsContext, std::string> load_keys(const std::string& folder)
     return Failure("keys: there is no folder " + folder +
                    "; `ringway tunnel keys --out FOLDER` "
                    "makes one for each end");
+  }
+  if (std::filesystem::is_directory(folder + "/controller")) {
+    return Failure("keys: " + folder + " holds the folders of both ends; name one of them, " +
+                   folder + "/controller or " + folder + "/relay");
   }
   tls::ContextConfig config;
   tls::ServerProfile server;

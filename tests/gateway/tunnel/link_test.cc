@@ -154,7 +154,6 @@ TEST(Link, AMessageLongerThanTheFarEndTakesIsRefusedHere) {
 }
 
 // --- A far end that is none, or hostile
-// ---------------------------------------------------------------
 
 std::vector<std::uint8_t> frame(FrameHead head, std::string_view payload) {
   head.payload_bytes = static_cast<std::uint16_t>(payload.size());
@@ -174,20 +173,21 @@ TEST(Link, WhoDoesNotGreetFirstIsClosed) {
     end.link.opened(kStart);
     const auto done = end.link.received(bytes, kStart);
     ASSERT_FALSE(done);
-    EXPECT_EQ(done.error(), LinkError::NoTunnelEnd);
+    EXPECT_EQ(done, std::unexpected(LinkError::NoTunnelEnd));
     EXPECT_TRUE(end.ear.messages.empty());
   }
   OneEnd end;
   end.link.opened(kStart);
-  EXPECT_EQ(end.link.received(as_bytes("GET / HTTP/1.1\r\n\r\n"), kStart).error(),
-            LinkError::BadFrame);
+  EXPECT_EQ(end.link.received(as_bytes("GET / HTTP/1.1\r\n\r\n"), kStart),
+            std::unexpected(LinkError::BadFrame));
 }
 
 TEST(Link, EndsOfDifferentKindsDoNotSpeak) {
   OneEnd control, datagrams({.carries = Carries::Datagrams});
   control.link.opened(kStart);
   datagrams.link.opened(kStart);
-  EXPECT_EQ(control.link.received(datagrams.output(), kStart).error(), LinkError::OtherKind);
+  EXPECT_EQ(control.link.received(datagrams.output(), kStart),
+            std::unexpected(LinkError::OtherKind));
 }
 
 TEST(Link, FragmentsThatDoNotBelongTogetherCloseTheConnection) {
@@ -196,17 +196,19 @@ TEST(Link, FragmentsThatDoNotBelongTogetherCloseTheConnection) {
   first.first = true;
   {
     Pair pair;
-    EXPECT_EQ(pair.a.link.received(frame(part, "x"), kStart).error(), LinkError::BadFragment);
+    EXPECT_EQ(pair.a.link.received(frame(part, "x"), kStart),
+              std::unexpected(LinkError::BadFragment));
   }
   {
     Pair pair;
     ASSERT_TRUE(pair.a.link.received(frame(first, "x"), kStart));
-    EXPECT_EQ(pair.a.link.received(frame(first, "x"), kStart).error(), LinkError::BadFragment);
+    EXPECT_EQ(pair.a.link.received(frame(first, "x"), kStart),
+              std::unexpected(LinkError::BadFragment));
   }
   {
     Pair pair;
-    EXPECT_EQ(pair.a.link.received(frame({.kind = FrameKind::Hello}, ""), kStart).error(),
-              LinkError::BadFrame);
+    EXPECT_EQ(pair.a.link.received(frame({.kind = FrameKind::Hello}, ""), kStart),
+              std::unexpected(LinkError::BadFrame));
   }
 }
 
@@ -218,7 +220,8 @@ TEST(Link, UnfinishedMessagesAreBoundedInSizeInNumberAndTogether) {
     ASSERT_TRUE(pair.a.link.received(frame(head, payload), kStart));
     head.first = false;
     ASSERT_TRUE(pair.a.link.received(frame(head, payload), kStart));
-    EXPECT_EQ(pair.a.link.received(frame(head, payload), kStart).error(), LinkError::TooMuch);
+    EXPECT_EQ(pair.a.link.received(frame(head, payload), kStart),
+              std::unexpected(LinkError::TooMuch));
   }
   for (const std::size_t size : {std::size_t{1}, kFramePayloadMax}) {
     Pair pair;
@@ -240,7 +243,6 @@ TEST(Link, WhoAsksAndNeverReadsMakesNothingGrow) {
 }
 
 // --- Silence
-// -----------------------------------------------------------------------------------------
 
 TEST(Link, AFarEndThatOwesAnAnswerForSoLongIsGone) {
   Pair pair({.silence = 700ms});
@@ -248,7 +250,7 @@ TEST(Link, AFarEndThatOwesAnAnswerForSoLongIsGone) {
   pair.a.link.send(1, as_bytes("request"), now);
   EXPECT_LE(pair.a.link.next_deadline(), now + 700ms);
   EXPECT_TRUE(pair.a.link.expire(now + 699ms));
-  EXPECT_EQ(pair.a.link.expire(now + 700ms).error(), LinkError::Silent);
+  EXPECT_EQ(pair.a.link.expire(now + 700ms), std::unexpected(LinkError::Silent));
 }
 
 TEST(Link, WhatIsHeardPutsTheEndOff) {
@@ -280,7 +282,7 @@ TEST(Link, AConnectionOnWhichNobodyGreetsEnds) {
   end.link.opened(kStart);
   EXPECT_EQ(end.link.next_deadline(), kStart + 3s);
   EXPECT_TRUE(end.link.expire(kStart + 2999ms));
-  EXPECT_EQ(end.link.expire(kStart + 3s).error(), LinkError::NoGreeting);
+  EXPECT_EQ(end.link.expire(kStart + 3s), std::unexpected(LinkError::NoGreeting));
 }
 
 }  // namespace

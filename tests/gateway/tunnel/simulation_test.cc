@@ -76,7 +76,6 @@ class World final : ControllerOutside, RelayOutside {
   }
 
   // --- Controllers
-  // ---------------------------------------------------------------------------------
 
   static SourceName name_of(std::uint32_t controller) {
     SourceName name;
@@ -119,7 +118,6 @@ class World final : ControllerOutside, RelayOutside {
   }
 
   // --- rtpengine
-  // -----------------------------------------------------------------------------------
 
   bool open_target(SlotId) override { return true; }
   void close_target(SlotId) override {}
@@ -146,7 +144,6 @@ class World final : ControllerOutside, RelayOutside {
   }
 
   // --- The streams between
-  // -------------------------------------------------------------------------
 
   struct Wire {
     std::uint16_t far = 0;
@@ -212,7 +209,6 @@ class World final : ControllerOutside, RelayOutside {
   void say(const std::string&) override {}
 
   // --- What must hold
-  // ------------------------------------------------------------------------------
 
   void check_end() {
     std::uint32_t answers = 0, errors = 0;

@@ -281,7 +281,8 @@ def strangers(t):
     line = wrong.expect_line("no connection to", 5)
     assert "ringway tunnel keys" in line, line
     plain = t.start(_program(t, "plain", "controller", "--listen", "127.0.0.1:0", "--relay", "%s:%d" % far))
-    plain.expect_line("no connection to", 5)
+    line = plain.expect_line("no connection to", 5)
+    assert "--keys" in line, line
     assert controller.ask(b"2_1 d") == b"2_1 d"
     for one in noise:
         one.close()
@@ -315,12 +316,19 @@ def words(t):
     assert all(word in help_text for word in ("ringway tunnel keys", "ringway tunnel relay --listen",
                                               "ringway tunnel controller --listen")), help_text
     assert run("controller").returncode not in (0, 99)
+    both = t.directory / "both"
+    printed = run("keys", "--out", os.path.relpath(both)).stdout
+    for line in (f"mkdir -p {both}", f"scp -rp {both}/relay RTPENGINE_HOST:{both}/", f"--keys {both}/controller"):
+        assert line in printed, printed
     for arguments, word in (
             (("controller", "--listen", "127.0.0.1:0", "--relay", "192.0.2.7:1"), "--keys"),
             (("relay", "--listen", "0.0.0.0:0", "--rtpengine", "127.0.0.1:1"), "--keys"),
             (("relay", "--listen", "127.0.0.1:0", "--rtpengine", "127.0.0.1:1", "--plain", "8.0.0.0/8"), "private"),
             (("relay", "--listen", "127.0.0.1:0", "--rtpengine", "127.0.0.1:1", "--keys", t.directory / "no"),
              "ringway tunnel keys"),
+            (("controller", "--listen", "127.0.0.1:0", "--relay", "127.0.0.1:1", "--keys", both), "both/controller"),
+            (("keys", "--out", both), "another folder"),
+            (("controller", "--listen", "::1:2223", "--relay", "127.0.0.1:1"), "brackets"),
             (("--config", t.directory / "absent.toml"), "absent.toml")):
         done = run(*arguments)
         assert done.returncode == 1 and word in done.stderr, (arguments, done)
