@@ -142,4 +142,16 @@ constexpr std::optional<std::uint32_t> parse_number(std::string_view text, std::
   return static_cast<std::uint32_t>(value);
 }
 
+// Hex digits only, 1 to 16 of them, in either case; nullopt otherwise.
+constexpr std::optional<std::uint64_t> parse_hex(std::string_view text) {
+  std::uint64_t value = 0;
+  if (text.empty() || text.size() > 16) return std::nullopt;
+  for (const char c : text) {
+    if (!is(c, kHex)) return std::nullopt;
+    const char lower = to_lower(c);
+    value = value * 16 + static_cast<std::uint64_t>(lower <= '9' ? lower - '0' : lower - 'a' + 10);
+  }
+  return value;
+}
+
 }  // namespace ringway::ascii
