@@ -71,10 +71,14 @@ struct Counters {
   Counter failovers, next_hop_down;  // next_hop_down: gauge
   Counter loops_482, max_forwards_483;
   // Media.
-  CounterArray<4> ng_requests, ng_errors;  // index: RelayCommand
+  CounterArray<6> ng_requests, ng_errors;  // index: RelayCommand
   Counter ng_timeouts, ng_resends, ng_reconnects, ng_unknown_cookies;
+  Counter ng_refusals;                 // no room: load limit, no ports
+  Counter media_moves;                 // offers that went on to another relay
+  Counter media_orphans;               // sessions deleted that no call was for
   Counter media_sessions, ng_pending;  // gauges
-  CounterArray<32> relay_up;           // gauges by place in Config::media: 1 while connected
+  CounterArray<32> relay_up;           // gauges by place in Config::media: 1 while it answers
+  CounterArray<32> relay_silent;       // the same: 1 while it is connected and does not
   CounterArray<20> ng_latency;         // bucket i: below 2^i * 16 microseconds
   Counter ng_latency_microseconds;
   // Filter.

@@ -20,6 +20,7 @@ enum class Subject : std::uint8_t {
   UserAgent,   // deadline of a binding or a grace
   Call,
   Probe,
+  RelayWatch,  // pings to media relays, and the search for orphans
 };
 constexpr std::uint64_t subject_value(Subject subject, SlotId id) {
   return (std::uint64_t{static_cast<std::uint8_t>(subject)} << 56) | id.packed();

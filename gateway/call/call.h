@@ -13,6 +13,7 @@
 #include "gateway/call/party.h"
 #include "gateway/media/relay_protocol.h"
 #include "protocol/base/time.h"
+#include "protocol/sdp/codec_name.h"
 #include "protocol/sip/status.h"
 
 namespace ringway {
@@ -92,6 +93,8 @@ struct Call {
   // Indexed by Party.
   std::array<MediaLeg, 2> media_legs{};
   std::array<bool, 2> media_leg_known{};
+  std::uint32_t relays_tried = 0;  // for the offer in hand, one bit for each relay
+  sdp::CodecName codec;            // agreed; empty before
   // For call_ended.
   Instant since{}, answered_at{}, ended_at{};
   std::uint32_t first_provisional_ms = 0, answer_ms = 0;  // 0: never

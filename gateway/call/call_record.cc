@@ -62,7 +62,7 @@ void write_call_ended(Call& call, const CallNames& names, const MediaTotals& tot
        {"ended_by", to_text(call.ended_by)},
        {"reason", to_text(call.reason)},
        {"relay", names.relay},
-       {"codec", totals.codec},
+       {"codec", call.codec.view()},
        {"media", to_text(judge_media(call, totals))},
        {"packets_from_caller", totals.packets[0]},
        {"bytes_from_caller", totals.bytes[0]},

@@ -13,7 +13,6 @@ namespace ringway {
 struct MediaTotals {
   bool known = false;
   std::array<std::uint64_t, 2> packets{}, bytes{};  // indexed by Party
-  std::string_view codec;                           // of the side that sent most; may be empty
 };
 
 // What a call's media turned out to be.

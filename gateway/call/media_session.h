@@ -52,6 +52,10 @@ class MediaSession {
   // What to send now, or nullptr: nothing waits or the relay still has the one before.
   const Step* next() const;
   void sent() { at_relay_ = true; }
+  // The one that was sent and has no reply; nullptr: there is none.
+  const Step* current() const { return at_relay_ ? &steps_[0] : nullptr; }
+  // It goes to another relay: next() gives it again.
+  void send_again() { at_relay_ = false; }
   // The command that was sent has its reply: ok with the description that the relay wrote for the
   // other side (empty for Delete), or not. Gives the step back.
   Step completed(bool ok, BufferRef written);

@@ -123,9 +123,25 @@ struct HeaderRuleConfig {
   friend bool operator==(const HeaderRuleConfig&, const HeaderRuleConfig&) = default;
 };
 
+// One rtpengine.
+struct RelayConfig {
+  RelayConfig() = default;
+  RelayConfig(const Endpoint& at) : address(at) {}
+
+  Endpoint address;                      // its listen-tcp-ng or listen-ng
+  Transport transport = Transport::Tcp;  // or Udp
+  std::uint32_t weight = 1;              // its share of new calls, 0..1000; 0: only as the last
+  bool drain = false;                    // no new calls; those that are there stay
+  // The same relay, whatever its share.
+  bool is_same(const RelayConfig& other) const {
+    return address == other.address && transport == other.transport;
+  }
+  friend bool operator==(const RelayConfig&, const RelayConfig&) = default;
+};
+
 struct MediaConfig {
-  std::vector<Endpoint> relays;  // rtpengine's listen-tcp-ng; empty: SDP passes untouched
-  bool allow_public = false;     // ng has no authentication: a relay at a public address is refused
+  std::vector<RelayConfig> relays;  // empty: SDP passes untouched
+  bool allow_public = false;  // ng has no authentication: a relay at a public address is refused
   Duration request_timeout = 1s;
   std::string access_interface;     // rtpengine's name for its side towards user agents; or empty
   std::string network_interface;    // and towards next hops
@@ -189,6 +205,7 @@ struct Config {
   KernelKind reactor = KernelKind::Auto;
   bool udp_trains = true;  // many datagrams of one size to one peer may leave in one send
   std::string key_file;    // 32 bytes or more; signs tokens; empty: new at each start
+  std::string host_name;   // of this machine, not from the file; may be empty
   LogLevel log_level = LogLevel::Info;
   std::string log_format = "auto";  // auto, json or text; auto: text on a terminal
   std::string server_name;          // Server and User-Agent of our own messages; empty: none

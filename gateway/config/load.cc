@@ -1,6 +1,9 @@
 #include "gateway/config/load.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -284,6 +287,17 @@ void read_media(const TomlNode* node, MediaConfig& media, ReadLog& log) {
   table.finish();
 }
 
+RelayConfig read_relay(const TomlNode* node, const std::string& path, ReadLog& log) {
+  TableReader table(node, path, log);
+  RelayConfig relay;
+  table.read("address", relay.address, 0);
+  table.read("transport", relay.transport, {{"tcp", Transport::Tcp}, {"udp", Transport::Udp}});
+  table.read("weight", relay.weight, 0, 1000);
+  table.read("drain", relay.drain);
+  table.finish();
+  return relay;
+}
+
 void read_limits(const TomlNode* node, LimitsConfig& limits, ReadLog& log) {
   TableReader table(node, "limits", log);
   table.read("flows", limits.flows, 16, 16 * kMillion);
@@ -339,6 +353,9 @@ void read_root(const TomlNode* document, const std::string& file, Config& config
   }
   settle_twins(config.listen, log.locations);
   read_media(root.find("media"), config.media, log);
+  for (const auto& [node, path] : root.tables("relay")) {
+    config.media.relays.push_back(read_relay(node, path, log));
+  }
 
   const TomlNode* admin_node = root.find("admin");
   TableReader admin(admin_node, "admin", log);
@@ -372,9 +389,10 @@ std::set<std::string> known_keys() {
   read_next_hop(nullptr, "next_hop[0]", "", log);
   read_trusted(nullptr, "trusted[0]", 1, log);
   read_header_rule(nullptr, "header[0]", log);
-  for (const char* table : {"log", "sip", "filter", "dns", "listen", "certificate", "next_hop",
-                            "trusted", "header", "media", "admin", "ctl", "limits", "timers",
-                            "page"}) {
+  read_relay(nullptr, "relay[0]", log);
+  for (const char* table :
+       {"log", "sip", "filter", "dns", "listen", "certificate", "next_hop", "trusted", "header",
+        "media", "relay", "admin", "ctl", "limits", "timers", "page"}) {
     log.known.erase(table);
   }
   return std::move(log.known);
@@ -418,7 +436,10 @@ LoadedConfig load_config(const std::string& file) {
     loaded.mistakes.push_back({{}, std::move(read.error)});
     return loaded;
   }
-  return parse_config(read.text, file);
+  LoadedConfig loaded = parse_config(read.text, file);
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) == 0) loaded.config.host_name = name.data();
+  return loaded;
 }
 
 }  // namespace ringway

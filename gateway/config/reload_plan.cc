@@ -63,13 +63,28 @@ class Planner {
     keep("admin.address", running_.admin.address, next.admin.address);
     keep("ctl.socket", running_.ctl.socket, next.ctl.socket);
     keep("ctl.group", running_.ctl.group, next.ctl.group);
-    if (running_.media.relays == next.media.relays) return;
+    keep_relays();
+  }
+
+  // Their weight, and whether one is drained, may change at any time; their places may not.
+  void keep_relays() {
+    std::vector<RelayConfig>& next = plan_.next.media.relays;
+    if (std::ranges::equal(running_.media.relays, next,
+                           [](const auto& a, const auto& b) { return a.is_same(b); })) {
+      return;
+    }
     std::string before, after;
-    for (const Endpoint& relay : running_.media.relays) before += " " + text_of(relay);
-    for (const Endpoint& relay : next.media.relays) after += " " + text_of(relay);
+    for (const RelayConfig& relay : running_.media.relays) before += " " + text_of(relay.address);
+    for (const RelayConfig& relay : next) after += " " + text_of(relay.address);
     plan_.restart.push_back("media.rtpengine: stays" + (before.empty() ? " empty" : before) +
                             " until a restart, then" + (after.empty() ? " empty" : after));
-    next.media.relays = running_.media.relays;
+    std::vector<RelayConfig> kept = running_.media.relays;
+    for (RelayConfig& relay : kept) {
+      for (const RelayConfig& wanted : next) {
+        if (wanted.is_same(relay)) relay = wanted;
+      }
+    }
+    next = std::move(kept);
   }
 
   // Tables have their size for life.

@@ -316,22 +316,29 @@ void Validator::check_send_from(const NextHopConfig& next_hop, const std::string
 }
 
 void Validator::check_media() {
-  for (const Endpoint& relay : config_.media.relays) {
-    if (!is_private(relay.address) && !config_.media.allow_public) {
-      add("media.rtpengine",
-          "ng has no authentication, so rtpengine must not listen at a public address; use a "
-          "private one, or set allow_public = true if a firewall protects it");
+  const std::vector<RelayConfig>& relays = config_.media.relays;
+  // Those of media.rtpengine come first, then the [[relay]] tables.
+  std::size_t tables = 0;
+  while (has("relay[" + std::to_string(tables) + "]")) ++tables;
+  const std::size_t listed = relays.size() - std::min(tables, relays.size());
+  for (std::size_t i = 0; i < relays.size(); ++i) {
+    const std::string path =
+        i < listed ? "media.rtpengine" : "relay[" + std::to_string(i - listed) + "].address";
+    if (relays[i].address.port == 0) {
+      add(path, "address is missing, like \"127.0.0.1:2223\"");
+      continue;
     }
-  }
-  for (std::size_t i = 0; i < config_.media.relays.size(); ++i) {
+    if (!is_private(relays[i].address.address) && !config_.media.allow_public) {
+      add(path,
+          "ng has no authentication, so rtpengine must not listen at a public address; use a "
+          "private one, or set media.allow_public = true if a firewall protects it");
+    }
     for (std::size_t j = 0; j < i; ++j) {
-      if (config_.media.relays[i] == config_.media.relays[j]) {
-        add("media.rtpengine", "the same address stands here twice");
-      }
+      if (relays[i].is_same(relays[j])) add(path, "the same address stands here twice");
     }
   }
   constexpr std::size_t kRelaysMax = 16;
-  if (config_.media.relays.size() > kRelaysMax) add("media.rtpengine", "at most 16 are possible");
+  if (relays.size() > kRelaysMax) add("media.rtpengine", "at most 16 relays are possible");
 }
 
 void Validator::check_admin() {

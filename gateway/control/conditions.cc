@@ -74,7 +74,7 @@ Condition judge_relays(const Facts& facts) {
         std::any_of(facts.shards.begin(), facts.shards.end(),
                     [i](const Counters* shard) { return shard->relay_up[i].value() != 0; });
     if (connected) ++up;
-    if (!connected) down += (down.empty() ? "" : ", ") + text_of(relays[i]);
+    if (!connected) down += (down.empty() ? "" : ", ") + text_of(relays[i].address);
   }
   condition.reason = count_of(up, "media relay") + " connected";
   if (down.empty()) return condition;

@@ -200,7 +200,8 @@ void write_routing(Page& page) {
 }
 
 void write_media(Page& page) {
-  static constexpr std::array<std::string_view, 4> kCommands{"offer", "answer", "delete", "ping"};
+  static constexpr std::array<std::string_view, 6> kCommands{"offer", "answer", "delete",
+                                                             "ping",  "list",   "query"};
   page.head("ng_requests_total", "counter", "Requests to media relays.");
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
     page.line("ng_requests_total", Page::label("command", kCommands[i]),
@@ -211,6 +212,12 @@ void write_media(Page& page) {
     page.line("ng_errors_total", Page::label("command", kCommands[i]),
               page.sum(&Counters::ng_errors, i));
   }
+  page.one("ng_refusals_total", "counter", "Offers for which a media relay had no room.",
+           &Counters::ng_refusals);
+  page.one("media_moves_total", "counter", "Offers that went on to another media relay.",
+           &Counters::media_moves);
+  page.one("media_orphans_total", "counter", "Media sessions deleted that no call was for.",
+           &Counters::media_orphans);
   page.one("ng_timeouts_total", "counter", "Requests without an answer.", &Counters::ng_timeouts);
   page.one("ng_resends_total", "counter", "Requests sent again after a lost connection.",
            &Counters::ng_resends);

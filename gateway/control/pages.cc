@@ -234,11 +234,16 @@ AdminAnswer Control::relays_page() const {
   const auto shards = counters();
   const auto& relays = config_.media.relays;
   for (std::size_t i = 0; i < relays.size() && i < kRelaysShown; ++i) {
-    const auto connected = std::count_if(shards.begin(), shards.end(), [i](const Counters* shard) {
-      return shard->relay_up[i].value() != 0;
-    });
-    list.push_back({{"address", text_of(relays[i])},
-                    {"state", connected == 0 ? "not connected" : "connected"},
+    const auto connected = std::ranges::count_if(
+        shards, [i](const Counters* shard) { return shard->relay_up[i].value() != 0; });
+    const bool silent = std::ranges::any_of(
+        shards, [i](const Counters* shard) { return shard->relay_silent[i].value() != 0; });
+    std::string_view state = silent ? "silent" : "not connected";
+    if (connected != 0) state = relays[i].drain ? "draining" : "connected";
+    list.push_back({{"address", text_of(relays[i].address)},
+                    {"transport", relays[i].transport == Transport::Udp ? "udp" : "tcp"},
+                    {"weight", relays[i].weight},
+                    {"state", state},
                     {"shards_connected", connected}});
   }
   return {200, kJson, text_of({{"relays", list}})};

@@ -1,3 +1,5 @@
+#include <bit>
+
 #include "gateway/core/calls.h"
 
 #include "protocol/sdp/media_traits.h"
@@ -28,14 +30,19 @@ RelayCommand command_of(MediaCommand command) {
 
 }  // namespace
 
-void Calls::use_media(Call& call, MediaLeg caller, MediaLeg callee) {
-  if (call.media.used) return;
+bool Calls::use_media(Call& call, MediaLeg caller, MediaLeg callee, Instant now) {
+  if (call.media.used) return true;
+  if (!call.adopted) {
+    const auto relay = relays_.pool().choose(0, now);
+    if (!relay) return false;
+    call.media.relay = *relay;
+  }
   call.media.used = true;
-  if (!call.adopted) call.media.relay = relays_.choose();
   if (call.media.relay >= relay_names_.size()) call.media.relay = 0;
   call.media_legs = {caller, callee};
   call.counted = true;
   core_.counters.media_sessions.add();
+  return true;
 }
 
 void Calls::learn_media_leg(Call& call, Party party, std::string_view description) {
@@ -50,6 +57,7 @@ void Calls::learn_media_leg(Call& call, Party party, std::string_view descriptio
 RelayRequest Calls::relay_request(const Call& call, const MediaSession::Step& step) const {
   RelayRequest request;
   request.command = command_of(step.command);
+  request.owner = media_owner_;
   request.call_id = call.call_id();
   request.leg = call.leg;
   const Party to = other(step.from);
@@ -78,8 +86,45 @@ void Calls::drive_media(SlotId id, Instant now, Outbox& outbox) {
     call->media.sent();
     const RelayRequest request = relay_request(*call, *step);
     if (relays_.send(call->media.relay, request, id, now, outbox)) return;
+    if (move_media(id, false, now, outbox)) continue;
     finish_step(id, false, {}, "no room for the request");
   }
+}
+
+// The offer in hand goes to the next relay: to begin a session, or to build one anew that its relay
+// cannot serve any more. False: there is no next one.
+bool Calls::move_media(SlotId id, bool delete_there, Instant now, Outbox& outbox) {
+  constexpr int kRelaysTriedMax = 3;  // the caller waits for as many answers
+  Call& call = *get(id);
+  const MediaSession::Step* step = call.media.current();
+  if (!step || step->command != MediaCommand::Offer || step->restores || !call.is_live()) {
+    return false;
+  }
+  const std::uint8_t before = call.media.relay;
+  call.relays_tried |= RelayPool::bit(before);
+  if (std::popcount(call.relays_tried) >= kRelaysTriedMax) return false;
+  const auto relay = relays_.pool().choose(call.relays_tried, now);
+  if (!relay) return false;
+  if (delete_there) {
+    RelayRequest request;
+    request.command = RelayCommand::Delete;
+    request.owner = media_owner_;
+    request.call_id = call.call_id();
+    request.leg = call.leg;
+    static_cast<void>(relays_.send(before, request, {}, now, outbox));
+  }
+  call.media.relay = *relay;
+  call.media.send_again();
+  core_.counters.media_moves.add();
+  core_.log.info(
+      "media_relay_changed",
+      {{"call_id", call.call_id()}, {"from", relay_names_[before]}, {"to", relay_names_[*relay]}});
+  return true;
+}
+
+bool Calls::has_media(const MediaId& id, std::uint8_t relay) const {
+  const Call* call = table_.get(table_.find(id.call_id, id.leg));
+  return call && call->media.relay == relay && (call->is_live() || call->media.is_busy());
 }
 
 // The step at the relay is done; whoever waits for it is told.
@@ -104,19 +149,33 @@ void Calls::relay_completed(const RelaySet::Completion& completion, Instant now,
   if (!call || !call->media.is_busy()) return;
   const RelayReply& reply = completion.reply;
   const bool answered = completion.answered && reply.result == RelayReply::Result::Ok;
+  if (!answered && (!completion.answered || reply.is_refusal()) &&
+      move_media(id, !completion.answered, now, outbox)) {
+    return drive_media(id, now, outbox);
+  }
   BufferRef description;
   if (answered && !reply.sdp.empty()) description = core_.buffers.copy(as_bytes(reply.sdp));
   const bool deleted = completion.command == RelayCommand::Delete;
   const bool ok = deleted ? answered : static_cast<bool>(description);
+  if (ok) call->relays_tried = 0;
+  if (ok && completion.command == RelayCommand::Answer) {
+    call->codec = sdp::first_codec(as_text(call->media.current()->description.bytes()));
+  }
   const std::size_t waiting = media_.size();
   finish_step(id, ok, std::move(description),
               completion.answered ? reply.reason : std::string_view("no answer in time"));
   if (!ok && media_.size() > waiting) {
     media_.back().refused = completion.answered && reply.result == RelayReply::Result::Error;
   }
+  MediaTotals totals;
+  if (deleted && answered) {
+    const RelayTotals counted =
+        read_totals(reply, {relay_tag(Party::Caller), relay_tag(Party::Callee)});
+    totals = {counted.known, counted.packets, counted.bytes};
+  }
   drive_media(id, now, outbox);
   call = get(id);
-  if (call && !call->is_live() && !call->media.is_busy()) tell(id, {});
+  if (call && !call->is_live() && !call->media.is_busy()) tell(id, totals);
 }
 
 std::optional<Calls::MediaResult> Calls::next_media() {

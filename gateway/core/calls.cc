@@ -35,6 +35,24 @@ std::uint64_t owner_key(const Target& target) {
   return target.user_agent != 0 ? target.user_agent : target.flow.value();
 }
 
+// Whose media sessions ours are, the same after a restart: all who share a key may take up each
+// other's calls; without a key file it is whoever listens at these addresses of this machine.
+std::uint32_t gateway_of(const Services& core) {
+  const HashKey fixed{};
+  std::uint64_t hash = keyed_hash(fixed, core.config.host_name);
+  if (!core.config.key_file.empty()) {
+    hash = keyed_hash(core.hash_key, "media sessions");
+  } else {
+    for (const ListenerInfo& listener : core.listeners) {
+      std::array<std::uint8_t, kEndpointTextMax> memory;
+      Writer text(memory);
+      write_endpoint(listener.local, text);
+      hash = hash * 31 ^ keyed_hash(fixed, text.written_text());
+    }
+  }
+  return static_cast<std::uint32_t>(hash ^ hash >> 32);
+}
+
 }  // namespace
 
 Calls::Calls(Services& core, Flows& flows, Registrations& registrations, RelaySet& relays)
@@ -43,11 +61,12 @@ Calls::Calls(Services& core, Flows& flows, Registrations& registrations, RelaySe
       registrations_(registrations),
       relays_(relays),
       table_(core.config.limits.dialogs, times_of(core.config.timers), core.hash_key, core.wheel,
-             core.buffers, core.counters) {
-  for (const Endpoint& relay : core.config.media.relays) {
+             core.buffers, core.counters),
+      media_owner_{gateway_of(core), core.shard} {
+  for (const RelayConfig& relay : core.config.media.relays) {
     std::array<std::uint8_t, kEndpointTextMax> memory;
     Writer text(memory);
-    write_endpoint(relay, text);
+    write_endpoint(relay.address, text);
     relay_names_.emplace_back(text.written_text());
   }
 }
@@ -190,7 +209,7 @@ void Calls::take_up(ResponseContext& context, const Incoming& in, const RoutePre
   if (route.media && relays_.configured()) {
     call.media.adopt();
     call.media.relay = route.access ? route.access->relay : 0;
-    use_media(call, MediaLeg::Plain, MediaLeg::Plain);
+    static_cast<void>(use_media(call, MediaLeg::Plain, MediaLeg::Plain, now));
   }
   if (from != access) table_.set_party(id, from, [&] {
       Target far = target_of(context.source);

@@ -90,8 +90,9 @@ class Calls {
 
   // --- Media -------------------------------------------------------------------------------------
 
-  // Descriptions of this call pass a relay from now on, as each side speaks.
-  void use_media(Call& call, MediaLeg caller, MediaLeg callee);
+  // Descriptions of this call pass a relay from now on, as each side speaks. False: no relay can be
+  // had.
+  [[nodiscard]] bool use_media(Call& call, MediaLeg caller, MediaLeg callee, Instant now);
   // Party describes itself in an offer: what it speaks, if nothing has said so before.
   void learn_media_leg(Call& call, Party party, std::string_view description);
   // The offer of this request came to nothing: back to what was agreed (RFC 3261 14.1).
@@ -108,6 +109,9 @@ class Calls {
   // Sends what the call's media session wants to be sent.
   void drive_media(SlotId id, Instant now, Outbox& outbox);
   void relay_completed(const RelaySet::Completion& completion, Instant now, Outbox& outbox);
+  // A call of this shard uses that session at that relay, or is about to delete it.
+  bool has_media(const MediaId& id, std::uint8_t relay) const;
+  const RelayOwner& media_owner() const { return media_owner_; }
 
  private:
   void set_caller(SlotId id, const ResponseContext& context, const Incoming& in,
@@ -121,6 +125,7 @@ class Calls {
   std::uint64_t contact_of(std::uint64_t user_agent);
   void tell(SlotId id, const MediaTotals& totals);
   void finish_step(SlotId id, bool ok, BufferRef description, std::string_view reason);
+  bool move_media(SlotId id, bool delete_there, Instant now, Outbox& outbox);
   RelayRequest relay_request(const Call& call, const MediaSession::Step& step) const;
 
   Services& core_;
@@ -128,6 +133,7 @@ class Calls {
   Registrations& registrations_;
   RelaySet& relays_;
   CallTable table_;
+  const RelayOwner media_owner_;
   std::vector<std::string> relay_names_;
   std::vector<Release> releases_;
   std::vector<MediaResult> media_;

@@ -41,24 +41,27 @@ bool has_too_many_media(std::string_view description) {
 }  // namespace
 
 // What both sides of a new call speak, and whether a relay has to stand between: where one side is
-// a browser and the other is not.
-void MediaSteps::begin(ResponseContext& context, std::string_view description) {
+// a browser and the other is not. False: it cannot be had.
+bool MediaSteps::begin(ResponseContext& context, std::string_view description, Instant now) {
   Call* call = calls_.get(context.call);
-  if (!call || call->media.used) return;
+  if (!call || call->media.used) return true;
   const auto described = leg_of(description);
   const MediaLeg source = described.value_or(leg_of(context.source.transport));
   const bool to_browser = leg_of(context.target.transport) == MediaLeg::Browser;
-  if ((source == MediaLeg::Browser) == to_browser) return;
+  if ((source == MediaLeg::Browser) == to_browser) return true;
   if (!relays_.configured()) {
-    if (std::exchange(no_relay_logged_, true)) return;
-    return core_.log.warning("no_media_relay",
-                             {{"meaning",
-                               "no rtpengine in the config: SDP passes untouched, a browser and a "
-                               "phone will not hear each other"}});
+    if (std::exchange(no_relay_logged_, true)) return true;
+    core_.log.warning("no_media_relay",
+                      {{"meaning",
+                        "no rtpengine in the config: SDP passes untouched, a browser and a "
+                        "phone will not hear each other"}});
+    return true;
   }
-  calls_.use_media(*call, source, to_browser ? MediaLeg::Browser : MediaLeg::Plain);
+  const MediaLeg target = to_browser ? MediaLeg::Browser : MediaLeg::Plain;
+  if (!calls_.use_media(*call, source, target, now)) return false;
   call->media_leg_known = {described.has_value(), false};
   context.relay = call->media.relay;
+  return true;
 }
 
 MediaSteps::Next MediaSteps::prepare(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
@@ -70,7 +73,8 @@ MediaSteps::Next MediaSteps::prepare(SlotId id, const Incoming& in, Instant now,
   const bool may_refuse = context.method == Method::Invite || context.method == Method::Update;
   if (may_refuse && has_too_many_media(found.text)) return Next::NotAcceptable;
   if (context.call_new) {
-    begin(context, found.kind == Kind::Readable ? found.text : std::string_view{});
+    const bool readable = found.kind == Kind::Readable;
+    if (!begin(context, readable ? found.text : std::string_view{}, now)) return Next::NoRelay;
     context.media = calls_.get(context.call) && calls_.get(context.call)->media.used;
   }
   if (context.late && context.has_sdp && relays_.configured()) return Next::Late;
@@ -146,6 +150,7 @@ MediaSteps::Next MediaSteps::offer_done(ResponseContext& context, const sip::Mes
   const Call* call = calls_.get(context.call);
   // A description that the relay could not read is nobody's to use (RFC 3261 21.4.26).
   if (!result.ok || !call) return result.refused ? Next::NotAcceptable : Next::NoRelay;
+  context.relay = call->media.relay;  // it may be another one than was asked first
   context.body = body_for(*call, other(context.from), !context.offer_open, request,
                           as_text(result.description.bytes()));
   return context.body ? Next::Forward : Next::NoRelay;

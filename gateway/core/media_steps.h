@@ -46,7 +46,7 @@ class MediaSteps {
   BufferRef last_answer(const ResponseContext& context, const BufferRef& response);
 
  private:
-  void begin(ResponseContext& context, std::string_view description);
+  [[nodiscard]] bool begin(ResponseContext& context, std::string_view description, Instant now);
   Next tell_relay(SlotId id, std::string_view description, Instant now, Outbox& outbox);
   BufferRef copy_for_relay(std::string_view description);
   BufferRef body_for(const Call& call, Party to, bool answers, const sip::MessageView& message,

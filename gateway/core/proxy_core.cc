@@ -2,6 +2,7 @@
 
 #include "gateway/base/subject.h"
 #include "gateway/core/peer_check.h"
+#include "gateway/core/relay_watch.h"
 #include "gateway/core/requests.h"
 #include "gateway/peers/header_rules.h"
 #include "gateway/peers/peer_table.h"
@@ -55,6 +56,7 @@ struct ProxyCore::Parts {
   void server_deadline(std::uint64_t payload, Instant now, Outbox& outbox);
   void client_deadline(std::uint64_t payload, Instant now, Outbox& outbox);
   void expired(std::uint64_t payload, Instant now, Outbox& outbox);
+  void relay_completed(const RelaySet::Completion& completion, Instant now, Outbox& outbox);
   void media_done(const Calls::MediaResult& result, Instant now, Outbox& outbox);
   bool survives(const ClientTransaction& client, Instant now, Outbox& outbox);
   bool wait_for_return(ResponseContext& context, SlotId id, Instant now);
@@ -75,6 +77,7 @@ struct ProxyCore::Parts {
   Registrations registrations;
   RelaySet relays;
   Calls calls;
+  RelayWatch relay_watch;
   MediaSteps media;
   Probes probes;
   Replies replies;
@@ -116,6 +119,7 @@ ProxyCore::Parts::Parts(Environment& environment)
       relays(core.config, core.shard, core.epoch, core.wheel, core.buffers, core.counters, core.log,
              core.random),
       calls(core, flows, registrations, relays),
+      relay_watch(core, relays, calls),
       media(core, contexts, calls, relays),
       probes(core, transactions, next_hops),
       replies(core, transactions),
@@ -458,17 +462,33 @@ void ProxyCore::Parts::media_done(const Calls::MediaResult& result, Instant now,
 
 void ProxyCore::receive_relay(std::uint8_t relay, Bytes message, Instant now, Outbox& outbox) {
   if (const auto completion = parts_->relays.receive(relay, message, now)) {
-    parts_->calls.relay_completed(*completion, now, outbox);
+    parts_->relay_completed(*completion, now, outbox);
     parts_->settle(now, outbox);
   }
 }
 
-void ProxyCore::relay_connected(std::uint8_t relay, Instant, Outbox& outbox) {
-  parts_->relays.connected(relay, outbox);
+void ProxyCore::Parts::relay_completed(const RelaySet::Completion& completion, Instant now,
+                                       Outbox& outbox) {
+  switch (completion.command) {
+    case RelayCommand::Offer:
+    case RelayCommand::Answer:
+    case RelayCommand::Delete:
+      return calls.relay_completed(completion, now, outbox);
+    case RelayCommand::Ping:
+    case RelayCommand::List:
+    case RelayCommand::Query:
+      return relay_watch.completed(completion, now, outbox);
+  }
 }
 
-void ProxyCore::relay_lost(std::uint8_t relay, Instant, Outbox&) {
-  parts_->relays.lost(relay);
+void ProxyCore::relay_connected(std::uint8_t relay, Instant now, Outbox& outbox) {
+  parts_->relays.connected(relay, outbox);
+  parts_->relay_watch.connected(relay, now);
+}
+
+void ProxyCore::relay_lost(std::uint8_t relay, Instant now, Outbox&) {
+  parts_->relays.lost(relay, now);
+  parts_->relay_watch.lost(relay);
 }
 
 void ProxyCore::resolved(Ticket ticket, const Resolution& resolution, Instant now, Outbox& outbox) {
@@ -524,10 +544,13 @@ ProxyCore::Occupancy ProxyCore::occupancy() const {
   held.server_transactions = parts.transactions.servers();
   held.client_transactions = parts.transactions.live_clients();
   held.relay_requests = parts.relays.pending();
+  held.relay_requests -= std::min(held.relay_requests, parts.relay_watch.asking());
   held.calls = parts.calls.places();
   held.dialogs = parts.calls.dialogs();
   held.user_agents = parts.registrations.size();
-  held.deadlines = parts.core.wheel.size();
+  held.deadlines = parts.core.wheel.size() - parts.relay_watch.deadlines();
+  const std::uint32_t asking = parts.relay_watch.asking();  // each has a deadline of its own
+  held.deadlines -= std::min(held.deadlines, asking);
   return held;
 }
 
@@ -584,10 +607,12 @@ void ProxyCore::Parts::expired(std::uint64_t payload, Instant now, Outbox& outbo
     case Subject::Context:
       return context_deadline(id, now, outbox);
     case Subject::Relay:
-      if (const auto completion = relays.expire(payload, now)) {
-        calls.relay_completed(*completion, now, outbox);
+      if (const auto completion = relays.expire(payload, now, outbox)) {
+        relay_completed(*completion, now, outbox);
       }
       return;
+    case Subject::RelayWatch:
+      return relay_watch.expired(now, outbox);
     case Subject::UserAgent:
       return registrations.expired(id);
     case Subject::Call:

@@ -91,8 +91,9 @@ class ProxyCore {
   // How late the latest of the deadlines was that were served; zero if none was due.
   Duration expire(Instant now, Outbox& outbox);
 
-  // What is held right now. Once nothing is under way and every binding has expired, all of it is
-  // zero but the deadlines of probes: what is not has been forgotten.
+  // What is held right now, without the watch over media relays. Once nothing is under way and
+  // every binding has expired, all of it is zero but the deadlines of probes: what is not was
+  // forgotten.
   struct Occupancy {
     std::uint32_t contexts = 0, target_lists = 0;
     std::uint32_t server_transactions = 0, client_transactions = 0;

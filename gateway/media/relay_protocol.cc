@@ -1,5 +1,6 @@
 #include "gateway/media/relay_protocol.h"
 
+#include <algorithm>
 #include <array>
 
 #include "protocol/base/ascii.h"
@@ -9,6 +10,8 @@ namespace ringway {
 namespace {
 
 constexpr std::size_t kMediaIdMax = 640;
+constexpr std::string_view kMediaIdMark = "rw";
+constexpr std::size_t kMediaIdHeadBytes = 2 + 8 + 2 + 1 + 8 + 1;
 
 // How the description is to look for the one who gets it. An answer follows what the offer of that
 // side asked for; ICE and rtcp-mux are said again because the relay does not infer them.
@@ -85,24 +88,49 @@ std::string_view to_text(RelayCommand command) {
       return "delete";
     case RelayCommand::Ping:
       return "ping";
+    case RelayCommand::List:
+      return "list";
+    case RelayCommand::Query:
+      return "query";
   }
   return {};
 }
 
-void write_media_id(std::string_view call_id, std::uint32_t leg, Writer& out) {
-  out.text(call_id).text("-rw").hex(leg, 8);
+void write_media_id(const RelayOwner& owner, std::string_view call_id, std::uint32_t leg,
+                    Writer& out) {
+  out.text(kMediaIdMark).hex(owner.gateway, 8).hex(owner.shard, 2).character('-');
+  out.hex(leg, 8).character('-').text(call_id);
+}
+
+std::optional<MediaId> parse_media_id(std::string_view text) {
+  if (text.size() < kMediaIdHeadBytes || !text.starts_with(kMediaIdMark)) return std::nullopt;
+  const auto gateway = ascii::parse_hex(text.substr(2, 8));
+  const auto shard = ascii::parse_hex(text.substr(10, 2));
+  const auto leg = ascii::parse_hex(text.substr(13, 8));
+  if (!gateway || !shard || !leg || text[12] != '-' || text[21] != '-') return std::nullopt;
+  MediaId id;
+  id.owner = {static_cast<std::uint32_t>(*gateway), static_cast<std::uint8_t>(*shard)};
+  id.leg = static_cast<std::uint32_t>(*leg);
+  id.call_id = text.substr(kMediaIdHeadBytes);
+  return id;
 }
 
 void write_relay_request(std::string_view cookie, const RelayRequest& request, Writer& out) {
   std::array<std::uint8_t, kMediaIdMax> memory;
   Writer media_id(memory);
-  write_media_id(request.call_id, request.leg, media_id);
+  if (request.media_id.empty()) {
+    write_media_id(request.owner, request.call_id, request.leg, media_id);
+  } else {
+    media_id.text(request.media_id);
+  }
 
   out.text(cookie).character(' ');
   bencode::Encoder encoder(out);
   encoder.begin_dictionary();
   encoder.pair("command", to_text(request.command));
-  if (request.command != RelayCommand::Ping) encoder.pair("call-id", media_id.written_text());
+  if (request.command != RelayCommand::Ping && request.command != RelayCommand::List) {
+    encoder.pair("call-id", media_id.written_text());
+  }
   switch (request.command) {
     case RelayCommand::Offer:
     case RelayCommand::Answer:
@@ -112,12 +140,15 @@ void write_relay_request(std::string_view cookie, const RelayRequest& request, W
       write_leg(request, encoder);
       break;
     case RelayCommand::Delete:
-      encoder.pair("from-tag", request.from_tag);
-      // Without statistics the reply stays small; without delay the ports are free at once.
+      // Without a tag it is the whole session, and the reply says what passed; without delay the
+      // ports are free at once.
       encoder.pair("delete-delay", 0);
-      encoder.key("flags").begin_list().string("fast").end();
+      break;
+    case RelayCommand::List:
+      encoder.pair("limit", request.limit);
       break;
     case RelayCommand::Ping:
+    case RelayCommand::Query:
       break;
   }
   encoder.end();
@@ -129,6 +160,7 @@ std::optional<RelayReply> parse_relay_reply(std::string_view dictionary) {
   const auto result = reply->find_string("result");
   if (!result) return std::nullopt;
   RelayReply parsed;
+  parsed.whole = dictionary;
   if (*result == "ok") {
     parsed.result = RelayReply::Result::Ok;
     parsed.sdp = reply->find_string("sdp").value_or(std::string_view{});
@@ -142,6 +174,60 @@ std::optional<RelayReply> parse_relay_reply(std::string_view dictionary) {
     parsed.result = result_of(parsed.reason);
   }
   return parsed;
+}
+
+namespace {
+
+// The streams of one side that carry RTP; each counts what came from there. RTCP beside it does not
+// count: it flows also where nobody is heard.
+void add_streams(const bencode::Dictionary& media, std::uint64_t& packets, std::uint64_t& bytes) {
+  auto streams = media.find_list("streams");
+  while (streams) {
+    const auto value = streams->next();
+    if (!value) return;
+    const auto stream = value->dictionary();
+    if (!stream) continue;
+    bool rtp = true;
+    auto flags = stream->find_list("flags");
+    while (flags) {
+      const auto flag = flags->next();
+      if (!flag) break;
+      const std::string_view word = flag->string().value_or(std::string_view{});
+      if (word == "RTP") {
+        rtp = true;
+        break;
+      }
+      if (word == "RTCP") rtp = false;
+    }
+    const auto stats = rtp ? stream->find_dictionary("stats") : std::nullopt;
+    if (!stats) continue;
+    packets += static_cast<std::uint64_t>(
+        std::max<std::int64_t>(stats->find_integer("packets").value_or(0), 0));
+    bytes += static_cast<std::uint64_t>(
+        std::max<std::int64_t>(stats->find_integer("bytes").value_or(0), 0));
+  }
+}
+
+}  // namespace
+
+RelayTotals read_totals(const RelayReply& reply, std::array<std::string_view, 2> tags) {
+  RelayTotals totals;
+  const auto whole = bencode::Dictionary::parse(reply.whole);
+  const auto sides = whole ? whole->find_dictionary("tags") : std::nullopt;
+  if (!sides) return totals;
+  totals.known = true;
+  for (std::size_t i = 0; i < tags.size(); ++i) {
+    const auto side = sides->find_dictionary(tags[i]);
+    auto medias = side ? side->find_list("medias") : std::nullopt;
+    while (medias) {
+      const auto media = medias->next();
+      if (!media) break;
+      if (const auto dictionary = media->dictionary()) {
+        add_streams(*dictionary, totals.packets[i], totals.bytes[i]);
+      }
+    }
+  }
+  return totals;
 }
 
 }  // namespace ringway

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -9,14 +10,23 @@
 
 namespace ringway {
 
-enum class RelayCommand : std::uint8_t { Offer, Answer, Delete, Ping };
+enum class RelayCommand : std::uint8_t { Offer, Answer, Delete, Ping, List, Query };
 std::string_view to_text(RelayCommand command);
+
+// Whose media sessions these are: one shard of one gateway, the same after a restart.
+struct RelayOwner {
+  std::uint32_t gateway = 0;
+  std::uint8_t shard = 0;
+};
 
 // One request to rtpengine's ng protocol. Texts are borrowed for the call of write.
 struct RelayRequest {
   RelayCommand command = RelayCommand::Ping;
+  RelayOwner owner;
   std::string_view call_id;   // of the dialog
   std::uint32_t leg = 0;      // two passes of one Call-ID are two media sessions
+  std::string_view media_id;  // as the relay has listed it, in place of the three above
+  std::uint32_t limit = 0;    // List: of ids
   std::string_view from_tag;  // who made the offer
   std::string_view to_tag;    // who answered; Answer only
   std::string_view sdp;
@@ -25,9 +35,19 @@ struct RelayRequest {
   std::string_view interface_from, interface_to;  // rtpengine's logical interfaces; may be empty
 };
 
-// The id of one media session at the relay: the Call-ID and the leg, so that a call which passes
-// the gateway twice has two.
-void write_media_id(std::string_view call_id, std::uint32_t leg, Writer& out);
+// The id of one media session at the relay. It begins with its owner, so that each finds its own
+// there again, and ends with the leg, because a call that passes the gateway twice has two.
+//
+//    "rw" gateway (8 hex) shard (2 hex) "-" leg (8 hex) "-" Call-ID
+void write_media_id(const RelayOwner& owner, std::string_view call_id, std::uint32_t leg,
+                    Writer& out);
+struct MediaId {
+  RelayOwner owner;
+  std::uint32_t leg = 0;
+  std::string_view call_id;
+};
+// nullopt: none of any gateway's.
+std::optional<MediaId> parse_media_id(std::string_view text);
 
 // cookie, space, dictionary.
 void write_relay_request(std::string_view cookie, const RelayRequest& request, Writer& out);
@@ -44,10 +64,19 @@ struct RelayReply {
   Result result = Result::Error;
   std::string_view sdp;     // Ok of an offer or an answer
   std::string_view reason;  // all but Ok and Pong
+  std::string_view whole;   // the dictionary
   // Another relay may do what this one does not.
   bool is_refusal() const { return result == Result::LoadLimit || result == Result::NoPorts; }
 };
 // nullopt: not a reply (an event of the relay's own, or nothing that can be read).
 std::optional<RelayReply> parse_relay_reply(std::string_view dictionary);
+
+// What a relay counted of one session, from its answer to Delete or Query.
+struct RelayTotals {
+  bool known = false;
+  // RTP that came from the sides with these two tags.
+  std::array<std::uint64_t, 2> packets{}, bytes{};
+};
+RelayTotals read_totals(const RelayReply& reply, std::array<std::string_view, 2> tags);
 
 }  // namespace ringway

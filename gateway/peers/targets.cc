@@ -29,8 +29,9 @@ bool Targets::is_own(const Endpoint& endpoint) const {
     if (serves({*advertised, port}, endpoint)) return true;
   }
   if (config_.admin.enabled && serves(config_.admin.address, endpoint)) return true;
-  return std::ranges::any_of(config_.media.relays,
-                             [&](const Endpoint& relay) { return serves(relay, endpoint); });
+  return std::ranges::any_of(config_.media.relays, [&](const RelayConfig& relay) {
+    return serves(relay.address, endpoint);
+  });
 }
 
 Targets::Place Targets::place_of(const Endpoint& endpoint, Instant now) const {

@@ -60,7 +60,13 @@ void ShardThread::perform(Output& output) {
       }
       return;
     case Output::Kind::RelayRequest:
-      return parts_->streams.send_relay(output.relay, std::move(output.buffer), now());
+      if (config_.media.relays[output.relay].transport != Transport::Udp) {
+        return parts_->streams.send_relay(output.relay, std::move(output.buffer), now());
+      }
+      parts_->datagrams.send(relay_listener(output.relay),
+                             config_.media.relays[output.relay].address, std::move(output.buffer),
+                             0);
+      return;
     case Output::Kind::HandOver: {
       if (output.shard >= posted_.size() || output.shard == setup_.index) return;
       const Bytes bytes = output.buffer.bytes();

@@ -11,11 +11,7 @@ void ShardThread::dispatch(const Completion& completion) {
     case OperationKind::WakeEvent:
       return parts_->reactor.arm_wake_event();
     case OperationKind::ReceiveDatagram:
-      if (const auto received = parts_->datagrams.receive(completion)) {
-        parts_->core.receive_message(received->source, received->bytes, now(), parts_->outbox);
-        deliver();
-      }
-      return parts_->datagrams.finish();
+      return receive_datagram(completion);
     case OperationKind::SendDatagram:
       if (const auto failure = parts_->datagrams.sent(completion)) {
         fail(failure->ticket, failure->failure);
@@ -35,6 +31,20 @@ void ShardThread::dispatch(const Completion& completion) {
       parts_->streams.connected(completion, now());
       return pump();
   }
+}
+
+void ShardThread::receive_datagram(const Completion& completion) {
+  if (const auto received = parts_->datagrams.receive(completion)) {
+    const std::size_t listeners = setup_.listeners.infos.size();
+    if (received->source.listener < listeners) {
+      parts_->core.receive_message(received->source, received->bytes, now(), parts_->outbox);
+    } else {
+      const auto relay = static_cast<std::uint8_t>(received->source.listener - listeners);
+      parts_->core.receive_relay(relay, received->bytes, now(), parts_->outbox);
+    }
+    deliver();
+  }
+  parts_->datagrams.finish();
 }
 
 // Gives the core everything that the streams have to report.
@@ -62,10 +72,8 @@ void ShardThread::handle(const StreamEvent& event) {
     case StreamEvent::Kind::SendFailed:
       return core.send_failed(event.ticket, event.failure, now(), outbox);
     case StreamEvent::Kind::RelayConnected:
-      counters_.relay_up[event.relay].set(1);
       return core.relay_connected(event.relay, now(), outbox);
     case StreamEvent::Kind::RelayLost:
-      counters_.relay_up[event.relay].set(0);
       return core.relay_lost(event.relay, now(), outbox);
     case StreamEvent::Kind::RelayMessage:
       return core.receive_relay(event.relay, event.bytes, now(), outbox);

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "gateway/shard/shard_thread.h"
+#include "gateway/transport/sockaddr.h"
 #include "tls/random.h"
 
 namespace ringway {
@@ -151,10 +152,35 @@ std::expected<void, std::string> ShardThread::open() {
   parts_->streams.publish_pages(setup_.pages);
   if (setup_.filter) parts_->core.publish_filter(setup_.filter);
   if (setup_.next_hops) parts_->core.publish_next_hops(setup_.next_hops, now(), parts_->outbox);
+  if (auto opened = open_relays(); !opened) return opened;
   if (auto opened = parts_->datagrams.open(); !opened) return opened;
   if (auto opened = parts_->streams.open(now()); !opened) return opened;
   deliver();
   flush();
+  return {};
+}
+
+// A socket for each relay by UDP, connected, so that nobody else's datagrams come in by it. There
+// is no connection to wait for: pings tell whether somebody answers.
+std::expected<void, std::string> ShardThread::open_relays() {
+  for (std::size_t i = 0; i < config_.media.relays.size(); ++i) {
+    const RelayConfig& relay = config_.media.relays[i];
+    if (relay.transport != Transport::Udp) continue;
+    SocketAddress address;
+    const socklen_t size = write_socket_address(relay.address, address);
+    Socket socket(::socket(address.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!socket || connect(socket.fd(), &address.any, size) != 0) {
+      std::array<std::uint8_t, kEndpointTextMax> memory;
+      Writer text(memory);
+      write_endpoint(relay.address, text);
+      return std::unexpected("no UDP socket towards the media relay at " +
+                             std::string(text.written_text()) + ": " + std::strerror(errno));
+    }
+    const auto place = static_cast<std::uint8_t>(i);
+    parts_->datagrams.add_relay(socket.fd(), relay_listener(place));
+    parts_->relay_sockets.push_back(std::move(socket));
+    parts_->core.relay_connected(place, now(), parts_->outbox);
+  }
   return {};
 }
 

@@ -18,6 +18,7 @@
 #include "gateway/shard/name_waits.h"
 #include "gateway/shard/shard.h"
 #include "gateway/transport/datagram.h"
+#include "gateway/transport/socket.h"
 #include "gateway/transport/streams.h"
 #include "tls/mac.h"
 
@@ -48,6 +49,7 @@ class ShardThread {
     explicit Parts(ShardThread& thread);
 
     BufferPool buffers;
+    std::vector<Socket> relay_sockets;  // towards media relays by UDP
     Log log;
     Reactor reactor;
     Datagrams datagrams;
@@ -62,6 +64,7 @@ class ShardThread {
   void run(std::promise<std::expected<void, std::string>>& started);
   std::expected<void, std::string> open();
   void turn();
+  [[nodiscard]] std::expected<void, std::string> open_relays();
   void serve_comers_and_goers();
   void flush();
   void expire();
@@ -70,6 +73,11 @@ class ShardThread {
 
   // dispatch.cc
   void dispatch(const Completion& completion);
+  void receive_datagram(const Completion& completion);
+  // Media relays by UDP count as listeners behind those that there are.
+  ListenerIndex relay_listener(std::uint8_t relay) const {
+    return static_cast<ListenerIndex>(setup_.listeners.infos.size() + relay);
+  }
   void pump();
   void handle(const StreamEvent& event);
 

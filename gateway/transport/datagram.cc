@@ -84,6 +84,15 @@ Datagrams::Datagrams(const ShardListeners& listeners, Kernel& kernel, BufferPool
   pieces_.reserve(kSendingMax);
 }
 
+void Datagrams::add_relay(int fd, ListenerIndex listener) {
+  if (socket_of_listener_.size() <= listener) socket_of_listener_.resize(listener + 1U, kNoSocket);
+  socket_of_listener_[listener] = static_cast<std::uint16_t>(sockets_.size());
+  Socket& socket = sockets_.emplace_back();
+  socket.fd = fd;
+  socket.listener = listener;
+  socket.header.msg_namelen = sizeof(SocketAddress);
+}
+
 std::expected<void, std::string> Datagrams::open() {
   if (sockets_.empty()) return {};
   auto opened = receive_buffers_.open(kernel_, {kGroup, kBufferCount, kBufferSize, kBufferStride});

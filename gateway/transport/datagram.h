@@ -28,6 +28,10 @@ class Datagrams {
   Datagrams(const ShardListeners& listeners, Kernel& kernel, BufferPool& buffers,
             Counters& counters, Trains trains);
 
+  // A socket of its own towards a media relay, which counts as that listener: one above all that
+  // there are. Before open(). fd stays the caller's.
+  void add_relay(int fd, ListenerIndex listener);
+
   // Registers buffers and arms all sockets.
   [[nodiscard]] std::expected<void, std::string> open();
 

@@ -27,12 +27,16 @@ Relays::Relays(const StreamEnvironment& environment, StreamTable& table, Connect
       receiver_(receiver),
       relays_(environment.config.media.relays.size()) {
   for (std::size_t i = 0; i < relays_.size(); ++i) {
-    relays_[i].endpoint = environment.config.media.relays[i];
+    const RelayConfig& relay = environment.config.media.relays[i];
+    relays_[i].endpoint = relay.address;
+    relays_[i].by_stream = relay.transport != Transport::Udp;
   }
 }
 
 void Relays::connect_all(Instant now) {
-  for (std::size_t i = 0; i < relays_.size(); ++i) connect(static_cast<std::uint8_t>(i), now);
+  for (std::size_t i = 0; i < relays_.size(); ++i) {
+    if (relays_[i].by_stream) connect(static_cast<std::uint8_t>(i), now);
+  }
 }
 
 void Relays::connect(std::uint8_t index, Instant now) {
@@ -127,14 +131,14 @@ std::optional<StreamEvent> Relays::next(Stream& stream, Instant now) {
 Instant Relays::next_deadline() const {
   Instant deadline = kNever;
   for (const Relay& relay : relays_) {
-    if (!relay.stream) deadline = std::min(deadline, relay.retry_at);
+    if (relay.by_stream && !relay.stream) deadline = std::min(deadline, relay.retry_at);
   }
   return deadline;
 }
 
 void Relays::expire(Instant now) {
   for (std::size_t i = 0; i < relays_.size(); ++i) {
-    if (!relays_[i].stream && now >= relays_[i].retry_at) {
+    if (relays_[i].by_stream && !relays_[i].stream && now >= relays_[i].retry_at) {
       connect(static_cast<std::uint8_t>(i), now);
     }
   }

@@ -40,7 +40,8 @@ class Relays {
  private:
   struct Relay {
     Endpoint endpoint;
-    SlotId stream;  // empty: not connected
+    bool by_stream = true;  // false: its datagrams are Datagrams' business
+    SlotId stream;          // empty: not connected
     Instant retry_at{};
     Duration retry_after{};
     bool reported = false;  // that it cannot be reached was logged

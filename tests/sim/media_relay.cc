@@ -73,6 +73,12 @@ void MediaRelay::receive(const std::shared_ptr<Line>& line, std::string_view byt
   }
 }
 
+std::string MediaRelay::list() const {
+  std::string text = "d5:callsl";
+  for (const auto& [id, count] : sessions) text += std::to_string(id.size()) + ":" + id;
+  return text + "e6:result2:oke";
+}
+
 std::string MediaRelay::reply_to(std::string_view text) {
   const auto request = bencode::Dictionary::parse(text);
   const auto command = request ? request->find_string("command") : std::nullopt;
@@ -81,6 +87,7 @@ std::string MediaRelay::reply_to(std::string_view text) {
     return "de";
   }
   if (*command == "ping") return encode({{"result", "pong"}});
+  if (*command == "list") return list();
   const std::string id(request->find_string("call-id").value_or(""));
   if (id.empty()) tools_.checks.fail("a media session without a name", text);
   if (*command == "delete") {
@@ -89,6 +96,11 @@ std::string MediaRelay::reply_to(std::string_view text) {
     const bool known = sessions.erase(id) != 0;
     return known ? encode({{"result", "ok"}})
                  : encode({{"error-reason", "Unknown call-id"}, {"result", "error"}});
+  }
+  if (*command == "query") {
+    return sessions.contains(id)
+               ? "d6:result2:ok6:totalsd3:RTPd7:packetsi0eeee"
+               : encode({{"error-reason", "Unknown call-id"}, {"result", "error"}});
   }
   const bool answer = *command == "answer";
   if ((answer && !sessions.contains(id) && !ended.contains(id)) || tools_.dice.chance(error)) {

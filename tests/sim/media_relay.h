@@ -39,6 +39,7 @@ class MediaRelay {
     bencode::MessageFramer framer;
   };
   void receive(const std::shared_ptr<Line>& line, std::string_view bytes);
+  std::string list() const;
   std::string reply_to(std::string_view dictionary);
 
   Gateway::Tools tools_;

@@ -435,7 +435,7 @@ void Shell::connect_relay() {
                 }};
   const Endpoint from = endpoint("10.0.0.5:4" + std::to_string(100 + index_));
   gateway_.tools().network.connect(
-      from, gateway_.config().media.relays.front(), std::move(end),
+      from, gateway_.config().media.relays.front().address, std::move(end),
       [this](std::shared_ptr<Wire> wire) {
         if (killed_) return;
         if (!wire) return gateway_.tools().clock.after(500ms, [this] { connect_relay(); });

@@ -37,7 +37,9 @@ TEST_F(CallRecordTest, AnAnsweredCallIsToldWithAllItsFieldsOnce) {
   answer(id);
   pass(30s);
   table_.end(id, CallEnder::Callee, CallEndReason::Bye, now_);
-  auto fields = record(id, {true, {1500, 1400}, {240'000, 224'000}, "PCMA"});
+  call(id).codec = sdp::first_codec(
+      "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n");
+  auto fields = record(id, {true, {1500, 1400}, {240'000, 224'000}});
   EXPECT_EQ(fields["call_id"], "call@example.org");
   EXPECT_EQ(fields["from"], "<sip:alice@example.org>;tag=a");
   EXPECT_EQ(fields["to"], "<sip:bob@example.org>");
@@ -50,7 +52,7 @@ TEST_F(CallRecordTest, AnAnsweredCallIsToldWithAllItsFieldsOnce) {
   EXPECT_EQ(fields["ended_by"], "callee");
   EXPECT_EQ(fields["reason"], "BYE");
   EXPECT_EQ(fields["relay"], "relay-1");
-  EXPECT_EQ(fields["codec"], "PCMA");
+  EXPECT_EQ(fields["codec"], "PCMA/8000");
   EXPECT_EQ(fields["packets_from_caller"], "1500");
   EXPECT_EQ(fields["bytes_from_callee"], "224000");
   EXPECT_EQ(fields["media"], "both ways");
@@ -73,10 +75,10 @@ TEST_F(CallRecordTest, MediaThatWasNotHeardIsSaid) {
   answer(id);
   table_.end(id, CallEnder::Caller, CallEndReason::Bye, now_);
   EXPECT_EQ(judge_media(call(id), {}), MediaVerdict::Unknown);
-  EXPECT_EQ(judge_media(call(id), {true, {0, 0}, {}, ""}), MediaVerdict::Silent);
-  EXPECT_EQ(judge_media(call(id), {true, {9, 0}, {}, ""}), MediaVerdict::OneWay);
-  EXPECT_EQ(judge_media(call(id), {true, {0, 9}, {}, ""}), MediaVerdict::OneWay);
-  EXPECT_EQ(judge_media(call(id), {true, {1, 1}, {}, ""}), MediaVerdict::BothWays);
+  EXPECT_EQ(judge_media(call(id), {true, {0, 0}, {}}), MediaVerdict::Silent);
+  EXPECT_EQ(judge_media(call(id), {true, {9, 0}, {}}), MediaVerdict::OneWay);
+  EXPECT_EQ(judge_media(call(id), {true, {0, 9}, {}}), MediaVerdict::OneWay);
+  EXPECT_EQ(judge_media(call(id), {true, {1, 1}, {}}), MediaVerdict::BothWays);
   call(id).media.used = false;
   EXPECT_EQ(judge_media(call(id), {}), MediaVerdict::NoRelay);
 }

@@ -38,7 +38,11 @@ TEST(LoadConfig, ShippedFileNamesEveryDefaultAsItIs) {
   const Config plain;
   EXPECT_EQ(config.timers, plain.timers);
   EXPECT_EQ(config.limits, plain.limits);
-  EXPECT_EQ(config.media, plain.media);
+  MediaConfig media = config.media;  // [[relay]] stands there as an example, with its defaults
+  ASSERT_EQ(media.relays.size(), 1u);
+  EXPECT_EQ(media.relays[0], RelayConfig(*parse_endpoint("10.0.0.5:2223")));
+  media.relays.clear();
+  EXPECT_EQ(media, plain.media);
   EXPECT_EQ(config.page, plain.page);
   EXPECT_EQ(config.shards, plain.shards);
   EXPECT_EQ(config.pin, plain.pin);

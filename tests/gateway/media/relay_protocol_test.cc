@@ -14,6 +14,7 @@ namespace {
 RelayRequest request(RelayCommand command, MediaLeg towards = MediaLeg::Plain) {
   RelayRequest request;
   request.command = command;
+  request.owner = {0xc0ffee, 1};
   request.call_id = "call@host";
   request.leg = 0x2a;
   request.from_tag = "ft";
@@ -32,36 +33,44 @@ std::string written(const RelayRequest& request) {
 }
 
 TEST(RelayProtocol, AnOfferTowardsAPlainPhone) {
-  EXPECT_EQ(written(request(RelayCommand::Offer)),
-            "COOKIE d7:command5:offer7:call-id20:call@host-rw0000002a8:from-tag2:ft3:sdp5:v=0\r\n"
-            "18:transport-protocol7:RTP/AVP3:ICE6:remove8:rtcp-muxl5:demuxe"
-            "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
-            "5:flagsl13:strict-sourceee");
+  EXPECT_EQ(
+      written(request(RelayCommand::Offer)),
+      "COOKIE "
+      "d7:command5:offer7:call-id31:rw00c0ffee01-0000002a-call@host8:from-tag2:ft3:sdp5:v=0\r\n"
+      "18:transport-protocol7:RTP/AVP3:ICE6:remove8:rtcp-muxl5:demuxe"
+      "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
+      "5:flagsl13:strict-sourceee");
 }
 
 TEST(RelayProtocol, AnOfferTowardsABrowser) {
-  EXPECT_EQ(written(request(RelayCommand::Offer, MediaLeg::Browser)),
-            "COOKIE d7:command5:offer7:call-id20:call@host-rw0000002a8:from-tag2:ft3:sdp5:v=0\r\n"
-            "18:transport-protocol17:UDP/TLS/RTP/SAVPF3:ICE5:force8:rtcp-muxl5:offer7:requiree"
-            "4:SDESl3:offe"
-            "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
-            "5:flagsl13:strict-source12:generate-midee");
+  EXPECT_EQ(
+      written(request(RelayCommand::Offer, MediaLeg::Browser)),
+      "COOKIE "
+      "d7:command5:offer7:call-id31:rw00c0ffee01-0000002a-call@host8:from-tag2:ft3:sdp5:v=0\r\n"
+      "18:transport-protocol17:UDP/TLS/RTP/SAVPF3:ICE5:force8:rtcp-muxl5:offer7:requiree"
+      "4:SDESl3:offe"
+      "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
+      "5:flagsl13:strict-source12:generate-midee");
 }
 
 TEST(RelayProtocol, AnAnswerTowardsAPlainPhone) {
-  EXPECT_EQ(written(request(RelayCommand::Answer)),
-            "COOKIE d7:command6:answer7:call-id20:call@host-rw0000002a8:from-tag2:ft6:to-tag2:tt"
-            "3:sdp5:v=0\r\n3:ICE6:remove8:rtcp-muxl5:demuxe"
-            "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
-            "5:flagsl13:strict-sourceee");
+  EXPECT_EQ(
+      written(request(RelayCommand::Answer)),
+      "COOKIE "
+      "d7:command6:answer7:call-id31:rw00c0ffee01-0000002a-call@host8:from-tag2:ft6:to-tag2:tt"
+      "3:sdp5:v=0\r\n3:ICE6:remove8:rtcp-muxl5:demuxe"
+      "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
+      "5:flagsl13:strict-sourceee");
 }
 
 TEST(RelayProtocol, AnAnswerTowardsABrowser) {
-  EXPECT_EQ(written(request(RelayCommand::Answer, MediaLeg::Browser)),
-            "COOKIE d7:command6:answer7:call-id20:call@host-rw0000002a8:from-tag2:ft6:to-tag2:tt"
-            "3:sdp5:v=0\r\n3:ICE5:force8:rtcp-muxl6:accepte4:SDESl3:offe"
-            "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
-            "5:flagsl13:strict-sourceee");
+  EXPECT_EQ(
+      written(request(RelayCommand::Answer, MediaLeg::Browser)),
+      "COOKIE "
+      "d7:command6:answer7:call-id31:rw00c0ffee01-0000002a-call@host8:from-tag2:ft6:to-tag2:tt"
+      "3:sdp5:v=0\r\n3:ICE5:force8:rtcp-muxl6:accepte4:SDESl3:offe"
+      "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
+      "5:flagsl13:strict-sourceee");
 }
 
 // RFC 4568: keys in the description, so no fingerprint; RFC 5764: the other way round.
@@ -96,10 +105,54 @@ TEST(MediaLeg, IsWhatTheDescriptionSays) {
 }
 
 TEST(RelayProtocol, DeleteAndPing) {
-  EXPECT_EQ(written(request(RelayCommand::Delete)),
-            "COOKIE d7:command6:delete7:call-id20:call@host-rw0000002a8:from-tag2:ft"
-            "12:delete-delayi0e5:flagsl4:fastee");
+  EXPECT_EQ(
+      written(request(RelayCommand::Delete)),
+      "COOKIE d7:command6:delete7:call-id31:rw00c0ffee01-0000002a-call@host12:delete-delayi0ee");
   EXPECT_EQ(written(request(RelayCommand::Ping)), "COOKIE d7:command4:pinge");
+}
+
+TEST(RelayProtocol, ListAndQuery) {
+  RelayRequest list = request(RelayCommand::List);
+  list.limit = 256;
+  EXPECT_EQ(written(list), "COOKIE d7:command4:list5:limiti256ee");
+  RelayRequest query = request(RelayCommand::Query);
+  query.media_id = "as listed";
+  EXPECT_EQ(written(query), "COOKIE d7:command5:query7:call-id9:as listede");
+}
+
+TEST(RelayProtocol, AMediaIdSaysWhoseItIs) {
+  std::array<std::uint8_t, 128> memory;
+  Writer out(memory);
+  write_media_id({0xabcd0123, 15}, "x-y@host", 0x1002, out);
+  const auto id = parse_media_id(out.written_text());
+  ASSERT_TRUE(id) << out.written_text();
+  EXPECT_EQ(id->owner.gateway, 0xabcd0123u);
+  EXPECT_EQ(id->owner.shard, 15);
+  EXPECT_EQ(id->leg, 0x1002u);
+  EXPECT_EQ(id->call_id, "x-y@host");
+  for (const std::string_view text :
+       {"", "rw", "call@host", "rwabcd01230f-00001002", "xxabcd01230f-00001002-call",
+        "rwabcd0123gf-00001002-call", "rwabcd01230f+00001002-call", "rwabcd01230f-0000100g-call"}) {
+    EXPECT_FALSE(parse_media_id(text)) << text;
+  }
+}
+
+TEST(RelayProtocol, TotalsAreOfTheRtpThatCameFromEachSide) {
+  const std::string streams =
+      "7:streamsl"
+      "d5:flagsl3:RTPe5:statsd7:packetsi10e5:bytesi1720eee"
+      "d5:flagsl4:RTCPe5:statsd7:packetsi5e5:bytesi99eee"
+      "d5:flagsl3:RTP8:RTCP-muxe5:statsd7:packetsi2e5:bytesi3eee"
+      "e";
+  const std::string text =
+      "d6:result2:ok4:tagsd6:calleed6:mediasld" + streams + "eee6:callerd6:mediasleeee";
+  const auto reply = parse_relay_reply(text);
+  ASSERT_TRUE(reply);
+  const RelayTotals totals = read_totals(*reply, {"caller", "callee"});
+  EXPECT_TRUE(totals.known);
+  EXPECT_EQ(totals.packets, (std::array<std::uint64_t, 2>{0, 12}));
+  EXPECT_EQ(totals.bytes, (std::array<std::uint64_t, 2>{0, 1723}));
+  EXPECT_FALSE(read_totals(*parse_relay_reply("d6:result2:oke"), {"caller", "callee"}).known);
 }
 
 // A browser without a candidate yet writes c=0.0.0.0, which elsewhere means hold.
@@ -129,7 +182,7 @@ TEST(RelayProtocol, TextsOfStrangersStayStrings) {
   ASSERT_TRUE(read);
   EXPECT_EQ(read->find_string("command"), "offer");
   EXPECT_EQ(read->find_string("from-tag"), offer.from_tag);
-  EXPECT_EQ(read->find_string("call-id"), "e7:command6:deletee-rw0000002a");
+  EXPECT_EQ(read->find_string("call-id"), "rw00c0ffee01-0000002a-e7:command6:deletee");
 }
 
 TEST(RelayProtocol, RepliesAreRead) {

@@ -61,7 +61,8 @@ class RelaySetTest : public ::testing::Test {
     now_ += duration;
     wheel_.expire(now_, [&](std::uint64_t payload) {
       EXPECT_EQ(subject_of(payload), Subject::Relay);
-      if (const auto completion = relays_->expire(payload, now_)) done.push_back(*completion);
+      if (const auto completion = relays_->expire(payload, now_, outbox_))
+        done.push_back(*completion);
     });
     return done;
   }
@@ -117,7 +118,7 @@ TEST_F(RelaySetTest, CookiesAreNeverUsedAgain) {
       run(2s);
     }
     if (round % 100 == 0) {
-      relays_->lost(0);
+      relays_->lost(0, now_);
       relays_->connected(0, outbox_);
       for (const std::string& again : cookies()) EXPECT_TRUE(seen.contains(again)) << "its own";
     }
@@ -187,56 +188,77 @@ TEST_F(RelaySetTest, WhatWaitsIsSentWithTheConnectionAndAgainUnderItsCookie) {
   const auto first = cookies();
   ASSERT_EQ(first.size(), 1u);
   for (int i = 0; i < 2; ++i) {
-    relays_->lost(2);
+    relays_->lost(2, now_);
     relays_->connected(2, outbox_);
     EXPECT_EQ(cookies(), first);
   }
-  relays_->lost(2);
+  relays_->lost(2, now_);
   relays_->connected(2, outbox_);
   EXPECT_EQ(cookies().size(), 0u) << "three times are enough";
   EXPECT_EQ(counters_->ng_resends.value(), 2u);
   EXPECT_TRUE(reply(2, first.front()));
 }
 
-TEST_F(RelaySetTest, SessionsSpreadOverRelaysThatAreThere) {
-  std::map<int, int> drawn;
-  for (int i = 0; i < 3'000; ++i) ++drawn[relays_->choose()];
-  EXPECT_EQ(drawn.size(), 3u) << "none is connected: any";
-  relays_->connected(0, outbox_);
-  relays_->connected(2, outbox_);
-  drawn.clear();
-  for (int i = 0; i < 3'000; ++i) ++drawn[relays_->choose()];
-  EXPECT_EQ(drawn.count(1), 0u);
-  EXPECT_NEAR(drawn[0], 1'500, 150) << "seed " << kSeed;
-  relays_->lost(0);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(relays_->choose(), 2);
-}
-
-TEST_F(RelaySetTest, ARelayThatDoesNotAnswerIsAvoidedUntilItDoes) {
-  relays_->connected(0, outbox_);
-  relays_->connected(1, outbox_);
-  send(0);
-  run(2s);
-  std::set<int> drawn;
-  for (int i = 0; i < 200; ++i) drawn.insert(relays_->choose());
-  EXPECT_EQ(drawn.size(), 2u) << "one timeout is forgiven";
-  send(0);
-  run(2s);
-  cookies();
-  for (int i = 0; i < 200; ++i) EXPECT_EQ(relays_->choose(), 1);
-  EXPECT_TRUE(reply(0, cookie_of_next(0)));
-  drawn.clear();
-  for (int i = 0; i < 200; ++i) drawn.insert(relays_->choose());
-  EXPECT_EQ(drawn.size(), 2u);
-}
-
-TEST_F(RelaySetTest, PendingRequestsAreBounded) {
+TEST_F(RelaySetTest, PendingRequestsOfOneRelayAreBounded) {
   relays_->connected(0, outbox_);
   std::size_t sent = 0;
   while (sent < 20'000 && send(0)) ++sent;
-  EXPECT_EQ(sent, RelaySet::kPendingMax);
-  EXPECT_EQ(run(2s).size(), sent);
+  EXPECT_EQ(sent, RelaySet::kPendingMaxOfRelay);
+  EXPECT_TRUE(send(1)) << "another one's";
+  EXPECT_EQ(run(2s).size(), sent + 1);
   EXPECT_TRUE(send(0));
+}
+
+TEST_F(RelaySetTest, AnOfferDoesNotWaitLongForALostRelayWhereThereIsAnother) {
+  relays_->connected(0, outbox_);
+  relays_->connected(1, outbox_);
+  ASSERT_TRUE(send(0, RelayCommand::Offer));
+  ASSERT_TRUE(send(0, RelayCommand::Delete));
+  relays_->lost(0, now_);
+  const auto done = run(300ms);
+  ASSERT_EQ(done.size(), 1u);
+  EXPECT_EQ(done[0].command, RelayCommand::Offer);
+  EXPECT_FALSE(done[0].answered);
+  EXPECT_EQ(run(1s).size(), 1u) << "the other request waits its time";
+}
+
+TEST_F(RelaySetTest, AnOfferWaitsForTheOnlyRelay) {
+  relays_->connected(0, outbox_);
+  ASSERT_TRUE(send(0, RelayCommand::Offer));
+  const auto first = cookies();
+  relays_->lost(0, now_);
+  EXPECT_TRUE(run(900ms).empty());
+  relays_->connected(0, outbox_);
+  EXPECT_EQ(cookies(), first) << "again, under its cookie";
+  EXPECT_TRUE(reply(0, first.front(), "d3:sdp1:x6:result2:oke"));
+}
+
+// A datagram may be lost, either way.
+TEST_F(RelaySetTest, ByUdpARequestIsSentAgainUnderItsCookie) {
+  config_.media.relays[1].transport = Transport::Udp;
+  relays_->connected(1, outbox_);
+  const std::string cookie = cookie_of_next(1);
+  EXPECT_TRUE(run(190ms).empty());
+  EXPECT_TRUE(cookies().empty());
+  EXPECT_TRUE(run(20ms).empty());
+  EXPECT_EQ(cookies(), std::vector<std::string>{cookie});
+  EXPECT_TRUE(run(410ms).empty());
+  EXPECT_EQ(cookies(), std::vector<std::string>{cookie});
+  EXPECT_TRUE(run(300ms).empty());
+  EXPECT_TRUE(cookies().empty()) << "three times are enough";
+  EXPECT_EQ(run(100ms).size(), 1u);
+  EXPECT_EQ(wheel_.size(), 0u);
+}
+
+TEST_F(RelaySetTest, WhatFitsNoDatagramIsRefused) {
+  config_.media.relays[0].transport = Transport::Udp;
+  relays_->connected(0, outbox_);
+  const std::string huge(65'500, 'x');
+  RelayRequest request;
+  request.command = RelayCommand::Offer;
+  request.sdp = huge;
+  EXPECT_FALSE(relays_->send(0, request, kOwner, now_, outbox_));
+  EXPECT_EQ(relays_->pending(), 0u);
 }
 
 TEST_F(RelaySetTest, ARequestThatFitsNoMessageIsRefusedAndLeavesNothing) {
