@@ -14,6 +14,13 @@ namespace ringway {
 using ListenerIndex = std::uint16_t;  // place in the shard's list of listeners
 inline constexpr ListenerIndex kNoListener = 0xffff;
 
+// What is known of a stream of the network side for as long as it lives: whom it belongs to by
+// itself, whatever address it has.
+struct FlowPeer {
+  bool far_end = false;             // we opened it, not to a next hop
+  std::uint16_t next_hop = 0xffff;  // opened to it, or by its client certificate; 0xffff: none
+};
+
 // Where a message came from. On streams flow names the connection; on UDP it is empty and
 // listener and remote say everything.
 struct Source {
@@ -21,6 +28,7 @@ struct Source {
   ListenerIndex listener = 0;
   Endpoint remote;
   FlowId flow;
+  FlowPeer peer{};  // of a message that was handed over, whose flow its new shard does not know
 };
 
 // The core's name for a message it sent, given back if sending fails; 0: no wish to know.

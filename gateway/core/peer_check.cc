@@ -31,7 +31,13 @@ Peer PeerCheck::peer_of(const Source& source, Instant now) {
     return {registered ? PeerKind::UserAgent : PeerKind::Stranger, Peer::kNoNextHop};
   }
   const FlowState* flow = flows_.find(source.flow);
-  return peers_.peer_of(source, flow ? &flow->peer : nullptr, false, now);
+  return peers_.peer_of(source, flow ? &flow->peer : &source.peer, false, now);
+}
+
+Source PeerCheck::with_peer(const Source& source) const {
+  Source result = source;
+  if (const FlowState* flow = flows_.find(source.flow)) result.peer = flow->peer;
+  return result;
 }
 
 bool PeerCheck::is_dropped(const Source& source, const Peer& peer, const sip::MessageView& request,

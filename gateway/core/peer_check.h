@@ -20,6 +20,8 @@ class PeerCheck {
       : core_(core), flows_(flows), registrations_(registrations), peers_(peers) {}
 
   Peer peer_of(const Source& source, Instant now);
+  // For another shard: with what only this one knows of its flow.
+  Source with_peer(const Source& source) const;
   // True for what gets no answer whatever it asks: a stranger on the network side. Counted, and
   // logged with the lines of configuration that would let him in.
   bool is_dropped(const Source& source, const Peer& peer, const sip::MessageView& request,

@@ -155,19 +155,33 @@ std::optional<Right> Requests::admit(const Source& source, const Peer& peer, con
 // --- 16.2, 17.2.3: transactions ---------------------------------------------------------------
 
 // The shard on which the call of this request lives: a dialog's by the leg of its tokens, one that
-// begins by the flow that its Path token names. What is sent again, called off or acknowledged goes
-// the same way, because it says the same.
+// begins by the flow that its Path token names, one of a SIP server without a token by its Call-ID.
+// What is sent again, called off or acknowledged goes the same way, because it says the same, over
+// whichever connection it comes.
 std::optional<ShardIndex> Requests::owner_elsewhere(const Source& source, const Incoming& in,
                                                     Instant now) {
-  if (!in.view.has(HeaderName::Route) && !core_.own.is_own(in.essentials.request_uri)) return {};
+  if (!in.view.has(HeaderName::Route) && !core_.own.is_own(in.essentials.request_uri)) {
+    return owner_by_call_id(source, in, now);
+  }
   read_route(source, in, now);
-  if (routed_.refused || routed_.outdated || routed_.own_flow || !routed_.access) return {};
+  if (routed_.refused || routed_.outdated || routed_.own_flow) return {};
+  if (!routed_.access) return owner_by_call_id(source, in, now);
   const FlowToken& token = *routed_.access;
   const bool in_dialog = routed_.in_dialog && routed_.leg != 0;
   const bool begins = makes_call(in.view.method()) && token.flow &&
                       token.epoch == static_cast<std::uint16_t>(core_.epoch);
-  if (!in_dialog && !begins) return {};
+  if (!in_dialog && !begins) return owner_by_call_id(source, in, now);
   const auto owner = static_cast<ShardIndex>(token.shard % core_.shard_count);
+  return owner == core_.shard ? std::nullopt : std::optional(owner);
+}
+
+std::optional<ShardIndex> Requests::owner_by_call_id(const Source& source, const Incoming& in,
+                                                     Instant now) {
+  if (core_.listener(source.listener).side != Side::Network) return {};
+  if (!makes_call(in.view.method())) return {};
+  if (peers_.peer_of(source, now).kind == PeerKind::Stranger) return {};
+  const auto owner = static_cast<ShardIndex>(
+      keyed_hash(core_.hash_key, in.essentials.call_id) % core_.shard_count);
   return owner == core_.shard ? std::nullopt : std::optional(owner);
 }
 
@@ -182,7 +196,7 @@ bool Requests::hand_over(const Source& source, const Incoming& in, Instant now, 
   }
   Output& output = outbox.add(Output::Kind::HandOver);
   output.shard = *owner;
-  output.source = source;
+  output.source = peers_.with_peer(source);
   output.buffer = std::move(copy);
   return true;
 }
@@ -268,7 +282,8 @@ SlotId Requests::invite_of(const Incoming& cancel) {
 }
 
 // RFC 3261 16.10: the CANCEL is answered 200; what it is about ends with 487 soon. It counts only
-// from where its INVITE came from: who has merely seen the branch calls off nothing. Without an
+// from where its INVITE came from: who has merely seen the branch calls off nothing. A SIP server
+// may use another connection, from the same address. Without an
 // INVITE there is nothing to call off: sent on, it would have another branch, and the next hop
 // might look at the Call-ID alone.
 void Requests::receive_cancel(SlotId server, SlotId invite, const Source& source,
@@ -277,8 +292,10 @@ void Requests::receive_cancel(SlotId server, SlotId invite, const Source& source
   const ServerTransaction* found = transactions_.server(invite);
   if (!found) return replies_.respond(server, in.view, source, 481, {}, now, outbox);
   const Source& from = found->source;
+  const bool on_network = core_.listener(source.listener).side == Side::Network;
   const bool same = from.transport == source.transport && from.listener == source.listener &&
-                    from.flow == source.flow && from.remote.address == source.remote.address;
+                    (from.flow == source.flow || on_network) &&
+                    from.remote.address == source.remote.address;
   if (!same) {
     core_.counters.cancel_wrong_source.add();
     return replies_.respond(server, in.view, source, 481, {}, now, outbox);

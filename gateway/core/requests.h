@@ -81,6 +81,8 @@ class Requests {
   void route(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
   std::optional<ShardIndex> owner_elsewhere(const Source& source, const Incoming& in,
                                             Instant now);
+  std::optional<ShardIndex> owner_by_call_id(const Source& source, const Incoming& in,
+                                            Instant now);
   bool begins_call(const ResponseContext& context) const;
   bool read_own(const ResponseContext& context, sip::Essentials& essentials);
   void follow(SlotId id, const Incoming& in, const Router::Decision& decision, Instant now,

@@ -33,12 +33,8 @@ class PeerTable {
   // The addresses of next hops and of their members, as they are known from now on.
   void publish(const NextHopSnapshot& snapshot, Instant now);
 
-  // What is known of a stream for as long as it lives: whom it belongs to by itself, whatever
-  // address it has. Kept with the flow and given back to peer_of().
-  struct FlowPeer {
-    bool far_end = false;                       // we opened it, not to a next hop
-    std::uint16_t next_hop = Peer::kNoNextHop;  // opened to it, or by its client certificate
-  };
+  // Kept with the flow and given back to peer_of().
+  using FlowPeer = ringway::FlowPeer;
   // One that we opened. next_hop: on whose behalf; kNoNextHop: to the far end of a dialog.
   static FlowPeer opened_for(std::uint16_t next_hop);
   // One that was accepted. certificate_names: whom the verified client certificate speaks for

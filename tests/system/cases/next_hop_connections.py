@@ -2,9 +2,10 @@
 
 import time
 
-from lib import sip
+from lib import flows, sip
 from lib.agents import call, elapsed_ms, hang_up
 from lib.case import case
+from lib.dns import NameServer
 from lib.sip import NameAddr
 from lib.waiting import until
 
@@ -177,3 +178,64 @@ def no_tcp(t):
         b.reply(seen, 486)
         assert a.final(sent).status == 486
     assert g.metric("ringway_switched_to_tcp_total") == 1
+
+
+@case("RFC 3261 9.1: a server's CANCEL counts over another connection and on another shard than its INVITE")
+def cancel_elsewhere(t):
+    b, g, a, seen = registered(t)
+    contact = seen.contact.uri.text
+    for with_path in (True, False):
+        for turn in range(6):
+            made = b.build("INVITE", contact, routes=seen.values("Path") if with_path else (), body=sip.sdp())
+            made.push("Via", f"SIP/2.0/TCP {b.ip}:{b.port};branch={sip.branch()}")
+            one, two = (b_flow(t, g, b) for _ in range(2))
+            one.send(made)
+            got = a.expect("INVITE")
+            a.reply(got, 180)
+            b.response(180, to=made)
+            cancel = sip.Message(f"CANCEL {made.uri} SIP/2.0")
+            for name in ("Via", "Route", "From", "To", "Call-ID"):
+                for value in made.lines(name):
+                    cancel.add(name, value)
+            cancel.add("Max-Forwards", "70").add("CSeq", f"{made.cseq[0]} CANCEL")
+            two.send(cancel)
+            assert b.final(cancel).status == 200, (with_path, turn)
+            a.reply(a.expect("CANCEL"), 200)
+            a.reply(got, 487)
+            assert b.final(made).status == 487
+
+
+def b_flow(t, g, b):
+    flow = flows.StreamFlow(flows.connect(g.listeners["network-tcp"]), b.name, b.inbox).start()
+    t.at_end(flow.close)
+    return flow
+
+
+@case("RFC 5922 7.1: who holds a next hop's certificate is that next hop on every shard, whatever its address")
+def certificate_on_every_shard(t):
+    names = NameServer({("trunk.test", "A"): ["127.0.0.2"]})
+    t.at_end(names.close)
+    pair, ours = t.certificate("trunk.test", names=["DNS:trunk.test"]), t.certificate("gateway.test")
+    b = t.backend("127.0.0.2", tls=flows.server_context(pair[0], pair[1]))
+    g = t.gateway("ws", network=(), start=False, dns={"nameservers": [names.address]})
+    g.listen("tls", name="trunk", side="network", client_certificates="require",
+             client_ca=str(t.authority.certificate), certificate=str(ours[0]), key=str(ours[1]))
+    g.next_hop(f"sip:trunk.test:{b.tls.local[1]};transport=tls", tls_ca=str(t.authority.certificate),
+               probe_interval="0s")
+    g.start()
+    context = flows.client_context(certificate=pair[0], key=pair[1])
+    trunk = flows.StreamFlow(flows.connect(g.listeners["trunk"], tls=context, source=("127.0.0.3", 0)), b.name,
+                             b.inbox).start()
+    t.at_end(trunk.close)
+    for turn in range(8):
+        a = t.client(g, "ws", f"user{turn}")
+        sent = a.register(send_only=True)
+        seen = b.expect("REGISTER")
+        b.answer_register(seen)
+        a.final(sent)
+        made = b.build("INVITE", seen.contact.uri.text, routes=seen.values("Path"), body=sip.sdp())
+        made.push("Via", f"SIP/2.0/TLS 127.0.0.3:5061;branch={sip.branch()}")
+        trunk.send(made)
+        got = a.expect("INVITE")
+        a.reply(got, 486)
+        assert b.final(made).status == 486
