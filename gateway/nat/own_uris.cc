@@ -1,5 +1,7 @@
 #include "gateway/nat/own_uris.h"
 
+#include <algorithm>
+
 #include "protocol/base/ascii.h"
 
 namespace ringway {
@@ -15,6 +17,11 @@ std::string address_text(const Address& address, AddressForm form) {
 // An IPv6 address has many spellings: text that differs may still be the same one.
 bool same_host(std::string_view ours, std::string_view theirs) {
   if (ascii::equal_ignoring_case(ours, theirs)) return true;
+  if (ours.starts_with("*.")) {  // of a certificate: one label (RFC 6125 6.4.3)
+    const std::size_t dot = theirs.find('.');
+    return dot != theirs.npos && dot != 0 &&
+           ascii::equal_ignoring_case(ours.substr(1), theirs.substr(dot));
+  }
   if (ours.find(':') == std::string_view::npos) return false;
   if (theirs.find(':') == std::string_view::npos) return false;
   const auto address = parse_address(theirs);
@@ -44,9 +51,11 @@ OwnUris::OwnUris(const std::vector<ListenerInfo>& listeners) {
     const ListenConfig& config = listener.config;
     Entry entry;
     std::string host = config.advertise_host;
-    if (host.empty() && is_secure(config.transport)) {
+    if (is_secure(config.transport)) {
       // RFC 5922 7.5: a secure Record-Route names what the certificate is for.
       for (const CertificateConfig& certificate : config.certificates) {
+        entry.certificate_names.insert(entry.certificate_names.end(), certificate.names.begin(),
+                                       certificate.names.end());
         if (!host.empty() || certificate.names.empty()) continue;
         if (certificate.names.front().find('*') == std::string::npos) {
           host = certificate.names.front();
@@ -107,8 +116,14 @@ bool OwnUris::is_own(const sip::Uri& uri) const {
 bool OwnUris::names(ListenerIndex listener, const sip::Uri& uri) const {
   if (uri.scheme != sip::Scheme::Sip && uri.scheme != sip::Scheme::Sips) return false;
   const Entry& entry = entries_[listener];
-  return fits(entry, uri, entry.host, entry.port) ||
-         fits(entry, uri, entry.local_host, entry.local_port);
+  if (fits(entry, uri, entry.host, entry.port) ||
+      fits(entry, uri, entry.local_host, entry.local_port)) {
+    return true;
+  }
+  // A client may know us by any name that our certificates bear.
+  return std::ranges::any_of(entry.certificate_names, [&](const std::string& name) {
+    return fits(entry, uri, name, entry.port) || fits(entry, uri, name, entry.local_port);
+  });
 }
 
 }  // namespace ringway

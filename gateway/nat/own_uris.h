@@ -55,6 +55,7 @@ class OwnUris {
     std::uint16_t port = 0;
     std::string local_host;  // the bound address, without brackets
     std::uint16_t local_port = 0;
+    std::vector<std::string> certificate_names;  // of a secure listener; may begin with "*."
     std::string sent_by, host_port_transport;
     std::string_view scheme;
     Transport transport = Transport::Udp;
