@@ -108,6 +108,7 @@ struct Counters {
   // Deadlines served more than 100 ms late: because the shard was busy, or because the machine let
   // it sleep on.
   Counter missed_deadlines, late_wakes;
+  Counter guest_media_refused;                  // unanswered calls of who has not registered
   Counter handed_over, handed_over_full;        // to other shards by mailbox
   Counter buffers_in_use, buffer_bytes_in_use;  // gauges
   Counter log_dropped;

@@ -9,6 +9,7 @@
 #include "gateway/base/slot_table.h"
 #include "gateway/base/target.h"
 #include "gateway/base/timer_wheel.h"
+#include "gateway/call/guest_media.h"
 #include "gateway/call/media_session.h"
 #include "gateway/call/party.h"
 #include "gateway/media/relay_protocol.h"
@@ -89,6 +90,7 @@ struct Call {
   SlotId first_dialog;
   SlotId context;  // the request that sets it up, while it is not answered
   MediaSession media;
+  GuestMedia::Place guest;  // held while its caller is nobody's user agent and it is not answered
   // What each side speaks, for the life of the call; a guess until its first offer.
   // Indexed by Party.
   std::array<MediaLeg, 2> media_legs{};

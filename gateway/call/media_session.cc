@@ -47,6 +47,12 @@ void MediaSession::refused() {
   push({MediaCommand::Answer, answerer, true, {}, agreed_descriptions_[index_of(answerer)]});
 }
 
+void MediaSession::drop() {
+  if (state_ == State::Ended) return;
+  end();
+  state_ = State::Idle;
+}
+
 void MediaSession::end() {
   if (state_ == State::Ended) return;
   state_ = State::Ended;
@@ -70,7 +76,7 @@ MediaSession::Step MediaSession::completed(bool ok, BufferRef written) {
   steps_[--count_] = {};
   at_relay_ = false;
   if (done.command == MediaCommand::Delete) {
-    known_ = false;
+    known_ = count_ != 0;  // after drop() the next offer may wait behind it
     return done;
   }
   if (state_ == State::Ended || done.restores) return done;

@@ -22,6 +22,8 @@ enum class MediaCommand : std::uint8_t { Offer, Answer, Delete };
 //     |                    |  refused(): nothing was agreed       |  |   v
 //     |                    +-----> Idle       refused(): restored |  | Offered
 //     |                    |                  <-------------------+--+
+//     ^                    |                                      |
+//     +------- drop() -----+--------------------------------------+
 //     +---- end() ---------+------------- end() ------------------+-----------> Ended
 //
 // One command is at the relay at a time, in the order in which they were asked for, so that no
@@ -46,6 +48,8 @@ class MediaSession {
   // The offer that is outstanding was refused, or its request came to nothing: back to the last
   // agreed pair, at the relay too (RFC 3261 14.1, RFC 6337 3.4).
   void refused();
+  // Nobody needs what the relay holds so far; the next offer begins anew.
+  void drop();
   // The call is over: what waits is forgotten, Delete follows if the relay knows of the session.
   void end();
 

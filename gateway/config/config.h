@@ -174,6 +174,9 @@ struct LimitsConfig {  // each for one shard unless it says so
   std::uint32_t handshakes = 256;            // TLS handshakes at one time
   std::uint32_t send_queue_bytes = 262'144;  // of one flow
   std::uint32_t flows_per_source = 4'096;    // of one address
+  // Media sessions of unanswered calls whose caller has not registered.
+  std::uint32_t guest_media_per_flow = 4;
+  std::uint32_t guest_media_per_source = 32;  // of one address
   friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
 };
 

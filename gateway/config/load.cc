@@ -310,6 +310,8 @@ void read_limits(const TomlNode* node, LimitsConfig& limits, ReadLog& log) {
   table.read("handshakes", limits.handshakes, 1, 65535);
   table.read_size("send_queue_bytes", limits.send_queue_bytes, 65536, 64u << 20);
   table.read("flows_per_source", limits.flows_per_source, 1, 16 * kMillion);
+  table.read("guest_media_per_flow", limits.guest_media_per_flow, 0, kMillion);
+  table.read("guest_media_per_source", limits.guest_media_per_source, 0, kMillion);
   table.finish();
 }
 

@@ -321,6 +321,9 @@ void write_reactor(Page& page) {
   page.one("late_wakes_total", "counter",
            "Deadlines served more than 100 ms late because the machine woke the shard late.",
            &Counters::late_wakes);
+  page.one("guest_media_refused_total", "counter",
+           "Calls without a media session: their caller has not registered and has too many.",
+           &Counters::guest_media_refused);
   page.one("handed_over_total", "counter", "Messages handed to another shard.",
            &Counters::handed_over);
   page.one("handed_over_full_total", "counter", "Hand-overs lost to a full mailbox.",

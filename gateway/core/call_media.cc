@@ -30,6 +30,22 @@ RelayCommand command_of(MediaCommand command) {
 
 }  // namespace
 
+bool Calls::take_guest_place(Call& call, const Source& source) {
+  const Target& caller = call.party(Party::Caller).target;
+  if (!caller.to_access || caller.user_agent != 0 || call.guest.source != 0) return true;
+  if (guests_.take(source, call.guest)) return true;
+  core_.counters.guest_media_refused.add();
+  std::array<std::uint8_t, kEndpointTextMax> memory;
+  Writer remote(memory);
+  write_endpoint(source.remote, remote);
+  core_.log.info("guest_media_refused",
+                 {{"call_id", call.call_id()},
+                  {"source", remote.written_text()},
+                  {"reason", "it has not registered, and holds as many unanswered calls as it may"},
+                  {"advice", "limits.guest_media_per_flow, limits.guest_media_per_source"}});
+  return false;
+}
+
 bool Calls::use_media(Call& call, MediaLeg caller, MediaLeg callee, Instant now) {
   if (call.media.used) return true;
   if (!call.adopted) {

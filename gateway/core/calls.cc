@@ -62,6 +62,8 @@ Calls::Calls(Services& core, Flows& flows, Registrations& registrations, RelaySe
       relays_(relays),
       table_(core.config.limits.dialogs, times_of(core.config.timers), core.hash_key, core.wheel,
              core.buffers, core.counters),
+      guests_(core.hash_key, core.config.limits.guest_media_per_flow,
+              core.config.limits.guest_media_per_source),
       media_owner_{gateway_of(core), core.shard} {
   for (const RelayConfig& relay : core.config.media.relays) {
     std::array<std::uint8_t, kEndpointTextMax> memory;
@@ -129,7 +131,10 @@ void Calls::progress(ResponseContext& context, const Incoming& response, Instant
   if (!call || !call->is_live()) return;
   table_.invite_response(context.call, response.view, response.essentials,
                          routes_beyond(response.view, call->leg), now);
-  if (call->state == CallState::Answered) context.call_new = false;
+  if (call->state == CallState::Answered) {
+    context.call_new = false;
+    guests_.give_back(call->guest);
+  }
 }
 
 // How many Record-Route values stand above ours of this pass: those of the callee's side.
@@ -162,6 +167,12 @@ void Calls::refused(ResponseContext& context, sip::Status status, CallEnder by,
     by = CallEnder::Callee;
   }
   table_.invite_refused(id, status, by, reason, now);
+  // Who was challenged may never come back: the relay's ports are not his until he does.
+  if (call->state == CallState::Challenged && call->guest.source != 0) {
+    guests_.give_back(call->guest);
+    call->media.drop();
+    drive_media(id, now, outbox);
+  }
   after_end(id, now, outbox);
 }
 
@@ -296,6 +307,7 @@ void Calls::end(SlotId id, CallEnder by, CallEndReason reason, Instant now, Outb
 void Calls::after_end(SlotId id, Instant now, Outbox& outbox) {
   Call* call = get(id);
   if (!call || call->is_live()) return;
+  guests_.give_back(call->guest);
   if (std::exchange(call->counted, false)) core_.counters.media_sessions.subtract();
   drive_media(id, now, outbox);
   call = get(id);

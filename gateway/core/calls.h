@@ -90,6 +90,9 @@ class Calls {
 
   // --- Media -------------------------------------------------------------------------------------
 
+  // A call may have a session at a relay; of those whose caller has not registered only a few at
+  // one time. Asked for each of its INVITEs.
+  [[nodiscard]] bool take_guest_place(Call& call, const Source& source);
   // Descriptions of this call pass a relay from now on, as each side speaks. False: no relay can be
   // had.
   [[nodiscard]] bool use_media(Call& call, MediaLeg caller, MediaLeg callee, Instant now);
@@ -133,6 +136,7 @@ class Calls {
   Registrations& registrations_;
   RelaySet& relays_;
   CallTable table_;
+  GuestMedia guests_;
   const RelayOwner media_owner_;
   std::vector<std::string> relay_names_;
   std::vector<Release> releases_;

@@ -78,9 +78,10 @@ MediaSteps::Next MediaSteps::prepare(SlotId id, const Incoming& in, Instant now,
     context.media = calls_.get(context.call) && calls_.get(context.call)->media.used;
   }
   if (context.late && context.has_sdp && relays_.configured()) return Next::Late;
-  const Call* call = calls_.get(context.call);
+  Call* call = calls_.get(context.call);
   if (!call || !context.media || !context.has_sdp || !relays_.configured()) return Next::Forward;
   if (found.kind == Kind::Encoded) return Next::Encoded;
+  if (context.call_new && !calls_.take_guest_place(*call, context.source)) return Next::NoRelay;
   return tell_relay(id, found.text, now, outbox);
 }
 

@@ -5,7 +5,7 @@
 
 #include "gateway/base/prefix.h"
 #include "gateway/transport/newcomers.h"
-#include "gateway/transport/source_counts.h"
+#include "gateway/base/source_counts.h"
 #include "gateway/transport/stream_environment.h"
 #include "gateway/transport/stream_table.h"
 

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "gateway/transport/source_counts.h"
+#include "gateway/base/source_counts.h"
 #include "gateway/transport/stream_table.h"
 
 namespace ringway {

@@ -174,5 +174,31 @@ TEST_F(MediaSessionTest, AnOwnerThatIsGoneIsForgotten) {
   EXPECT_FALSE(relay(MediaCommand::Offer, Party::Caller, "o1").owner);
 }
 
+TEST_F(MediaSessionTest, WhatIsDroppedIsDeletedAndTheNextOfferBeginsAnew) {
+  for (const bool deleted_first : {true, false}) {
+    ASSERT_TRUE(offer(Party::Caller, "o1"));
+    relay(MediaCommand::Offer, Party::Caller, "o1");
+    media_.drop();
+    EXPECT_EQ(media_.state(), State::Idle);
+    if (deleted_first) {
+      relay(MediaCommand::Delete, Party::Caller, "");
+      EXPECT_FALSE(media_.at_relay());
+    }
+    ASSERT_TRUE(offer(Party::Caller, "o2"));
+    if (!deleted_first) relay(MediaCommand::Delete, Party::Caller, "");
+    EXPECT_TRUE(media_.at_relay());
+    relay(MediaCommand::Offer, Party::Caller, "o2");
+    media_.refused();
+    media_.drop();
+    relay(MediaCommand::Delete, Party::Caller, "");
+    EXPECT_FALSE(media_.at_relay());
+    EXPECT_FALSE(media_.is_busy());
+  }
+  media_.drop();
+  media_.end();
+  EXPECT_FALSE(media_.is_busy());
+  EXPECT_FALSE(offer(Party::Caller, "o3"));
+}
+
 }  // namespace
 }  // namespace ringway

@@ -1,4 +1,4 @@
-#include "gateway/transport/source_counts.h"
+#include "gateway/base/source_counts.h"
 
 #include <gtest/gtest.h>
 

@@ -18,31 +18,41 @@ inline bool same_source(const Address& a, const Address& b) {
   return a.family == b.family && std::ranges::equal(source_octets(a), source_octets(b));
 }
 
-// How many flows each source address (IPv6: each /64) has, counted in two rows of cells that a
-// keyed hash chooses: constant time and memory whatever strangers do. Sources that share both
-// cells count together, so the answer may be too high, never too low.
+// How many of something each source address (IPv6: each /64) has, or each number, counted in two
+// rows of cells that a keyed hash chooses: constant time and memory whatever strangers do. Sources
+// that share both cells count together, so the answer may be too high, never too low.
 class SourceCounts {
  public:
   explicit SourceCounts(const HashKey& key) : key_(key), cells_(2 * kCells) {}
 
   std::uint32_t count(const Address& source) const {
-    const auto [a, b] = places(source);
+    const auto [a, b] = places(name_of(source));
     return std::min(cells_[a], cells_[b]);
   }
-  void add(const Address& source) {
-    const auto [a, b] = places(source);
+  void add(const Address& source) { add(name_of(source)); }
+  void remove(const Address& source) { remove(name_of(source)); }
+
+  // The same by what name_of() says of an address, or by any other keyed hash.
+  std::uint64_t name_of(const Address& source) const {
+    return keyed_hash(key_, source_octets(source));
+  }
+  std::uint32_t count(std::uint64_t name) const {
+    const auto [a, b] = places(name);
+    return std::min(cells_[a], cells_[b]);
+  }
+  void add(std::uint64_t name) {
+    const auto [a, b] = places(name);
     ++cells_[a], ++cells_[b];
   }
-  void remove(const Address& source) {
-    const auto [a, b] = places(source);
+  void remove(std::uint64_t name) {
+    const auto [a, b] = places(name);
     --cells_[a], --cells_[b];
   }
 
  private:
   static constexpr std::size_t kCells = 16'384;
 
-  std::array<std::size_t, 2> places(const Address& source) const {
-    const std::uint64_t hash = keyed_hash(key_, source_octets(source));
+  static std::array<std::size_t, 2> places(std::uint64_t hash) {
     return {hash % kCells, kCells + (hash >> 32) % kCells};
   }
 
