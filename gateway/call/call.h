@@ -64,6 +64,7 @@ struct CallParty {
   // Where the call's INVITE came from or went to; later requests use its listener, transport, next
   // hop and profile. For a user agent the newest flow or address.
   Target target;
+  FlowId heard_on;            // over which it spoke last, of those that it registered over
   std::uint64_t contact = 0;  // keyed hash of the Contact that its user agent was registered with
   bool away = false;          // its flow has ended
   bool replaced = false;      // its user agent is back with another Contact: this one is over

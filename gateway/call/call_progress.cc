@@ -19,6 +19,9 @@ std::uint32_t milliseconds(Duration duration) {
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(count, 1, 0xffff'ffff));
 }
 
+// Above what user agents use, below 2^31 (RFC 3261 8.1.1.5).
+constexpr std::uint32_t kUnknownCseq = 0x7fff'0000;
+
 bool is_challenge(Status status) {
   return status == 401 || status == 407;
 }
@@ -83,6 +86,7 @@ SlotId CallTable::invite_response(SlotId id, const sip::MessageView& response,
     const std::size_t callee = index_of(Party::Callee);
     if (BufferRef target = copy_remote_target(response, buffers_)) {
       dialog->remote_target[callee] = std::move(target);
+      dialog->target_proven[callee] = true;
     }
     if (!dialog->route_set[callee]) {
       dialog->route_set[callee] = copy_callee_routes(response, routes_beyond, buffers_);
@@ -136,11 +140,31 @@ SlotId CallTable::adopt(const sip::MessageView& request, const sip::Essentials& 
   Dialog& dialog = *dialogs_.find(at);
   dialog.state = DialogState::Confirmed;
   dialog.cseq[index_of(from)] = essentials.cseq.number;
+  // What the other side has used nobody knows any more.
+  dialog.cseq[index_of(other(from))] = kUnknownCseq;
   // Where it goes is where the far side is; its own Contact says where it is itself.
   dialog.remote_target[index_of(other(from))] = buffers_.copy(as_bytes(request.request_uri()));
   dialog.remote_target[index_of(from)] = copy_remote_target(request, buffers_);
+  dialog.target_proven[index_of(from)] = static_cast<bool>(dialog.remote_target[index_of(from)]);
   rearm(id);
   return id;
+}
+
+void CallTable::far_side_answered(SlotId id, SlotId at, Party from,
+                                  const sip::MessageView& request, std::size_t own_routes) {
+  const std::size_t far = index_of(other(from));
+  Dialog* dialog = dialogs_.find(at);
+  if (!calls_.find(id) || !dialog || dialog->target_proven[far]) return;
+  dialog->remote_target[far] = buffers_.copy(as_bytes(request.request_uri()));
+  dialog->route_set[far] = copy_route_lines(request, own_routes, buffers_);
+  dialog->target_proven[far] = static_cast<bool>(dialog->remote_target[far]);
+}
+
+void CallTable::set_session_end(SlotId id, SlotId at, Instant end) {
+  Dialog* dialog = dialogs_.find(at);
+  if (!calls_.find(id) || !dialog || dialog->state == DialogState::Ended) return;
+  dialog->session_ends = end;
+  rearm(id);
 }
 
 SlotId CallTable::request_passes(SlotId id, Party from, const sip::Essentials& essentials) {
@@ -166,12 +190,14 @@ bool CallTable::request_answered(SlotId id, SlotId at, Party from, const sip::Me
   }
   if (request.method() != Method::Invite && request.method() != Method::Update) return false;
   // Target refresh, and the session begins anew (RFC 3261 12.2.1.2, RFC 4028 8.3).
-  if (BufferRef target = copy_remote_target(request, buffers_)) {
-    dialog->remote_target[index_of(from)] = std::move(target);
-  }
-  if (BufferRef target = copy_remote_target(response, buffers_)) {
-    dialog->remote_target[index_of(other(from))] = std::move(target);
-  }
+  const auto refresh = [&](Party party, const sip::MessageView& message) {
+    BufferRef target = copy_remote_target(message, buffers_);
+    if (!target) return;
+    dialog->remote_target[index_of(party)] = std::move(target);
+    dialog->target_proven[index_of(party)] = true;
+  };
+  refresh(from, request);
+  refresh(other(from), response);
   dialog->session_ends = session_end(response, now);
   rearm(id);
   return false;

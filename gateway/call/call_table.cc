@@ -201,17 +201,24 @@ void CallTable::owner_back(std::uint64_t owner, const Target& target, std::uint6
                            Instant now) {
   for_each_owned(owner, [&](SlotId id, Party which) {
     CallParty& party = calls_.find(id)->party(which);
-    if (party.contact != 0 && contact != 0 && party.contact != contact) {
+    const bool other_contact = party.contact != 0 && contact != 0 && party.contact != contact;
+    if (other_contact && is_websocket(target.transport)) {
       party.replaced = true;
       return party_away(id, which, now);
     }
     const std::uint16_t next_hop = party.target.next_hop;
     party.target = target;
     party.target.next_hop = next_hop;
+    party.contact = contact != 0 ? contact : party.contact;
     party.away = party.replaced = false;
     party.away_until = kNever;
     rearm(id);
   });
+}
+
+void CallTable::heard_on(SlotId id, Party which, FlowId flow) {
+  Call* call = calls_.find(id);
+  if (call && flow && flow == call->party(which).target.flow) call->party(which).heard_on = flow;
 }
 
 void CallTable::owner_gone(std::uint64_t owner, Instant now) {
@@ -245,6 +252,7 @@ SlotId CallTable::make_dialog(Call& call, std::string_view callee_value,
   dialog.tag_size = static_cast<std::uint16_t>(callee_tag.size());
   dialog.cseq[index_of(Party::Caller)] = call.invite_cseq;
   dialog.remote_target[index_of(Party::Caller)] = call.caller_target;
+  dialog.target_proven[index_of(Party::Caller)] = static_cast<bool>(call.caller_target);
   dialog.route_set[index_of(Party::Caller)] = call.caller_routes;
   dialog.next = call.first_dialog;
   call.first_dialog = id;

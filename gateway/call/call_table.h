@@ -94,6 +94,13 @@ class CallTable {
   // The same without a message: the request came to an end of ours.
   bool request_failed(SlotId call, SlotId dialog, Party from, sip::Method method,
                       sip::Status status, Instant now);
+  // RFC 4028: that session ends then, unless it is refreshed.
+  void set_session_end(SlotId call, SlotId dialog, Instant at);
+  // The other side of from has answered request where it went: later requests may go there, too.
+  // Only for a dialog that was taken up and whose other side has said nothing of itself yet.
+  // own_routes: how many Route values of ours stand in front.
+  void far_side_answered(SlotId call, SlotId dialog, Party from, const sip::MessageView& request,
+                         std::size_t own_routes);
   // The number of its dialogs that are confirmed: once answered, it is over with the last of them.
   std::uint32_t confirmed_dialogs(SlotId call) const;
 
@@ -101,12 +108,16 @@ class CallTable {
 
   // What owner names is away: its calls end at the end of the grace, unless owner_back() comes.
   void owner_away(std::uint64_t owner, Instant now);
-  // It is back at target, registered with that Contact. Calls of another Contact stay away.
+  // It is back at target, registered with that Contact. A page with another Contact is another
+  // page, and the calls of the old one stay away; a phone's Contact may change with its port.
   void owner_back(std::uint64_t owner, const Target& target, std::uint64_t contact, Instant now);
   // It will not come back; its calls end with the next deadline.
   void owner_gone(std::uint64_t owner, Instant now);
   // It has no name any more but still a flow: its calls are found by that from now on.
   void rename_owner(std::uint64_t from, std::uint64_t to);
+  // That side has sent or answered something over flow: where that is its newest one, its requests
+  // follow to it, whatever their tokens say.
+  void heard_on(SlotId call, Party party, FlowId flow);
   // One side of that call is away from now on.
   void party_away(SlotId call, Party party, Instant now);
 

@@ -54,6 +54,9 @@ struct Dialog {
   // Where a request towards each side goes: its Contact and Record-Routes, as it named them
   // (RFC 3261 12.1). Empty until it did. Indexed by Party.
   std::array<BufferRef, 2> remote_target;  // a URI
+  // That URI is its own word, or it has answered there. A URI that only the other side has written
+  // is no proof of anything. Indexed by Party.
+  std::array<bool, 2> target_proven{};
   std::array<BufferRef, 2> route_set;      // whole Route lines
   Instant session_ends = kNever;           // RFC 4028
 

@@ -1,6 +1,7 @@
 #include "gateway/core/calls.h"
 
 #include "gateway/call/release.h"
+#include "gateway/call/session_timer.h"
 #include "gateway/nat/flow_token.h"
 #include "protocol/sip/name_addr.h"
 #include "protocol/sip/parse.h"
@@ -101,7 +102,9 @@ void Calls::set_caller(SlotId id, const ResponseContext& context, const Incoming
                        bool from_network) {
   Target target = target_of(context.source);
   target.to_access = !from_network;
-  if (!from_network) {
+  if (from_network) {
+    target.next_hop = context.peer_next_hop;
+  } else {
     target.user_agent =
         registrations_.user_agent_of(context.source, in.view.value(HeaderName::From));
   }
@@ -129,12 +132,24 @@ std::uint64_t Calls::contact_of(std::uint64_t user_agent) {
 void Calls::progress(ResponseContext& context, const Incoming& response, Instant now) {
   Call* call = get(context.call);
   if (!call || !call->is_live()) return;
-  table_.invite_response(context.call, response.view, response.essentials,
-                         routes_beyond(response.view, call->leg), now);
+  const SlotId dialog =
+      table_.invite_response(context.call, response.view, response.essentials,
+                             routes_beyond(response.view, call->leg), now);
+  if (sip::is_success(response.view.status())) {
+    follow_session_as_asked(context, dialog, response.view, now);
+  }
   if (call->state == CallState::Answered) {
     context.call_new = false;
     guests_.give_back(call->guest);
   }
+}
+
+// A callee that knows no session timers: ResponseWriter has told the caller to refresh.
+void Calls::follow_session_as_asked(const ResponseContext& context, SlotId dialog,
+                                    const sip::MessageView& response, Instant now) {
+  if (!context.session_timer || response.has(HeaderName::SessionExpires)) return;
+  if (!sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) return;
+  table_.set_session_end(context.call, dialog, session_end(request_, now));
 }
 
 // How many Record-Route values stand above ours of this pass: those of the callee's side.
@@ -154,6 +169,21 @@ std::size_t Calls::routes_beyond(const sip::MessageView& response, CallLeg leg) 
     }
   }
   return 0;
+}
+
+// How many Route values of ours stand in front of others.
+std::size_t Calls::own_routes(const sip::MessageView& request) const {
+  std::size_t count = 0;
+  for (const sip::Header* header = request.find(HeaderName::Route); header;
+       header = request.next(header)) {
+    sip::ListCursor values(request.text(header->value));
+    while (const auto value = values.next()) {
+      const auto parsed = sip::parse_name_addr(*value);
+      if (!parsed || !core_.own.is_own(parsed->uri)) return count;
+      ++count;
+    }
+  }
+  return count;
 }
 
 void Calls::refused(ResponseContext& context, sip::Status status, CallEnder by,
@@ -198,6 +228,11 @@ void Calls::note_request(ResponseContext& context, const Incoming& in,
   context.call = id;
   context.media = call->media.used;
   context.dialog = table_.request_passes(id, from, in.essentials);
+  table_.heard_on(id, from, context.source.flow);
+  const Dialog* dialog = table_.dialog(context.dialog);
+  if (dialog && dialog->target_proven[index_of(other(from))]) {
+    context.far_end = dialog->remote_target[index_of(other(from))];
+  }
   const Target& far = call->party(other(from)).target;
   if (!far.to_access && far.next_hop != Target{}.next_hop) context.target.next_hop = far.next_hop;
   // Behind a NAT that has moved it, a phone is where its newest message came from.
@@ -225,6 +260,7 @@ void Calls::take_up(ResponseContext& context, const Incoming& in, const RoutePre
   if (from != access) table_.set_party(id, from, [&] {
       Target far = target_of(context.source);
       far.to_access = false;
+      far.next_hop = context.peer_next_hop;
       return far;
     }(), 0, 0);
   if (!route.access) return;
@@ -259,11 +295,18 @@ void Calls::note_answer(ResponseContext& context, const sip::MessageView* respon
   if (!context.call || !context.dialog || status < 200) return;
   const SlotId id = context.call;
   bool over = false;
+  if (response) table_.heard_on(id, other(context.from), context.target.flow);
   const bool refreshes = context.method == Method::Invite || context.method == Method::Update;
-  sip::MessageView request;
-  if (response && sip::is_success(status) && refreshes &&
-      sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request)) {
-    over = table_.request_answered(id, context.dialog, context.from, request, *response, now);
+  const Call* call = get(id);
+  const bool learns = response && call && (call->adopted || (refreshes && sip::is_success(status)));
+  if (learns && sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
+    if (call->adopted) {
+      table_.far_side_answered(id, context.dialog, context.from, request_, own_routes(request_));
+    }
+    over = table_.request_answered(id, context.dialog, context.from, request_, *response, now);
+    if (!over && refreshes && sip::is_success(status)) {
+      follow_session_as_asked(context, context.dialog, *response, now);
+    }
   } else {
     over = table_.request_failed(id, context.dialog, context.from, context.method, status, now);
   }
@@ -272,8 +315,19 @@ void Calls::note_answer(ResponseContext& context, const sip::MessageView* respon
 
 void Calls::correct_target(const ResponseContext& context, Target& target) const {
   const Call* call = table_.get(context.call);
-  if (!call || context.call_new || !target.to_access || target.flow) return;
-  const Target& known = call->party(other(context.from)).target;
+  if (!call || context.call_new || !target.to_access) return;
+  const CallParty& party = call->party(other(context.from));
+  const Target& known = party.target;
+  if (target.flow) {
+    // A dialog stays on its flow while that lives (RFC 5626 5.3); but who has spoken on a newer one
+    // may have lost the other without our knowing.
+    if (!party.heard_on || party.heard_on != known.flow || party.away) return;
+    target.flow = known.flow;
+    target.remote = known.remote;
+    target.listener = known.listener;
+    target.transport = known.transport;
+    return;
+  }
   if (known.to_access && known.transport == Transport::Udp && known.remote.port != 0) {
     target.remote = known.remote;
     target.listener = known.listener;
@@ -325,7 +379,7 @@ void Calls::deadline(SlotId id, Instant now, Outbox& outbox) {
       const SlotId context = get(id)->context;
       if (!context) return end(id, CallEnder::Gateway, CallEndReason::NoAnswer, now, outbox);
       table_.wait_for_invite(id, now);
-      return releases_.push_back({Release::Kind::Cancel, context, {}, {}, false});
+      return releases_.push_back({Release::Kind::Cancel, context, {}, {}, {}, false});
     }
     case CallTable::Due::ChallengeOver:
       return end(id, CallEnder::Caller, CallEndReason::Challenged, now, outbox);
@@ -350,7 +404,7 @@ void Calls::release_lost(SlotId id, Party lost, Instant now, Outbox& outbox) {
   if (!context) return end(id, CallEnder::Gateway, reason, now, outbox);
   table_.wait_for_invite(id, now);
   const auto kind = lost == Party::Caller ? Release::Kind::Cancel : Release::Kind::Refuse;
-  releases_.push_back({kind, context, {}, {}, false});
+  releases_.push_back({kind, context, {}, {}, {}, false});
 }
 
 void Calls::release(SlotId id, Sides sides, CallEndReason reason, Instant now, Outbox& outbox) {
@@ -380,7 +434,12 @@ void Calls::add_byes(Call& call, Party towards, std::string_view text) {
     dialog->released = true;
     BufferRef message = write_bye(call, *dialog, towards, 480, text, core_.buffers);
     if (!message) continue;
-    releases_.push_back({Release::Kind::Bye, {}, std::move(message), party.target,
+    const std::size_t side = index_of(towards);
+    releases_.push_back({Release::Kind::Bye,
+                         {},
+                         std::move(message),
+                         dialog->target_proven[side] ? dialog->remote_target[side] : BufferRef{},
+                         party.target,
                          party.target.to_access});
   }
 }

@@ -67,6 +67,7 @@ class Calls {
     Kind kind = Kind::Bye;
     SlotId context;
     BufferRef message;
+    BufferRef far_end;      // where the other side is, if that is proven
     Target target;          // of the access side; unset: where the request says
     bool to_access = false;
   };
@@ -124,6 +125,9 @@ class Calls {
   void release_lost(SlotId id, Party lost, Instant now, Outbox& outbox);
   void add_byes(Call& call, Party towards, std::string_view text);
   void after_end(SlotId id, Instant now, Outbox& outbox);
+  void follow_session_as_asked(const ResponseContext& context, SlotId dialog,
+                               const sip::MessageView& response, Instant now);
+  std::size_t own_routes(const sip::MessageView& request) const;
   std::size_t routes_beyond(const sip::MessageView& response, CallLeg leg) const;
   std::uint64_t contact_of(std::uint64_t user_agent);
   void tell(SlotId id, const MediaTotals& totals);
@@ -138,6 +142,7 @@ class Calls {
   CallTable table_;
   GuestMedia guests_;
   const RelayOwner media_owner_;
+  sip::MessageView request_;  // the request of a context
   std::vector<std::string> relay_names_;
   std::vector<Release> releases_;
   std::vector<MediaResult> media_;

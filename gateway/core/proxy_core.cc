@@ -50,6 +50,7 @@ struct ProxyCore::Parts {
   void agent_changed(const Registrations::Change& change, Instant now, Outbox& outbox);
   void agent_here(const UserAgent& agent, const Registrations::Change& change, Instant now,
                   Outbox& outbox);
+  void asker_back(const UserAgent& agent, Outbox& outbox);
   void agent_gone(const UserAgent& agent, const Registrations::Change& change, Instant now,
                   Outbox& outbox);
   void context_deadline(SlotId id, Instant now, Outbox& outbox);
@@ -293,7 +294,13 @@ void ProxyCore::Parts::agent_here(const UserAgent& agent, const Registrations::C
       requests.resume(id, now, outbox);
     }
   }
-  for (SlotId next = registrations.take_asking(change.agent);
+  asker_back(agent, outbox);
+}
+
+// Its requests that wait for it have their responses from now on where it is.
+void ProxyCore::Parts::asker_back(const UserAgent& agent, Outbox& outbox) {
+  const Source source = agent.source;
+  for (SlotId next = registrations.take_asking(registrations.find(agent.hash));
        ResponseContext* context = contexts.find(next);) {
     const SlotId id = next;
     next = std::exchange(context->next_asking, {});
@@ -352,13 +359,20 @@ void ProxyCore::Parts::flow_ended(FlowState& flow, FlowId id, Instant now, Outbo
     if (sip::parse_message(context->request.bytes(), sip::Framing::Datagram, stored)) {
       from = stored.value(sip::HeaderName::From);
     }
-    const std::uint64_t agent = registrations.user_agent_of(context->source, from);
+    std::uint64_t agent = registrations.user_agent_of(context->source, from);
+    if (const Call* call = calls.get(context->call); call && agent == 0) {
+      // It has registered over another flow meanwhile.
+      agent = call->party(context->from).target.user_agent;
+      if (!registrations.get(registrations.find(agent))) agent = 0;
+    }
     context->source.flow = {};
     if (context->is_answered() || context->asker_away) continue;
     if (core.listener(flow.listener).side == Side::Network) {
       responses.reconnect_asker(here, outbox);
     } else if (agent != 0) {
       registrations.ask(agent, here);
+      const UserAgent& asker = *registrations.get(registrations.find(agent));
+      if (!asker.away && asker.source.flow != id) asker_back(asker, outbox);
     } else if (context->method == sip::Method::Invite) {
       responses.cancel(here, nullptr, now, outbox);
     }

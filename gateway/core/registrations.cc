@@ -126,10 +126,19 @@ std::uint64_t Registrations::registering(const sip::MessageView& request,
 }
 
 std::uint64_t Registrations::user_agent_of(const Source& source, std::string_view from) {
+  std::uint64_t first = 0;
+  if (source.transport == Transport::Udp) {
+    SlotId id = agents_.find_source(source_hash(source));
+    const std::uint64_t aor = id ? aor_hash(from) : 0;
+    for (; const UserAgent* agent = agents_.get(id); id = agents_.next_of_source(id)) {
+      if (agent->aor_hash == keyed_by(aor, agent->group)) return agent->hash;
+      if (first == 0) first = agent->hash;
+    }
+    return first;
+  }
   const FlowState* flow = flows_.find(source.flow);
   if (!flow || flow->first_agent == 0) return 0;
   const std::uint64_t aor = aor_hash(from);
-  std::uint64_t first = 0;
   for (std::uint32_t place = flow->first_agent; place != 0;) {
     const UserAgent* agent = agents_.get(agents_.id_at(place - 1));
     if (agent->aor_hash == keyed_by(aor, agent->group)) return agent->hash;

@@ -39,6 +39,13 @@ bool makes_call(Method method) {
   return method == Method::Invite || method == Method::Ack || method == Method::Cancel;
 }
 
+// Of what a BYE has ended (RFC 5057 5.1): subscriptions of the dialog go on, and a BYE that comes
+// late may find a side that has not heard of the end.
+bool is_of_session(Method method) {
+  return method == Method::Invite || method == Method::Update || method == Method::Prack ||
+         method == Method::Info;
+}
+
 }  // namespace
 
 Requests::Requests(const Parts& parts)
@@ -330,6 +337,7 @@ void Requests::release(Calls::Release release, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   context.right = Right::OwnDialog;
   context.target.next_hop = release.target.next_hop;
+  context.far_end = std::move(release.far_end);
   sip::Essentials essentials;
   if (!read_own(context, essentials)) return responses_.end(id, now, outbox);
   const Incoming in{stored_, essentials};
@@ -376,7 +384,9 @@ void Requests::route(SlotId id, const Incoming& in, Instant now, Outbox& outbox)
     calls_.note_request(context, in, routed_, now);
     const bool from_network = core_.listener(context.source.listener).side == Side::Network ||
                               context.peer_next_hop != Peer::kNoNextHop;
-    if (begins_call(context) &&
+    if (context.late && is_of_session(context.method)) {
+      responses_.fail(id, 481, {}, now, outbox);
+    } else if (begins_call(context) &&
         !calls_.open(id, context, in, context.loop_hash, from_network, now)) {
       responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
     } else {
@@ -514,14 +524,25 @@ bool Requests::switch_to_tcp(Target& target, BufferRef& message, Instant now) {
   if (next_hops_.is_tcp_refused(target.remote, now)) return false;
   const ListenerIndex twin =
       next_hops_.listener_for(Transport::Tcp, target.remote.family(), target.next_hop);
-  if (twin == kNoListener ||
-      core_.listeners[twin].local.port != core_.listeners[target.listener].local.port) {
-    return false;
-  }
+  if (twin == kNoListener) return false;
   const std::string_view text = as_text(message.bytes());
-  const std::size_t token = text.find("Via: SIP/2.0/UDP ");
-  if (token == text.npos) return false;
-  std::memcpy(message.space().data() + token + 13, "TCP", 3);
+  constexpr std::string_view kByUdp = "Via: SIP/2.0/UDP ";
+  const std::size_t via = text.find(kByUdp);
+  const std::string_view by_udp = core_.own.sent_by(target.listener);
+  if (via == text.npos || !text.substr(via + kByUdp.size()).starts_with(by_udp)) return false;
+  const std::string_view by_tcp = core_.own.sent_by(twin);
+  if (by_tcp == by_udp) {
+    std::memcpy(message.space().data() + via + 13, "TCP", 3);
+  } else {
+    BufferRef other = core_.buffers.take(message.size() + by_tcp.size());
+    if (!other) return false;
+    Writer out(other.space());
+    out.text(text.substr(0, via)).text("Via: SIP/2.0/TCP ").text(by_tcp);
+    out.text(text.substr(via + kByUdp.size() + by_udp.size()));
+    if (out.overflowed()) return false;
+    other.set_size(out.size());
+    message = std::move(other);
+  }
   target.transport = Transport::Tcp;
   target.listener = twin;
   target.tcp_for_size = true;
@@ -635,6 +656,7 @@ void Requests::send_again(SlotId id, const Target& target, Outbox& outbox) {
     client->target.remote = target.remote;
     client->target.listener = target.listener;
     client->target.transport = target.transport;
+    context->target.flow = target.flow;
     core_.counters.sent_again.add();
     TransactionLayer::send_to(client->target, core_.config, client->request,
                               subject_value(Subject::ClientSend, branch.client), outbox);

@@ -153,6 +153,7 @@ class ResponseContext {
   std::uint8_t relay = 0;       // of its media session
   BufferRef body;               // the request's description as the relay wrote it
   SlotId call, dialog;          // empty: none is known
+  BufferRef far_end;            // where its dialog's far end has said that it is now; may be empty
   Party from = Party::Caller;   // which side of the call sent the request
   std::uint64_t asker = 0;      // the sender's user agent, where its flow has ended
 

@@ -155,7 +155,8 @@ Router::Decision Router::from_network(const ResponseContext& context, const Rout
 Router::Decision Router::in_dialog(const ResponseContext& context, const RoutePreprocess& route,
                                    const sip::Uri* uri, Instant now) {
   const bool made_here = context.own && context.method != Method::Ack;
-  const std::uint16_t next_hop = route.access ? route.access->next_hop : NextHopSet::kNone;
+  const std::uint16_t next_hop =
+      route.access && !made_here ? route.access->next_hop : context.target.next_hop;
   const std::string_view target = route.next_route.empty() ? route.request_uri : route.next_route;
   if (!route.next_route.empty()) {
     const auto next = sip::parse_uri(route.next_route);
@@ -168,9 +169,19 @@ Router::Decision Router::in_dialog(const ResponseContext& context, const RoutePr
     const bool found = next_hops_.select_next_hop(next_hop, now, list_) == Found::Found;
     return found ? targets_found() : refuse(503, "Retry-After: 10\r\n");
   }
-  const bool named = made_here || (route.access && route.access->far_end != 0 &&
-                                   route.access->far_end == far_end_hash(target, now));
+  const bool named = is_named(context, route, target, made_here, now);
   return to_uri(target, named ? Reach::FarEnd : Reach::Listed, next_hop, now);
+}
+
+// The far end is where the tokens say, or where it has said since that it is (RFC 3261 12.2.1.2).
+bool Router::is_named(const ResponseContext& context, const RoutePreprocess& route,
+                      std::string_view target, bool made_here, Instant now) const {
+  if (made_here) return static_cast<bool>(context.far_end);
+  const std::uint32_t hash = far_end_hash(target, now);
+  if (hash == 0) return false;  // it is listed, and needs no proof
+  if (route.access && route.access->far_end == hash) return true;
+  return route.next_route.empty() && context.far_end &&
+         far_end_hash(as_text(context.far_end.bytes()), now) == hash;
 }
 
 // RFC 5630 4: sips never goes on in the clear.
@@ -309,13 +320,20 @@ Router::Decision Router::to_uri(std::string_view uri_text, Reach reach, std::uin
   // Browsers write names that cannot be resolved; nobody is asked for them, ever.
   if (sip::is_invalid_host(host) || core_.own.is_own(*uri)) return refuse(404);
   const bool is_host = host.data() == uri->host.data();
-  if (const std::uint16_t found = is_host ? next_hops_.find_by_uri(*uri) : NextHopSet::kNone;
-      found != NextHopSet::kNone) {
-    const bool selected = next_hops_.select_next_hop(found, now, list_) == Found::Found;
-    return selected ? targets_found() : refuse(503, "Retry-After: 10\r\n");
-  }
   const auto transport = transport_of(*uri);
   if (!transport) return refuse(404);
+  const std::uint16_t found =
+      is_host ? next_hops_.find_by_uri(*uri, next_hop) : NextHopSet::kNone;
+  if (found != NextHopSet::kNone) {
+    // RFC 3263 4.1: a transport that the URI names is the one, whatever the next hop's own is.
+    const bool says_transport = uri->param("transport") || uri->scheme == sip::Scheme::Sips;
+    const auto& own = core_.config.next_hops[found].transport;
+    if (!says_transport || own.value_or(Transport::Udp) == *transport) {
+      const bool selected = next_hops_.select_next_hop(found, now, list_) == Found::Found;
+      return selected ? targets_found() : refuse(503, "Retry-After: 10\r\n");
+    }
+    next_hop = found;
+  }
   if (const auto address = parse_address(host)) {
     Resolution resolution;
     resolution.outcome = Resolution::Outcome::Found;
@@ -399,7 +417,10 @@ Router::Added Router::add_targets(const Resolution& resolution, std::string_view
       target.remote = resolved.endpoint;
       if (place == Targets::Place::Listed) {
         // Whose client profile, and whose connections: a member's are its next hop's.
-        target.next_hop = peers_.next_hop_named(host);
+        target.next_hop = next_hop;
+        if (!peers_.is_of(next_hop, host, resolved.endpoint, now)) {
+          target.next_hop = peers_.next_hop_named(host);
+        }
         if (target.next_hop == Peer::kNoNextHop) {
           target.next_hop = peers_.next_hop_at(resolved.endpoint, now);
         }

@@ -75,6 +75,8 @@ class Router {
                         const sip::Uri* uri, Instant now);
   Decision in_dialog(const ResponseContext& context, const RoutePreprocess& route,
                      const sip::Uri* uri, Instant now);
+  bool is_named(const ResponseContext& context, const RoutePreprocess& route,
+                std::string_view target, bool made_here, Instant now) const;
   Decision step(const ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
                 Instant now);
   Decision only_secure(const Incoming& in, Decision decision);

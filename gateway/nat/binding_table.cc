@@ -46,6 +46,11 @@ SlotId BindingTable::find_source(std::uint64_t source_hash) const {
   return first(source_buckets_, kBySource, source_hash);
 }
 
+SlotId BindingTable::next_of_source(SlotId id) const {
+  const UserAgent* agent = table_.find(id);
+  return find_from(kBySource, agent->next_by_source, agent->source_hash);
+}
+
 SlotId BindingTable::first_of_aor(std::uint64_t aor_hash) const {
   return first(aor_buckets_, kByAor, aor_hash);
 }

@@ -49,6 +49,7 @@ class BindingTable {
   SlotId find_contact(std::uint64_t contact_hash) const;
   // Any one that is registered from that UDP address.
   SlotId find_source(std::uint64_t source_hash) const;
+  SlotId next_of_source(SlotId id) const;
   // The first one of that AOR, and the next one after it.
   SlotId first_of_aor(std::uint64_t aor_hash) const;
   SlotId next_of_aor(SlotId id) const;

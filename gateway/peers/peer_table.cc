@@ -161,6 +161,21 @@ bool PeerTable::is_listed_address(const Address& address, Instant now) const {
   return next_hop_at({address, 0}, now) != Peer::kNoNextHop;
 }
 
+bool PeerTable::is_of(std::uint16_t next_hop, std::string_view host, const Endpoint& endpoint,
+                      Instant now) const {
+  if (next_hop >= config_.next_hops.size()) return false;
+  const NextHopConfig& config = config_.next_hops[next_hop];
+  const auto same = [&](std::string_view own) { return ascii::equal_ignoring_case(own, host); };
+  if (same(config.host) || std::ranges::any_of(config.members, same)) return true;
+  const auto known = at(endpoint.address);
+  return std::ranges::any_of(known, [&](const Known& one) {
+           return one.next_hop == next_hop && one.until > now;
+         }) ||
+         std::ranges::any_of(members_, [&](const MemberPrefix& member) {
+           return member.next_hop == next_hop && member.prefix.contains(endpoint.address);
+         });
+}
+
 std::uint16_t PeerTable::next_hop_named(std::string_view host) const {
   for (std::size_t i = 0; i < config_.next_hops.size(); ++i) {
     const NextHopConfig& next_hop = config_.next_hops[i];

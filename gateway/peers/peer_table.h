@@ -54,6 +54,9 @@ class PeerTable {
   bool is_exactly_next_hop(const Endpoint& endpoint, Instant now) const;
   // True if that address is a next hop's, whatever the port.
   bool is_listed_address(const Address& address, Instant now) const;
+  // True if that next hop has host as its name or among its members, or endpoint belongs to it.
+  bool is_of(std::uint16_t next_hop, std::string_view host, const Endpoint& endpoint,
+             Instant now) const;
   // The next hop that has that host among its members or as its own name, or kNoNextHop.
   std::uint16_t next_hop_named(std::string_view host) const;
 

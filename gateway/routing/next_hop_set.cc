@@ -35,18 +35,26 @@ ListenerIndex NextHopSet::listener_for(Transport transport, Family family,
                                        std::uint16_t next_hop) const {
   std::string_view wanted;
   if (next_hop < config_.next_hops.size()) wanted = config_.next_hops[next_hop].send_from;
+  const auto found = std::ranges::find_if(listeners_, [&](const ListenerInfo& listener) {
+    return !wanted.empty() && listener.config.name == wanted;
+  });
+  const ListenerInfo* named = found == listeners_.end() ? nullptr : &*found;
   ListenerIndex fallback = kNoListener;
+  int best_fit = 0;
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     const ListenerInfo& listener = listeners_[i];
     const ListenConfig& config = listener.config;
     if (config.transport != transport || listener.local.family() != family) continue;
     const auto index = static_cast<ListenerIndex>(i);
-    if (!wanted.empty()) {
-      if (config.name == wanted || config.twin_of == wanted) return index;
-      continue;
+    if (!wanted.empty() && (config.name == wanted || config.twin_of == wanted)) return index;
+    const bool network = config.side == Side::Network;
+    // The listener that is wanted speaks another transport: one on its address is next of kin.
+    const int fit = !network ? 1 : named && named->local.address == listener.local.address ? 3 : 2;
+    if (fit == 1 && !wanted.empty()) continue;
+    if (fit > best_fit) {
+      fallback = index;
+      best_fit = fit;
     }
-    if (config.side == Side::Network) return index;
-    if (fallback == kNoListener) fallback = index;
   }
   return fallback;
 }
@@ -222,14 +230,15 @@ NextHopSet::Outcome NextHopSet::select(std::string_view domain, Side from, bool 
   return first;
 }
 
-std::uint16_t NextHopSet::find_by_uri(const sip::Uri& uri) const {
-  for (std::size_t i = 0; i < config_.next_hops.size(); ++i) {
-    const NextHopConfig& next_hop = config_.next_hops[i];
+std::uint16_t NextHopSet::find_by_uri(const sip::Uri& uri, std::uint16_t rather) const {
+  const auto fits = [&](const NextHopConfig& next_hop) {
     const bool port_fits = uri.port == next_hop.port || (uri.port == 0 && next_hop.port == 5060) ||
                            (uri.port == 5060 && next_hop.port == 0);
-    if (port_fits && !next_hop.removed && ascii::equal_ignoring_case(next_hop.host, uri.host)) {
-      return static_cast<std::uint16_t>(i);
-    }
+    return port_fits && !next_hop.removed && ascii::equal_ignoring_case(next_hop.host, uri.host);
+  };
+  if (rather < config_.next_hops.size() && fits(config_.next_hops[rather])) return rather;
+  for (std::size_t i = 0; i < config_.next_hops.size(); ++i) {
+    if (fits(config_.next_hops[i])) return static_cast<std::uint16_t>(i);
   }
   return kNone;
 }

@@ -57,8 +57,9 @@ class NextHopSet {
   // Next hops that serve the same domains are one group: a binding that one of them granted is one
   // of the others', too. 0: no such next hop.
   std::uint16_t group_of(std::uint16_t next_hop) const;
-  // The next hop whose own host and port a URI names, or kNone.
-  std::uint16_t find_by_uri(const sip::Uri& uri) const;
+  // The next hop whose own host and port a URI names, or kNone. Of several, rather: the one that
+  // the call is made with.
+  std::uint16_t find_by_uri(const sip::Uri& uri, std::uint16_t rather = kNone) const;
   // Targets of one next hop. Here and above: where none is healthy, those that failed, since
   // refusing everybody helps nobody and only a request finds out that one is back. One that asked
   // to be left alone for a while (503 with Retry-After) comes after all others.
@@ -70,8 +71,9 @@ class NextHopSet {
   // The next hop that has that address, or kNone.
   std::uint16_t next_hop_of(const Endpoint& endpoint) const;
 
-  // The listener that sends to remote over transport: send_from of the next hop, else the first
-  // of the network side that fits, else the first of any side. kNoListener: none.
+  // The listener that sends over transport: send_from of the next hop or its twin; where that
+  // speaks another transport, one of the network side on its address, else any of the network side.
+  // Without send_from the first of the network side, else the first of any side. kNoListener: none.
   ListenerIndex listener_for(Transport transport, Family family, std::uint16_t next_hop) const;
 
   // Health, by address. Failures in a row put it aside; success brings it back.
