@@ -211,6 +211,17 @@ def check_top_level():
             yield f"{name} at the top level"
 
 
+def check_monitoring_names_metrics_that_exist():
+    """Each metric that configs/monitoring or a README names stands on the metrics page."""
+    page = (ROOT / "gateway/control/metrics_page.cc").read_text(encoding="utf-8")
+    names = set(re.findall(r'"([a-z_]+)"', page))
+    files = [*sorted((ROOT / "configs/monitoring").glob("*")), ROOT / "README.md"]
+    for path in files:
+        for name in re.findall(r"\bringway_([a-z_]+)", path.read_text(encoding="utf-8")):
+            if name not in names and re.sub(r"_(bucket|count|sum)$", "", name) not in names:
+                yield f"{path.relative_to(ROOT)} names ringway_{name}, which is no metric"
+
+
 def check_line_length():
     for path in sources(".h", ".cc"):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
