@@ -96,8 +96,10 @@ struct Call {
   // Indexed by Party.
   std::array<MediaLeg, 2> media_legs{};
   std::array<bool, 2> media_leg_known{};
-  std::uint32_t relays_tried = 0;  // for the offer in hand, one bit for each relay
-  sdp::CodecName codec;            // agreed; empty before
+  std::uint64_t destination = 0;     // of the callee, in the memory of profiles; 0: it has none
+  bool other_profile_tried = false;  // the callee has refused the first one
+  std::uint32_t relays_tried = 0;    // for the offer in hand, one bit for each relay
+  sdp::CodecName codec;              // agreed; empty before
   // For call_ended.
   Instant since{}, answered_at{}, ended_at{};
   std::uint32_t first_provisional_ms = 0, answer_ms = 0;  // 0: never

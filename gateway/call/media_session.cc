@@ -62,7 +62,7 @@ void MediaSession::end() {
   if (kept != 0) steps_[0].owner = {};
   proposed_ = agreed_descriptions_ = proposed_written_ = written_ = {};
   agreed_ = false;
-  if (known_) push({MediaCommand::Delete, Party::Caller, false, {}, {}});
+  if (known_) push({MediaCommand::Delete, offerer_, false, {}, {}});
 }
 
 const MediaSession::Step* MediaSession::next() const {

@@ -127,6 +127,7 @@ bool Calls::move_media(SlotId id, bool delete_there, Instant now, Outbox& outbox
     request.owner = media_owner_;
     request.call_id = call.call_id();
     request.leg = call.leg;
+    request.from_tag = relay_tag(step->from);
     static_cast<void>(relays_.send(before, request, {}, now, outbox));
   }
   call.media.relay = *relay;

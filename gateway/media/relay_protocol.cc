@@ -140,8 +140,9 @@ void write_relay_request(std::string_view cookie, const RelayRequest& request, W
       write_leg(request, encoder);
       break;
     case RelayCommand::Delete:
-      // Without a tag it is the whole session, and the reply says what passed; without delay the
-      // ports are free at once.
+      // With a tag that the session has, the reply says what passed; with another one nothing is
+      // deleted; without one all is. Without delay the ports are free at once.
+      if (!request.from_tag.empty()) encoder.pair("from-tag", request.from_tag);
       encoder.pair("delete-delay", 0);
       break;
     case RelayCommand::List:

@@ -27,7 +27,7 @@ struct RelayRequest {
   std::uint32_t leg = 0;      // two passes of one Call-ID are two media sessions
   std::string_view media_id;  // as the relay has listed it, in place of the three above
   std::uint32_t limit = 0;    // List: of ids
-  std::string_view from_tag;  // who made the offer
+  std::string_view from_tag;  // who made the offer; Delete: the last one, or empty
   std::string_view to_tag;    // who answered; Answer only
   std::string_view sdp;
   MediaLeg towards = MediaLeg::Plain;             // who gets the result

@@ -105,9 +105,9 @@ TEST(MediaLeg, IsWhatTheDescriptionSays) {
 }
 
 TEST(RelayProtocol, DeleteAndPing) {
-  EXPECT_EQ(
-      written(request(RelayCommand::Delete)),
-      "COOKIE d7:command6:delete7:call-id31:rw00c0ffee01-0000002a-call@host12:delete-delayi0ee");
+  EXPECT_EQ(written(request(RelayCommand::Delete)),
+            "COOKIE d7:command6:delete7:call-id31:rw00c0ffee01-0000002a-call@host"
+            "8:from-tag2:ft12:delete-delayi0ee");
   EXPECT_EQ(written(request(RelayCommand::Ping)), "COOKIE d7:command4:pinge");
 }
 
