@@ -39,6 +39,10 @@ enum class RecordRouteSecure : std::uint8_t { Name, Sips, TransportTls };
 // Entries of [[listen]]. With the TCP twins of UDP ones they have to fit the byte of a flow token.
 inline constexpr std::size_t kListenersMax = 120;
 
+// What user agents or next hops are offered where descriptions pass a media relay. Auto: as they
+// describe themselves, or what worked before, or RTP.
+enum class MediaProfile : std::uint8_t { Auto, Rtp, Srtp, Webrtc };
+
 struct ListenConfig {
   std::string name;     // for logs and send_from; default "<transport>-<n>"
   std::string twin_of;  // the TCP twin of a UDP listener: that one's name
@@ -58,6 +62,7 @@ struct ListenConfig {
   std::string client_ca_file, client_crl_file;
   std::uint16_t tls_version_min = 0x0303;  // 0x0303: TLS 1.2, 0x0304: TLS 1.3
   RecordRouteSecure record_route_secure = RecordRouteSecure::Name;
+  MediaProfile media_profile = MediaProfile::Auto;  // of user agents; access side only
   // WS and WSS.
   bool record_route_wss = false;     // write transport=wss instead of ws
   std::vector<std::string> origins;  // allowed Origin values; empty: any
@@ -94,6 +99,7 @@ struct NextHopConfig {
   // may be sent there with its TLS profile.
   std::vector<std::string> members;
   std::string send_from;  // name of a network-side listener; empty: the first that fits
+  MediaProfile media_profile = MediaProfile::Auto;
   BindingMode binding = BindingMode::Path;
   bool add_supported_path = false;  // add "path" to Supported of REGISTER
   Duration probe_interval = 10s;    // OPTIONS; zero: never

@@ -101,6 +101,14 @@ void read_listen_tls(TableReader& table, std::string_view file, ListenConfig& li
               {"transport_tls", RecordRouteSecure::TransportTls}});
 }
 
+void read_media_profile(TableReader& table, MediaProfile& profile) {
+  table.read("media_profile", profile,
+             {{"auto", MediaProfile::Auto},
+              {"rtp", MediaProfile::Rtp},
+              {"srtp", MediaProfile::Srtp},
+              {"webrtc", MediaProfile::Webrtc}});
+}
+
 ListenConfig read_listen(const TomlNode* node, const std::string& path, std::string_view file,
                          std::size_t number, ReadLog& log) {
   TableReader table(node, path, log);
@@ -132,6 +140,7 @@ ListenConfig read_listen(const TomlNode* node, const std::string& path, std::str
   table.read("port_per_shard", listen.port_per_shard);
   table.read("tcp_twin", listen.tcp_twin);
   read_listen_tls(table, file, listen);
+  read_media_profile(table, listen.media_profile);
   table.read("record_route_wss", listen.record_route_wss);
   table.read("origins", listen.origins);
   table.read("hosts", listen.hosts);
@@ -222,6 +231,7 @@ NextHopConfig read_next_hop(const TomlNode* node, const std::string& path, std::
   table.read("priority", next_hop.priority, 0, 65535);
   table.read("weight", next_hop.weight, 0, 65535);
   table.read("send_from", next_hop.send_from);
+  read_media_profile(table, next_hop.media_profile);
   table.read("binding", next_hop.binding,
              {{"path", BindingMode::Path},
               {"contact", BindingMode::Contact},

@@ -40,15 +40,52 @@ bool has_too_many_media(std::string_view description) {
 
 }  // namespace
 
-// What both sides of a new call speak, and whether a relay has to stand between: where one side is
-// a browser and the other is not. False: it cannot be had.
-bool MediaSteps::begin(ResponseContext& context, std::string_view description, Instant now) {
+MediaProfile MediaSteps::profile_of(const Target& target) const {
+  if (target.to_access) return core_.listener(target.listener).media_profile;
+  const auto& next_hops = core_.config.next_hops;
+  return target.next_hop < next_hops.size() ? next_hops[target.next_hop].media_profile
+                                            : MediaProfile::Auto;
+}
+
+// A user agent, or the address of record at a next hop.
+std::uint64_t MediaSteps::destination_of(const Target& target, std::string_view uri) const {
+  if (target.to_access && target.user_agent != 0) return target.user_agent;
+  const std::string_view aor = uri.substr(0, uri.find(';'));
+  return keyed_hash(core_.hash_key, aor) * 31 + target.next_hop + 1;
+}
+
+MediaLeg MediaSteps::leg_towards(const Target& target, MediaLeg source, std::uint64_t destination,
+                                 Instant now) const {
+  switch (profile_of(target)) {
+    case MediaProfile::Rtp:
+      return MediaLeg::Plain;
+    case MediaProfile::Srtp:
+      return MediaLeg::Sdes;
+    case MediaProfile::Webrtc:
+      return MediaLeg::Browser;
+    case MediaProfile::Auto:
+      break;
+  }
+  if (const auto known = profiles_.find(destination, now)) return *known;
+  if (is_websocket(target.transport)) return MediaLeg::Browser;
+  return source == MediaLeg::Browser ? MediaLeg::Plain : source;
+}
+
+// What both sides of a new call speak, and whether a relay has to stand between: where they differ.
+// False: it cannot be had.
+bool MediaSteps::begin(ResponseContext& context, const Incoming& in, std::string_view description,
+                       Instant now) {
   Call* call = calls_.get(context.call);
   if (!call || call->media.used) return true;
   const auto described = leg_of(description);
   const MediaLeg source = described.value_or(leg_of(context.source.transport));
-  const bool to_browser = leg_of(context.target.transport) == MediaLeg::Browser;
-  if ((source == MediaLeg::Browser) == to_browser) return true;
+  if (described) {
+    profiles_.works(call->party(Party::Caller).target.user_agent, *described, now);
+  }
+  call->destination = destination_of(context.target, in.view.request_uri());
+  const MediaLeg target = leg_towards(context.target, source, call->destination, now);
+  call->media_legs = {source, target};
+  if (source == target) return true;
   if (!relays_.configured()) {
     if (std::exchange(no_relay_logged_, true)) return true;
     core_.log.warning("no_media_relay",
@@ -57,10 +94,38 @@ bool MediaSteps::begin(ResponseContext& context, std::string_view description, I
                         "phone will not hear each other"}});
     return true;
   }
-  const MediaLeg target = to_browser ? MediaLeg::Browser : MediaLeg::Plain;
   if (!calls_.use_media(*call, source, target, now)) return false;
   call->media_leg_known = {described.has_value(), false};
   context.relay = call->media.relay;
+  return true;
+}
+
+bool MediaSteps::try_other_profile(ResponseContext& context, Instant now) {
+  Call* call = calls_.get(context.call);
+  if (!call || !context.call_new || !context.has_sdp || !call->is_live() || !relays_.configured() ||
+      profile_of(context.target) != MediaProfile::Auto) {
+    return false;
+  }
+  if (std::exchange(call->other_profile_tried, true)) {
+    profiles_.refuses(call->destination, now);
+    return false;
+  }
+  if (profiles_.has_refused(call->destination, now)) return false;
+  MediaLeg& target = call->media_legs[index_of(Party::Callee)];
+  const MediaLeg next = target == MediaLeg::Plain || target == MediaLeg::PlainFeedback
+                            ? MediaLeg::Sdes
+                            : MediaLeg::Plain;
+  if (!call->media.used &&
+      !calls_.use_media(*call, call->media_legs[index_of(Party::Caller)], next, now)) {
+    return false;
+  }
+  target = next;
+  call->media_leg_known = {true, false};
+  context.media = true;
+  context.relay = call->media.relay;
+  context.body = {};
+  core_.log.info("media_profile_changed",
+                 {{"call_id", call->call_id()}, {"profile", ringway::profile_of(next)}});
   return true;
 }
 
@@ -74,7 +139,7 @@ MediaSteps::Next MediaSteps::prepare(SlotId id, const Incoming& in, Instant now,
   if (may_refuse && has_too_many_media(found.text)) return Next::NotAcceptable;
   if (context.call_new) {
     const bool readable = found.kind == Kind::Readable;
-    if (!begin(context, readable ? found.text : std::string_view{}, now)) return Next::NoRelay;
+    if (!begin(context, in, readable ? found.text : std::string_view{}, now)) return Next::NoRelay;
     context.media = calls_.get(context.call) && calls_.get(context.call)->media.used;
   }
   if (context.late && context.has_sdp && relays_.configured()) return Next::Late;
@@ -194,11 +259,14 @@ bool MediaSteps::send_response(SlotId id, Instant now, Outbox& outbox) {
 }
 
 BufferRef MediaSteps::answer_done(const ResponseContext& context, const BufferRef& response,
-                                  const Calls::MediaResult& result) {
+                                  const Calls::MediaResult& result, Instant now) {
   const Call* call = calls_.get(context.call);
   if (!result.ok || !call ||
       !sip::parse_message(response.bytes(), sip::Framing::Datagram, response_)) {
     return {};
+  }
+  if (call->other_profile_tried && context.initial) {
+    profiles_.works(call->destination, call->media_legs[index_of(Party::Callee)], now);
   }
   return body_for(*call, context.from, context.has_sdp, response_,
                   as_text(result.description.bytes()));

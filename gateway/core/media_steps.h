@@ -4,6 +4,7 @@
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
 #include "gateway/core/services.h"
+#include "gateway/media/profile_memory.h"
 #include "gateway/media/relay_set.h"
 
 namespace ringway {
@@ -26,6 +27,11 @@ class MediaSteps {
     Late,           // 481: the call is over, and its description would wake a session for nobody
   };
 
+  // The callee has refused an INVITE with 415, 488 or 606: another profile may be what it speaks.
+  // False: none is left to be tried, or the configuration names one. True: prepare() follows, with
+  // the same target.
+  [[nodiscard]] bool try_other_profile(ResponseContext& context, Instant now);
+
   // The targets of a request are chosen.
   Next prepare(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
   // The relay's answer to prepare(): Forward with context.body, or what to refuse request with.
@@ -39,14 +45,19 @@ class MediaSteps {
   [[nodiscard]] bool send_response(SlotId id, Instant now, Outbox& outbox);
   // The relay's answer to send_response(): the body of response to forward; empty: there is none.
   BufferRef answer_done(const ResponseContext& context, const BufferRef& response,
-                        const Calls::MediaResult& result);
+                        const Calls::MediaResult& result, Instant now);
   // The body of response with what the sender of the request heard last and still goes by; empty:
   // nothing was agreed.
   BufferRef last_answer(const ResponseContext& context, const sip::MessageView& response);
   BufferRef last_answer(const ResponseContext& context, const BufferRef& response);
 
  private:
-  [[nodiscard]] bool begin(ResponseContext& context, std::string_view description, Instant now);
+  MediaProfile profile_of(const Target& target) const;
+  std::uint64_t destination_of(const Target& target, std::string_view request_uri) const;
+  MediaLeg leg_towards(const Target& target, MediaLeg source, std::uint64_t destination,
+                       Instant now) const;
+  [[nodiscard]] bool begin(ResponseContext& context, const Incoming& in,
+                           std::string_view description, Instant now);
   Next tell_relay(SlotId id, std::string_view description, Instant now, Outbox& outbox);
   BufferRef copy_for_relay(std::string_view description);
   BufferRef body_for(const Call& call, Party to, bool answers, const sip::MessageView& message,
@@ -56,6 +67,7 @@ class MediaSteps {
   ContextTable& contexts_;
   Calls& calls_;
   RelaySet& relays_;
+  ProfileMemory profiles_;
   bool no_relay_logged_ = false;
   sip::MessageView response_;
   std::array<std::uint8_t, 65'536> description_scratch_, body_scratch_;

@@ -417,6 +417,11 @@ void Requests::follow(SlotId id, const Incoming& in, const Router::Decision& dec
   contexts_.set_targets(context, router_.targets());
   calls_.correct_target(context, context.target);
   calls_.set_callee(context);
+  offer_and_forward(id, in, now, outbox);
+}
+
+// What it describes passes the relay, where the call has one, and it goes on.
+void Requests::offer_and_forward(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
   const MediaSteps::Next next = media_.prepare(id, in, now, outbox);
   switch (next) {
     case MediaSteps::Next::Forward:
@@ -634,7 +639,9 @@ void Requests::retry(const Responses::Retry& retry, Instant now, Outbox& outbox)
     calls_.set_callee(*context);
     core_.counters.failovers.add();
   }
-  forward(retry.context, {stored_, essentials}, now, outbox);
+  const Incoming in{stored_, essentials};
+  if (retry.other_profile) return offer_and_forward(retry.context, in, now, outbox);
+  forward(retry.context, in, now, outbox);
 }
 
 // --- A flow that died --------------------------------------------------------------------------

@@ -87,6 +87,7 @@ class Requests {
   bool read_own(const ResponseContext& context, sip::Essentials& essentials);
   void follow(SlotId id, const Incoming& in, const Router::Decision& decision, Instant now,
               Outbox& outbox);
+  void offer_and_forward(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
   void refuse_media(SlotId id, MediaSteps::Next why, Instant now, Outbox& outbox);
   void await_name(SlotId id, const Router::Decision& decision, Instant now, Outbox& outbox);
   void await_user_agent(SlotId id, const Router::Decision& decision);

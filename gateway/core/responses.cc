@@ -15,6 +15,13 @@ using sip::HeaderName;
 using sip::Method;
 using Decision = ResponseContext::Decision;
 
+// The only branch was refused for what its description offers (RFC 3261 21.4.13, 21.4.26).
+bool may_speak_otherwise(const ResponseContext& context, sip::Status status) {
+  return (status == 415 || status == 488 || status == 606) && context.initial &&
+         context.method == Method::Invite && context.branch_count() <= 2 &&
+         !context.is_cancelled() && !context.is_answered() && context.may_fork();
+}
+
 bool is_challenge(sip::Status status) {
   return status == 401 || status == 407;
 }
@@ -177,6 +184,10 @@ void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant 
     if (decision != Decision::Forward) return;
     contexts_.arm(id, ContextTimer::TimerC, now + core_.config.timers.timer_c);
   } else if (!sip::is_success(status)) {
+    if (may_speak_otherwise(context, status) && media_.try_other_profile(context, now)) {
+      context.discount(index, status);
+      return retries_.push_back({id, false, index, false, true});
+    }
     return branch_ended(id, index, status, &in, now, outbox);
   } else {
     const Decision decision = context.success(index, status);
@@ -231,7 +242,7 @@ void Responses::answer_done(SlotId id, const Calls::MediaResult& result, Instant
   if (!context || context->parked_count == 0) return;
   const ParkedResponse parked = context->take_parked();
   const bool success = sip::is_success(parked.status);
-  BufferRef body = media_.answer_done(*context, parked.message, result);
+  BufferRef body = media_.answer_done(*context, parked.message, result, now);
   // A call that stands goes on with what was agreed; its 2xx must be acknowledged.
   if (!body && success && !context->initial) {
     body = media_.last_answer(*context, parked.message);

@@ -71,6 +71,7 @@ class Responses {
     bool next_target = false;  // else the same one, over UDP
     std::uint8_t branch = 0;   // the one that ended, or is silent
     bool silent = false;
+    bool other_profile = false;  // the same one, with another media profile
   };
   std::optional<Retry> next_retry();
   // No target was left, or the request cannot be read: the context goes on as if it had failed.
