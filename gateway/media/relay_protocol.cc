@@ -62,10 +62,13 @@ bool contains_ignoring_case(std::string_view text, std::string_view word) {
 }
 
 // Why a relay says no stands in words only: "Parallel session limit reached", "CPU usage limit
-// exceeded", "Ran out of ports", "Unknown call-id"; all else is about the description.
+// exceeded", "Ran out of ports", "Unknown call-id"; all else is about the description. "tunnel:
+// ..." and "tunnel to ..." come from a `ringway tunnel` in between that does not reach the relay:
+// the next one takes the call.
 RelayReply::Result result_of(std::string_view reason) {
   using Result = RelayReply::Result;
-  if (contains_ignoring_case(reason, "limit reached") ||
+  if (reason.starts_with("tunnel: ") || reason.starts_with("tunnel to ") ||
+      contains_ignoring_case(reason, "limit reached") ||
       contains_ignoring_case(reason, "limit exceeded")) {
     return Result::LoadLimit;
   }

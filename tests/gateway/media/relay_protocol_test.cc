@@ -198,6 +198,8 @@ TEST(RelayProtocol, RepliesAreRead) {
       {"d6:result5:error12:error-reason12:Unknown calle", Result::UnknownCall, "", "Unknown call"},
       {"d6:result5:error12:error-reason15:Unknown call-ide", Result::UnknownCall, "",
        "Unknown call-id"},
+      {"d6:result5:error12:error-reason30:tunnel: the connection is downe", Result::LoadLimit, "",
+       "tunnel: the connection is down"},
       {"d6:result5:error12:error-reason30:Parallel session limit reachede", Result::LoadLimit, "",
        "Parallel session limit reached"},
       {"d6:result5:error12:error-reason24:CPU usage limit exceedede", Result::LoadLimit, "",
