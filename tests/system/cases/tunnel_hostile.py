@@ -84,6 +84,8 @@ def hostile_relay(t):
     hostile.folder = t.directory / "keys" / "relay"
     subprocess.run([str(binary()), "tunnel", "keys", "--out", t.directory / "keys"], check=True, capture_output=True)
     tunnel = Tunnel(t, engine.address, more_relays=[hostile.address], keys=t.directory / "keys")
+    # Only now: requests go to the relay end that was the first to be there.
+    hostile.begin.set()
     one, other = Controller(t, tunnel.address), Controller(t, tunnel.address)
     assert one.ask(b"0_1 d") == b"0_1 d" and other.ask(b"0_1 e") == b"0_1 e"
     before, asked = resident_kb(tunnel.near_end), 0

@@ -53,10 +53,10 @@ def connect(address, folder):
 
 
 class HostileRelayEnd:
-    """Takes connections as a relay end with its keys; does(connection) for each, after TLS."""
+    """Takes connections as a relay end with its keys, once begin is set; does(connection) for each, after TLS."""
 
     def __init__(self, t, does):
-        self.does, self.taken = does, threading.Semaphore(0)
+        self.does, self.begin = does, threading.Event()
         self.server = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.server.getsockname()[1]
         self.folder = None
@@ -71,8 +71,8 @@ class HostileRelayEnd:
 
     def _serve(self, connection):
         with contextlib.suppress(OSError, ssl.SSLError):
+            self.begin.wait(10)
             connection.settimeout(10)
             connection = context(self.folder, True).wrap_socket(connection, server_side=True)
-            self.taken.release()
             self.does(connection)
         connection.close()
