@@ -44,7 +44,7 @@ DialogVerdict judge_final(sip::Method method, sip::Status status);
 
 struct Dialog {
   DialogState state = DialogState::Early;
-  bool released = false;  // a BYE of ours is under way in it
+  std::array<bool, 2> released{};  // a BYE of ours went towards that side; by Party
   SlotId next;            // of the same call
   BufferRef callee;       // the To value as the callee wrote it, with its tag
   std::uint16_t tag_at = 0, tag_size = 0;  // in callee; tag_at + tag_size <= callee.size()

@@ -430,8 +430,8 @@ void Calls::add_byes(Call& call, Party towards, std::string_view text) {
   const CallParty& party = call.party(towards);
   if (party.away) return;  // nobody is there to hear it
   for (SlotId at = call.first_dialog; Dialog* dialog = table_.dialog(at); at = dialog->next) {
-    if (dialog->state != DialogState::Confirmed || dialog->released) continue;
-    dialog->released = true;
+    if (dialog->state != DialogState::Confirmed) continue;
+    if (std::exchange(dialog->released[index_of(towards)], true)) continue;
     BufferRef message = write_bye(call, *dialog, towards, 480, text, core_.buffers);
     if (!message) continue;
     const std::size_t side = index_of(towards);

@@ -50,7 +50,7 @@ struct ProxyCore::Parts {
   void agent_changed(const Registrations::Change& change, Instant now, Outbox& outbox);
   void agent_here(const UserAgent& agent, const Registrations::Change& change, Instant now,
                   Outbox& outbox);
-  void asker_back(const UserAgent& agent, Outbox& outbox);
+  void asker_back(const UserAgent& agent, Instant now, Outbox& outbox);
   void agent_gone(const UserAgent& agent, const Registrations::Change& change, Instant now,
                   Outbox& outbox);
   void context_deadline(SlotId id, Instant now, Outbox& outbox);
@@ -294,17 +294,17 @@ void ProxyCore::Parts::agent_here(const UserAgent& agent, const Registrations::C
       requests.resume(id, now, outbox);
     }
   }
-  asker_back(agent, outbox);
+  asker_back(agent, now, outbox);
 }
 
 // Its requests that wait for it have their responses from now on where it is.
-void ProxyCore::Parts::asker_back(const UserAgent& agent, Outbox& outbox) {
+void ProxyCore::Parts::asker_back(const UserAgent& agent, Instant now, Outbox& outbox) {
   const Source source = agent.source;
   for (SlotId next = registrations.take_asking(registrations.find(agent.hash));
        ResponseContext* context = contexts.find(next);) {
     const SlotId id = next;
     next = std::exchange(context->next_asking, {});
-    responses.follow_asker(id, source, outbox);
+    responses.follow_asker(id, source, now, outbox);
   }
 }
 
@@ -323,8 +323,7 @@ void ProxyCore::Parts::agent_gone(const UserAgent& agent, const Registrations::C
        ResponseContext* context = contexts.find(next);) {
     const SlotId id = next;
     next = std::exchange(context->next_asking, {});
-    context->asker_away = false;
-    if (context->method == sip::Method::Invite) responses.cancel(id, nullptr, now, outbox);
+    responses.asker_gone(id, now, outbox);
   }
 }
 
@@ -372,7 +371,7 @@ void ProxyCore::Parts::flow_ended(FlowState& flow, FlowId id, Instant now, Outbo
     } else if (agent != 0) {
       registrations.ask(agent, here);
       const UserAgent& asker = *registrations.get(registrations.find(agent));
-      if (!asker.away && asker.source.flow != id) asker_back(asker, outbox);
+      if (!asker.away && asker.source.flow != id) asker_back(asker, now, outbox);
     } else if (context->method == sip::Method::Invite) {
       responses.cancel(here, nullptr, now, outbox);
     }

@@ -375,6 +375,7 @@ void Requests::route(SlotId id, const Incoming& in, Instant now, Outbox& outbox)
   ResponseContext& context = *contexts_.find(id);
   context.resume();
   if (std::exchange(routed_for_, id) != id) read_route(context.source, in, now);
+  if (context.own && context.method == Method::Bye) leave_next_pass_alone(in);
   if (routed_.refused) {  // made here, or changed while it waited: its tokens are too old by now
     core_.counters.tokens_refused.add();
     responses_.fail(id, 403, {}, now, outbox);
@@ -394,6 +395,22 @@ void Requests::route(SlotId id, const Incoming& in, Instant now, Outbox& outbox)
     }
   }
   routed_for_ = {};
+}
+
+// A BYE of ours whose call passes us once more: that pass may live on another shard, and hears of it
+// as of any other BYE, by its listener.
+void Requests::leave_next_pass_alone(const Incoming& in) {
+  if (!routed_.in_dialog || !routed_.access) return;
+  if (routed_.access->shard % core_.shard_count == core_.shard) return;
+  const sip::Header* header = in.view.find(HeaderName::Route);
+  sip::ListCursor values(header ? in.view.text(header->value) : std::string_view{});
+  const auto first = values.next();
+  const auto route = first ? sip::parse_name_addr(*first) : std::unexpected(sip::NameAddrError{});
+  if (!route) return;
+  routed_ = {};
+  routed_.from_token = true;
+  routed_.request_uri = in.view.request_uri();
+  routed_.next_route = route->uri.text;
 }
 
 bool Requests::begins_call(const ResponseContext& context) const {

@@ -83,6 +83,7 @@ class Requests {
                                             Instant now);
   std::optional<ShardIndex> owner_by_call_id(const Source& source, const Incoming& in,
                                             Instant now);
+  void leave_next_pass_alone(const Incoming& in);
   bool begins_call(const ResponseContext& context) const;
   bool read_own(const ResponseContext& context, sip::Essentials& essentials);
   void follow(SlotId id, const Incoming& in, const Router::Decision& decision, Instant now,

@@ -155,6 +155,7 @@ class ResponseContext {
   SlotId call, dialog;          // empty: none is known
   BufferRef far_end;            // where its dialog's far end has said that it is now; may be empty
   Party from = Party::Caller;   // which side of the call sent the request
+  ParkedResponse held;          // the final one, while its sender is away
   std::uint64_t asker = 0;      // the sender's user agent, where its flow has ended
 
   static constexpr std::uint8_t kNoMoreTargets = 255;

@@ -1,6 +1,7 @@
 #include "gateway/core/responses.h"
 
 #include <array>
+#include <utility>
 
 #include "protocol/base/ascii.h"
 #include "protocol/sip/build.h"
@@ -152,6 +153,7 @@ void Responses::client_outcome(SlotId client, const TransactionLayer::Outcome& o
     }
     return branch_ended(id, index, status, nullptr, now, outbox);
   }
+  if (context->held.message) return;
   // A context that has passed on a 2xx to INVITE lives as long as its client transactions.
   if (context->is_answered() && outcome.terminated) {
     for (std::uint8_t i = 0; i < context->branch_count(); ++i) {
@@ -398,7 +400,12 @@ void Responses::forward(SlotId id, const sip::MessageView& response,
       if (sip::is_final(status)) fail(id, 500, {}, now, outbox);
       return;
     }
-    transactions_.respond(context.server, status, std::move(message), now, outbox);
+    const bool repeats = context.method == Method::Invite && sip::is_success(status);
+    if (context.asker_away && sip::is_final(status) && !repeats) {
+      context.held = {std::move(message), status};
+    } else {
+      transactions_.respond(context.server, status, std::move(message), now, outbox);
+    }
     if (!sip::is_final(status)) return;
     context.answer();
     // A 2xx to INVITE may be repeated for 64*T1 (RFC 6026 8.1).
@@ -415,6 +422,7 @@ void Responses::forward(SlotId id, const sip::MessageView& response,
       sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
     registrations_.learn(context, request_, response, now, outbox);
   }
+  if (context.held.message) return;  // until its asker is back
   end(id, now, outbox);
 }
 
@@ -445,18 +453,34 @@ void Responses::fail(SlotId id, sip::Status status, std::string_view extra, Inst
 // --- An asker that is away ---------------------------------------------------------------------
 
 // It is back on another flow: what it has not heard follows.
-void Responses::follow_asker(SlotId id, const Source& source, Outbox& outbox) {
+void Responses::follow_asker(SlotId id, const Source& source, Instant now, Outbox& outbox) {
   ResponseContext* context = contexts_.find(id);
   if (!context || !context->asker_away) return;
   context->asker_away = false;
   contexts_.set_source(id, source);
   ServerTransaction* server = transactions_.server(context->server);
-  if (!server) return;
-  server->source = source;
-  if (server->response) {
+  if (server) server->source = source;
+  if (context->held.message) return give_held(id, now, outbox);
+  if (server && server->response) {
     TransactionLayer::send_back(source, server->response,
                                 subject_value(Subject::ServerSend, context->server), outbox);
   }
+}
+
+void Responses::asker_gone(SlotId id, Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  context.asker_away = false;
+  if (context.held.message) return give_held(id, now, outbox);
+  if (context.method == Method::Invite) cancel(id, nullptr, now, outbox);
+}
+
+void Responses::give_held(SlotId id, Instant now, Outbox& outbox) {
+  ParkedResponse held = std::exchange(contexts_.find(id)->held, {});
+  const SlotId server = contexts_.find(id)->server;
+  if (transactions_.server(server)) {
+    transactions_.respond(server, held.status, std::move(held.message), now, outbox);
+  }
+  end(id, now, outbox);
 }
 
 void Responses::reconnect_asker(SlotId id, Outbox& outbox) {

@@ -45,7 +45,9 @@ class Responses {
   // The relay's answer for a response that waits for it.
   void answer_done(SlotId context, const Calls::MediaResult& result, Instant now, Outbox& outbox);
   // The sender of the request is back at source, where its responses go from now on.
-  void follow_asker(SlotId context, const Source& source, Outbox& outbox);
+  void follow_asker(SlotId context, const Source& source, Instant now, Outbox& outbox);
+  // It will not come back.
+  void asker_gone(SlotId context, Instant now, Outbox& outbox);
   // The connection of a SIP server's request has ended: what it has not heard goes to it over a
   // new one.
   void reconnect_asker(SlotId context, Outbox& outbox);
@@ -91,6 +93,7 @@ class Responses {
   void send_best(SlotId id, Instant now, Outbox& outbox);
   void forward(SlotId id, const sip::MessageView& response, std::optional<std::string_view> body,
                Instant now, Outbox& outbox);
+  void give_held(SlotId id, Instant now, Outbox& outbox);
   void forward_stored(SlotId id, const BufferRef& message, std::optional<std::string_view> body,
                       Instant now, Outbox& outbox);
   void answer_without_media(SlotId id, Instant now, Outbox& outbox);

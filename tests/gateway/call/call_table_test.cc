@@ -241,6 +241,38 @@ TEST_F(CallTableTest, AfterARestartACallIsTakenUpFromARequestInIt) {
   EXPECT_TRUE(answered(id, passes(id, Party::Caller, bye), Party::Caller, bye, {.method = "BYE"}));
 }
 
+TEST_F(CallTableTest, Rfc3261_12_2_1_1_AfterARestartANumberThatNobodyKnowsIsAboveAllThatAreUsed) {
+  const Text info(Request{.method = "INFO", .to_tag = "b", .cseq = 7}.text());
+  const SlotId id = table_.adopt(info.view(), info.essentials(), kLeg, Party::Caller, now_);
+  Dialog& dialog = *table_.dialog(table_.find_dialog(id, "a", "b"));
+  EXPECT_EQ(dialog.next_cseq(Party::Caller), 8u);
+  const std::uint32_t unknown = dialog.next_cseq(Party::Callee);
+  EXPECT_GT(unknown, 1'000'000'000u);
+  EXPECT_LT(unknown, 1u << 31);
+}
+
+TEST_F(CallTableTest, AfterARestartAUriThatOnlyOneSideHasWrittenIsProvenByItsAnswer) {
+  const Text first(Request{.method = "INFO",
+                           .uri = "sip:x@203.0.113.9",
+                           .to_tag = "b",
+                           .extra = "Route: <sip:own;lr>\r\nRoute: <sip:far;lr>\r\n"}
+                       .text());
+  const SlotId id = table_.adopt(first.view(), first.essentials(), kLeg, Party::Caller, now_);
+  const SlotId at = table_.find_dialog(id, "a", "b");
+  EXPECT_FALSE(table_.dialog(at)->target_proven[1]);
+  const Text answered(Request{.method = "INFO",
+                              .uri = "sip:bob@192.0.2.2",
+                              .to_tag = "b",
+                              .extra = "Route: <sip:own;lr>\r\nRoute: <sip:far;lr>\r\n"}
+                          .text());
+  table_.far_side_answered(id, at, Party::Caller, answered.view(), 1);
+  EXPECT_TRUE(table_.dialog(at)->target_proven[1]);
+  EXPECT_EQ(as_text(table_.dialog(at)->remote_target[1].bytes()), "sip:bob@192.0.2.2");
+  EXPECT_EQ(as_text(table_.dialog(at)->route_set[1].bytes()), "Route: <sip:far;lr>\r\n");
+  table_.far_side_answered(id, at, Party::Caller, first.view(), 1);
+  EXPECT_EQ(as_text(table_.dialog(at)->remote_target[1].bytes()), "sip:bob@192.0.2.2");
+}
+
 TEST_F(CallTableTest, WithoutTagsNothingIsTakenUp) {
   const Text info(Request{.method = "INFO", .to_tag = ""}.text());
   EXPECT_FALSE(table_.adopt(info.view(), info.essentials(), kLeg, Party::Caller, now_));

@@ -60,6 +60,26 @@ TEST_F(OwnerTest, APageThatIsReplacedWhileItsFlowStandsHasTheWholeGrace) {
   EXPECT_EQ(pass(2s), Due::PartyLost);
 }
 
+TEST_F(OwnerTest, APhoneWhoseContactMovesWithItsPortIsNoOtherPage) {
+  const SlotId id = owned();
+  Target moved = flow(2);
+  moved.transport = Transport::Tcp;
+  table_.owner_away(kAgent, now_);
+  table_.owner_back(kAgent, moved, kOtherContact, now_);
+  EXPECT_EQ(pass(60s), Due::Nothing);
+  EXPECT_EQ(call(id).party(Party::Caller).target.flow, FlowId(0, 2, 1));
+  EXPECT_EQ(call(id).party(Party::Caller).contact, kOtherContact);
+}
+
+TEST_F(OwnerTest, Rfc5626_5_3_OnlyTheNewestFlowThatItSpeaksOnIsWhereItIsHeard) {
+  const SlotId id = owned();
+  table_.owner_back(kAgent, flow(2), kContact, now_);
+  table_.heard_on(id, Party::Caller, flow(1).flow);
+  EXPECT_FALSE(call(id).party(Party::Caller).heard_on);
+  table_.heard_on(id, Party::Caller, flow(2).flow);
+  EXPECT_EQ(call(id).party(Party::Caller).heard_on, FlowId(0, 2, 1));
+}
+
 TEST_F(OwnerTest, OneThatIsGoneForGoodIsLostAtOnce) {
   owned();
   table_.owner_gone(kAgent, now_);
