@@ -536,7 +536,7 @@ def dead_socket(t):
 def ringing_caller(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri(), timers={"drain": "1s"})
-    for answered in ("before", "after", "refused"):
+    for answered in ("before", "after", "refused", "refused before"):
         a = first(t, g, b)
         sent = a.invite()
         seen = b.expect("INVITE")
@@ -545,12 +545,14 @@ def ringing_caller(t):
         a.flow.abort()
         gone(g)
         b.no_request("CANCEL", 0.3)
-        status = 486 if answered == "refused" else 200
+        status = 486 if answered.startswith("refused") else 200
         body = sip.sdp() if status == 200 else b""
-        if answered == "before":
-            b.reply(seen, 200, body=body)
+        if answered.endswith("before"):
+            b.reply(seen, status, body=body)
+            if status != 200:
+                b.expect("ACK")
         new = again(t, g, b, a)
-        if answered != "before":
+        if not answered.endswith("before"):
             b.reply(seen, status, body=body)
         got = new.response(status, to=sent)
         if status == 200:
