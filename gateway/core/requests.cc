@@ -397,8 +397,8 @@ void Requests::route(SlotId id, const Incoming& in, Instant now, Outbox& outbox)
   routed_for_ = {};
 }
 
-// A BYE of ours whose call passes us once more: that pass may live on another shard, and hears of it
-// as of any other BYE, by its listener.
+// A BYE of ours whose call passes us once more: that pass may live on another shard, and hears of
+// it as of any other BYE, by its listener.
 void Requests::leave_next_pass_alone(const Incoming& in) {
   if (!routed_.in_dialog || !routed_.access) return;
   if (routed_.access->shard % core_.shard_count == core_.shard) return;
