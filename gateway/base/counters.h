@@ -38,6 +38,8 @@ enum class DropReason : std::uint8_t {
   DeadRequester,
   Stranger,     // a request that a stranger sent to the network side
   WrongSource,  // a response that does not come from where its request went
+  Banned,       // its source is kept out
+  Budget,       // its sender has spent his budget
 };
 
 // Everything that one shard counts. Gauges say so; the rest only grows. The control thread sums
@@ -81,6 +83,15 @@ struct Counters {
   CounterArray<32> relay_silent;       // the same: 1 while it is connected and does not
   CounterArray<20> ng_latency;         // bucket i: below 2^i * 16 microseconds
   Counter ng_latency_microseconds;
+  // Admission.
+  Counter banned_datagrams, banned_connections, banned_messages;  // kept out by a ban
+  Counter blocked_datagrams, blocked_connections, blocked_messages;  // by a block-list
+  Counter evidence_reported, evidence_lost;
+  Counter budget_waits, budget_cut_off;
+  Counter fraud_refused, fraud_ended;     // calls
+  Counter overload_refused, lag_microseconds;  // lag_microseconds: gauge
+  Counter answers_made_alike;
+  Counter tarpitted;  // streams that are held without an answer
   // Filter.
   Counter filter_drops, filter_logged;
   CounterArray<1024> filter_rule_hits;  // by rule number in the published set

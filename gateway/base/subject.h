@@ -21,6 +21,8 @@ enum class Subject : std::uint8_t {
   Call,
   Probe,
   RelayWatch,  // pings to media relays, and the search for orphans
+  Fraud,   // deadline of a call that a fraud rule watches
+  Tarpit,  // end of a flow that is held without an answer
 };
 constexpr std::uint64_t subject_value(Subject subject, SlotId id) {
   return (std::uint64_t{static_cast<std::uint8_t>(subject)} << 56) | id.packed();

@@ -183,6 +183,7 @@ struct LimitsConfig {  // each for one shard unless it says so
   // Media sessions of unanswered calls whose caller has not registered.
   std::uint32_t guest_media_per_flow = 4;
   std::uint32_t guest_media_per_source = 32;  // of one address
+  std::uint32_t bans = 1'048'576;            // remembered, for all shards together
   friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
 };
 
@@ -201,6 +202,67 @@ struct TimersConfig {
   Duration connect = 2s;                  // to a next hop
   Duration drain = 30s;                   // after SIGTERM
   friend bool operator==(const TimersConfig&, const TimersConfig&) = default;
+};
+
+// Who is kept out, and when.
+struct BansConfig {
+  bool enabled = true;
+  std::uint32_t failures = 10;   // of one source within that time
+  Duration within = 600s;
+  std::vector<std::string> lasting = {"1m", "10m", "1h", "24h"};  // first, second, ... ban
+  std::vector<std::string> allow;        // prefixes that are never kept out
+  std::vector<std::string> block;        // prefixes that always are
+  std::vector<std::string> block_files;  // with one prefix a line
+  friend bool operator==(const BansConfig&, const BansConfig&) = default;
+};
+
+// How much is done for whom on the access side, where nobody calls without having registered.
+struct BudgetsConfig {
+  bool enabled = true;
+  std::uint8_t attempts = 4;             // of a flow that has shown no success
+  std::uint32_t rate = 200;              // new requests a second of a flow that has,
+  std::uint32_t burst = 1'000;           // and at once
+  std::uint32_t source_rate = 100;       // of an address, by flows that have not shown any
+  std::uint32_t source_burst = 1'000;    // ten times as much once one of them has
+  friend bool operator==(const BudgetsConfig&, const BudgetsConfig&) = default;
+};
+
+// What calls of the access side may cost: one rule of [[fraud]]. Of all rules that are for the
+// caller and in force the one with the longest matching prefix decides.
+struct FraudConfig {
+  std::string name;                    // for logs
+  std::vector<std::string> prefixes;   // of the called number, "+" for "00"; none: every number
+  std::string prefix_file;             // one a line beside those; empty: none
+  std::vector<std::string> accounts;   // AORs; none: each account for itself
+  std::vector<std::string> sources;    // prefixes; none: all
+  std::string from, to;                // in force between these times of day; empty: always
+  std::vector<std::string> days;       // and on these days the whole day
+  bool deny = false;
+  std::uint32_t calls = 0;             // of one account at a time; 0: no limit, as below
+  std::uint32_t calls_a_minute = 0;
+  std::uint32_t minutes_a_day = 0;
+  Duration longest{};                  // of one call
+  friend bool operator==(const FraudConfig&, const FraudConfig&) = default;
+};
+
+// What is refused when a shard has more to do than it can.
+struct OverloadConfig {
+  bool enabled = true;
+  Duration lag = 200ms;  // so late may a shard be with its turns before it refuses new calls
+  friend bool operator==(const OverloadConfig&, const OverloadConfig&) = default;
+};
+
+// The process itself.
+struct ProcessConfig {
+  std::string user;     // that root becomes after the start; empty: stays what it is
+  bool seccomp = true;  // only the system calls that are needed
+  friend bool operator==(const ProcessConfig&, const ProcessConfig&) = default;
+};
+
+// Whether answers tell strangers who has an account.
+struct AnswersConfig {
+  bool alike = false;  // refusals of registrations and calls look the same for all
+  friend bool operator==(const AnswersConfig&, const AnswersConfig&) = default;
 };
 
 struct PageConfig {
@@ -238,6 +300,12 @@ struct Config {
   LimitsConfig limits;
   TimersConfig timers;
   PageConfig page;
+  BansConfig bans;
+  BudgetsConfig budgets;
+  std::vector<FraudConfig> fraud;
+  OverloadConfig overload;
+  ProcessConfig process;
+  AnswersConfig answers;
   friend bool operator==(const Config&, const Config&) = default;
 };
 

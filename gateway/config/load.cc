@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "gateway/config/load_admission.h"
 #include "gateway/config/next_hop_address.h"
 #include "gateway/config/validate.h"
 #include "protocol/base/ascii.h"
@@ -322,6 +323,7 @@ void read_limits(const TomlNode* node, LimitsConfig& limits, ReadLog& log) {
   table.read("flows_per_source", limits.flows_per_source, 1, 16 * kMillion);
   table.read("guest_media_per_flow", limits.guest_media_per_flow, 0, kMillion);
   table.read("guest_media_per_source", limits.guest_media_per_source, 0, kMillion);
+  table.read("bans", limits.bans, 64, 16 * kMillion);
   table.finish();
 }
 
@@ -384,6 +386,7 @@ void read_root(const TomlNode* document, const std::string& file, Config& config
 
   read_limits(root.find("limits"), config.limits, log);
   read_timers(root.find("timers"), config.timers, log);
+  read_admission(root, file, config, log);
   TableReader page(root.find("page"), "page", log);
   page.read_path("directory", config.page.directory, file);
   page.finish();
@@ -402,9 +405,11 @@ std::set<std::string> known_keys() {
   read_trusted(nullptr, "trusted[0]", 1, log);
   read_header_rule(nullptr, "header[0]", log);
   read_relay(nullptr, "relay[0]", log);
+  note_fraud_keys(log);
   for (const char* table :
-       {"log", "sip", "filter", "dns", "listen", "certificate", "next_hop", "trusted", "header",
-        "media", "relay", "admin", "ctl", "limits", "timers", "page"}) {
+       {"log",   "sip",   "filter", "dns", "listen", "certificate", "next_hop", "trusted",
+        "header", "media", "relay",  "admin", "ctl", "limits",    "timers",    "page",
+        "bans",  "budgets", "fraud", "overload", "process", "answers"}) {
     log.known.erase(table);
   }
   return std::move(log.known);

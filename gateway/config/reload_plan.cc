@@ -63,6 +63,8 @@ class Planner {
     keep("admin.address", running_.admin.address, next.admin.address);
     keep("ctl.socket", running_.ctl.socket, next.ctl.socket);
     keep("ctl.group", running_.ctl.group, next.ctl.group);
+    keep("process.user", running_.process.user, next.process.user);
+    keep("process.seccomp", running_.process.seccomp, next.process.seccomp);
     keep_relays();
   }
 
@@ -97,6 +99,7 @@ class Planner {
     keep("limits.contexts", running.contexts, next.contexts);
     keep("limits.bindings", running.bindings, next.bindings);
     keep("limits.dialogs", running.dialogs, next.dialogs);
+    keep("limits.bans", running.bans, next.bans);
     keep("limits.buffer_bytes", running.buffer_bytes, next.buffer_bytes);
   }
 
@@ -206,6 +209,11 @@ class Planner {
     note("limits", running_.limits, next.limits);
     note("timers", running_.timers, next.timers);
     note("page", running_.page, next.page);
+    note("bans", running_.bans, next.bans);
+    note("budgets", running_.budgets, next.budgets);
+    note("fraud", running_.fraud, next.fraud);
+    note("overload", running_.overload, next.overload);
+    note("answers", running_.answers, next.answers);
     note("admin", running_.admin, next.admin);
     note("log.level", running_.log_level, next.log_level);
     note("dns.nameservers", running_.nameservers, next.nameservers);

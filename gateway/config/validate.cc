@@ -5,6 +5,7 @@
 
 #include "gateway/base/prefix.h"
 #include "gateway/config/next_hop_address.h"
+#include "gateway/config/validate_admission.h"
 #include "gateway/config/validate_peers.h"
 #include "protocol/base/ascii.h"
 
@@ -26,6 +27,9 @@ class Validator {
     check_limits();
     check_addresses();
     validate_peers(config_, locations_, [this](std::string path, std::string text) {
+      add(std::move(path), std::move(text));
+    });
+    validate_admission(config_, [this](std::string path, std::string text) {
       add(std::move(path), std::move(text));
     });
     if (!config_.page.directory.empty() &&
