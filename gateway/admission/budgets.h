@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+
+#include "gateway/admission/source_key.h"
+#include "gateway/base/reserved_array.h"
+#include "gateway/config/config.h"
+#include "protocol/base/keyed_hash.h"
+#include "protocol/base/time.h"
+
+namespace ringway {
+
+// How much one shard does for whom, before it knows him and after: budgets of flows (a connection,
+// or an address with its port), users (AOR) and sources. They are asked about new requests of the
+// access side only, never about responses or what belongs to a dialog.
+//
+//              success                        no success: BudgetsConfig::attempts requests may
+//   Stranger ----------> Proven               wait for an answer or have failed; a challenge is
+//      |  ^                                   owed an answer
+//      |  | time
+//      v  |       attempts have failed
+//   CutOff                                    no answer any more; failures are forgiven one by one
+//
+// An office behind one address is many flows, so a scanner among them spends his own budget. Tables
+// have a fixed number of places, chosen by a keyed hash; where all are taken, the one longest
+// unused goes, strangers first.
+class Budgets {
+ public:
+  struct Asker {
+    SourceKey source;
+    std::uint64_t flow = 0;  // keyed hash of it; never 0
+    std::uint64_t user = 0;  // keyed hash of the AOR that it speaks for; 0: none
+    bool has_credentials = false;
+    bool is_registered = false;  // as good as proven
+  };
+  enum class Verdict : std::uint8_t {
+    Pass,
+    Wait,    // too much at once: 503, or silence where it comes again by itself
+    CutOff,  // no answer, and a connection is closed
+  };
+
+  // settings and flows: of one shard; both outlive this object.
+  Budgets(const BudgetsConfig& settings, const HashKey& key);
+
+  // A new request.
+  Verdict ask(const Asker& asker, Instant now);
+  // One that passed waits for its answer.
+  void began(const Asker& asker, Instant now);
+  // What became of a request.
+  enum class End : std::uint8_t {
+    Success,    // 2xx to REGISTER, or a call that was answered
+    Challenge,  // 401 or 407 to a request without credentials
+    Failure,    // 401 or 407 to credentials, 403, 404
+    Other,
+  };
+  void ended(const Asker& asker, End end, Instant now);  // one that had begun
+  void refused(const Asker& asker, End end, Instant now);  // one that had not
+
+  static constexpr std::size_t kPlaces = 65'536;  // of each table
+  static constexpr Duration kForgivenEvery = 60s;  // one failure, or one challenge
+  static constexpr Duration kProvenFor = 3600s;    // since its last success
+  static constexpr std::uint32_t kGuessesOfUser = 20;  // before strangers may not try him any more
+  static constexpr std::uint32_t kKnownSourceFactor = 10;
+
+ private:
+  static constexpr std::size_t kWays = 8;
+  struct Place {  // 32 bytes; one kind for all three tables
+    std::uint64_t key;
+    Instant used, proven_until;  // used: also when failures were last forgiven
+    std::uint32_t tokens;        // thousandths
+    std::uint8_t waiting, owed, failures, unused;
+  };
+
+  Place& place_of(ReservedArray<Place>& table, std::uint64_t key, Instant now);
+  static void forgive(Place& place, Instant now);
+  static bool take_token(Place& place, std::uint32_t rate, std::uint32_t burst, Instant before,
+                         Instant now);
+
+  const BudgetsConfig& settings_;
+  HashKey key_;
+  ReservedArray<Place> flows_, sources_, users_;
+};
+
+}  // namespace ringway

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace ringway {
+
+// The number that a user part or a tel: URI calls, as rules compare it: digits, '*' and '#', behind
+// a '+' where it is international, "00" in front counting as '+'. Visual separators (RFC 3966
+// 5.1.1) and parameters are left out, %HH is read. Whatever is no number is empty.
+class CalledNumber {
+ public:
+  static constexpr std::size_t kDigitsMax = 32;  // what comes behind does not count
+
+  explicit CalledNumber(std::string_view user);
+  std::string_view text() const { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, kDigitsMax> text_{};
+  std::size_t size_ = 0;
+};
+
+}  // namespace ringway
