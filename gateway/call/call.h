@@ -81,6 +81,7 @@ struct Call {
   CallState state = CallState::Calling;
   bool adopted = false;  // taken up from a token, after a restart
   bool told = false;     // call_ended is written
+  SlotId watch;          // of the core's fraud rules, until it ends
   bool counted = false;  // as a media session, in the gauge
   std::array<CallParty, 2> parties;  // indexed by Party
   BufferRef names;  // Call-ID, From value, To value without a tag

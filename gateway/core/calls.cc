@@ -357,11 +357,19 @@ void Calls::end(SlotId id, CallEnder by, CallEndReason reason, Instant now, Outb
   after_end(id, now, outbox);
 }
 
+std::optional<SlotId> Calls::next_unwatched() {
+  if (unwatched_.empty()) return std::nullopt;
+  const SlotId watch = unwatched_.back();
+  unwatched_.pop_back();
+  return watch;
+}
+
 // Its media session is deleted, and it is told: with what the relay counted, where that answers.
 void Calls::after_end(SlotId id, Instant now, Outbox& outbox) {
   Call* call = get(id);
   if (!call || call->is_live()) return;
   guests_.give_back(call->guest);
+  if (call->watch) unwatched_.push_back(std::exchange(call->watch, {}));
   if (std::exchange(call->counted, false)) core_.counters.media_sessions.subtract();
   drive_media(id, now, outbox);
   call = get(id);

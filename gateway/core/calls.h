@@ -78,6 +78,8 @@ class Calls {
   enum class Sides : std::uint8_t { None, Caller, Callee, Both };
   void release(SlotId id, Sides sides, CallEndReason reason, Instant now, Outbox& outbox);
   void end(SlotId id, CallEnder by, CallEndReason reason, Instant now, Outbox& outbox);
+  // Calls that were watched (Call::watch) and are over.
+  std::optional<SlotId> next_unwatched();
   // Every call that there is; for the end of a service drain.
   std::vector<SlotId> all() const;
 
@@ -146,6 +148,7 @@ class Calls {
   std::vector<std::string> relay_names_;
   std::vector<Release> releases_;
   std::vector<MediaResult> media_;
+  std::vector<SlotId> unwatched_;
   std::size_t next_release_ = 0, next_media_ = 0;
 };
 

@@ -24,6 +24,7 @@ struct FlowState {
   PeerTable::FlowPeer peer;       // whom it belongs to by itself
   std::uint32_t first_agent = 0;  // slot + 1: user agents registered over it
   SlotId first_context;           // requests that came over it and are not answered yet
+  bool tarpit = false;            // it is held, and whatever comes over it gets no answer
   SlotId first_sent;              // requests that went down it and have no final response
 };
 

@@ -1,6 +1,8 @@
 #include "gateway/core/proxy_core.h"
 
 #include "gateway/base/subject.h"
+#include "gateway/core/admission_check.h"
+#include "gateway/core/fraud_check.h"
 #include "gateway/core/peer_check.h"
 #include "gateway/core/relay_watch.h"
 #include "gateway/core/requests.h"
@@ -27,7 +29,7 @@ HashKey derive_branch_key(const tls::Mac& mac, std::uint32_t epoch) {
 
 std::uint32_t deadlines_max(const LimitsConfig& limits) {
   const std::uint64_t sum = 2 * (std::uint64_t{limits.transactions} + limits.client_transactions) +
-                            limits.contexts + limits.bindings + limits.dialogs +
+                            limits.contexts + limits.bindings + 2 * std::uint64_t{limits.dialogs} +
                             RelaySet::kPendingMax + 1024;
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, 0x100'0000));
 }
@@ -39,6 +41,15 @@ std::vector<Prefix> parse_prefixes(const std::vector<std::string>& texts) {
   }
   return prefixes;
 }
+
+sip::Framing framing_of(Transport transport) {
+  if (transport == Transport::Udp) return sip::Framing::Datagram;
+  return is_websocket(transport) ? sip::Framing::WebSocket : sip::Framing::Stream;
+}
+
+// How long a stream that a rule tarpits is held, and how many at a time; others are closed.
+constexpr Duration kTarpit = 60s;
+constexpr std::uint32_t kTarpitsMax = 1'000;
 
 }  // namespace
 
@@ -63,7 +74,14 @@ struct ProxyCore::Parts {
   bool wait_for_return(ResponseContext& context, SlotId id, Instant now);
   void flow_ended(FlowState& flow, FlowId id, Instant now, Outbox& outbox);
   void receive(const Source& source, Bytes bytes, bool handed_over, Instant now, Outbox& outbox);
-  bool pass_filter(const Source& source, Bytes bytes, Outbox& outbox);
+  bool is_held(const Source& source);
+  bool hold(FlowId id, Instant now);
+  void tarpit_over(SlotId slot, Outbox& outbox);
+  bool pass_gate(const Source& source, Instant now, Outbox& outbox);
+  bool pass_filter(const Source& source, Bytes bytes, Instant now, Outbox& outbox);
+  void refuse_scanner(const Source& source, Bytes bytes, const FilterRules::Verdict& verdict,
+                      Instant now, Outbox& outbox);
+  void close(const Source& source, std::uint16_t websocket_code, Outbox& outbox);
   void refuse_unreadable(const Source& source, DropReason reason, Outbox& outbox);
   void receive_request(const Source& source, bool handed_over, Instant now, Outbox& outbox);
 
@@ -84,11 +102,16 @@ struct ProxyCore::Parts {
   Replies replies;
   Router router;
   PeerCheck peer_check;
+  SourceGate open_gate;
+  SourceGate& gate;
+  AdmissionCheck admission;
+  FraudCheck fraud;
   Responses responses;
   Requests requests;
 
   std::shared_ptr<const FilterRules> filter;
   std::vector<Prefix> filter_exempt;
+  std::uint32_t tarpits = 0;  // tarpits <= kTarpitsMax
   sip::MessageView view;    // of the message in hand
   sip::MessageView stored;  // of the request of a context
 };
@@ -126,10 +149,13 @@ ProxyCore::Parts::Parts(Environment& environment)
       replies(core, transactions),
       router(core, flows, registrations, next_hops, peers, places),
       peer_check(core, flows, registrations, peers),
+      gate(environment.gate ? *environment.gate : open_gate),
+      admission(core, gate, registrations),
+      fraud(core, registrations, calls, environment.caps),
       responses({core, contexts, transactions, next_hops, registrations, calls, media, probes,
-                 replies, router, header_rules}),
+                 replies, router, header_rules, admission, fraud}),
       requests({core, contexts, transactions, next_hops, registrations, calls, media, replies,
-                router, responses, peer_check, header_rules}),
+                router, responses, peer_check, header_rules, admission, fraud}),
       filter_exempt(parse_prefixes(core.config.filter_exempt)) {}
 
 ProxyCore::ProxyCore(Environment environment) : parts_(std::make_unique<Parts>(environment)) {}
@@ -137,8 +163,64 @@ ProxyCore::~ProxyCore() = default;
 
 // --- A message ---------------------------------------------------------------------------------
 
+// Who is kept out gets nothing, and his connections end.
+bool ProxyCore::Parts::pass_gate(const Source& source, Instant now, Outbox& outbox) {
+  if (core.listener(source.listener).side != Side::Access) return true;
+  const bool by_datagram = source.transport == Transport::Udp;
+  const auto answer = gate.ask(source.remote.address,
+                               by_datagram ? BanScope::Datagrams : BanScope::Everything, now);
+  if (answer == SourceGate::Answer::Open) return true;
+  // Somebody else at the address of a user agent has earned that.
+  if (answer == SourceGate::Answer::Banned && registrations.is_registered(source)) return true;
+  const bool banned = answer == SourceGate::Answer::Banned;
+  if (by_datagram) {
+    (banned ? core.counters.banned_datagrams : core.counters.blocked_datagrams).add();
+  } else {
+    (banned ? core.counters.banned_messages : core.counters.blocked_messages).add();
+  }
+  core.drop(DropReason::Banned);
+  close(source, 1008, outbox);
+  return false;
+}
+
+// Whatever comes over a stream that is held is dropped.
+bool ProxyCore::Parts::is_held(const Source& source) {
+  if (tarpits == 0 || !source.flow) return false;
+  const FlowState* flow = flows.find(source.flow);
+  if (!flow || !flow->tarpit) return false;
+  core.drop(DropReason::Filter);
+  return true;
+}
+
+bool ProxyCore::Parts::hold(FlowId id, Instant now) {
+  FlowState* flow = flows.find(id);
+  if (!flow || tarpits >= kTarpitsMax) return false;
+  flow->tarpit = true;
+  ++tarpits;
+  core.counters.tarpitted.add();
+  core.wheel.arm(now + kTarpit, subject_value(Subject::Tarpit, {id.slot(), id.generation()}));
+  return true;
+}
+
+void ProxyCore::Parts::tarpit_over(SlotId slot, Outbox& outbox) {
+  --tarpits;
+  const FlowId id(core.shard, slot.slot, slot.generation);
+  if (!flows.find(id)) return;
+  Output& output = outbox.add(Output::Kind::CloseFlow);
+  output.flow = id;
+  output.websocket_code = 1008;
+}
+
+void ProxyCore::Parts::close(const Source& source, std::uint16_t websocket_code, Outbox& outbox) {
+  if (!source.flow) return;
+  Output& output = outbox.add(Output::Kind::CloseFlow);
+  output.flow = source.flow;
+  output.websocket_code = websocket_code;
+}
+
 // It looks at bytes, before anything is parsed or remembered. False: dropped.
-bool ProxyCore::Parts::pass_filter(const Source& source, Bytes bytes, Outbox& outbox) {
+bool ProxyCore::Parts::pass_filter(const Source& source, Bytes bytes, Instant now,
+                                   Outbox& outbox) {
   const ListenerInfo& listener = core.listeners[source.listener];
   if (!filter || listener.config.side != Side::Access) return true;
   for (const Prefix& prefix : filter_exempt) {
@@ -156,32 +238,58 @@ bool ProxyCore::Parts::pass_filter(const Source& source, Bytes bytes, Outbox& ou
                 {{"rule", rule.name},
                  {"source", remote.written_text()},
                  {"transport", to_text(source.transport)}});
+  if (verdict.points != 0) admission.scanner(source, verdict.points);
   if (!dropped) {
     core.counters.filter_logged.add();
     return true;
   }
   core.counters.filter_drops.add();
-  core.drop(DropReason::Filter);
-  if (source.flow) {
-    Output& output = outbox.add(Output::Kind::CloseFlow);
-    output.flow = source.flow;
-    output.websocket_code = 1008;
-  }
+  refuse_scanner(source, bytes, verdict, now, outbox);
   return false;
+}
+
+void ProxyCore::Parts::refuse_scanner(const Source& source, Bytes bytes,
+                                      const FilterRules::Verdict& verdict, Instant now,
+                                      Outbox& outbox) {
+  switch (verdict.action) {
+    case FilterRules::Action::Log:
+    case FilterRules::Action::Score:
+      return;
+    case FilterRules::Action::Reject: {
+      // What cannot be answered is dropped.
+      sip::Essentials essentials;
+      if (sip::parse_message(bytes, framing_of(source.transport), view) && view.is_request() &&
+          sip::validate_request(view, essentials).answerable) {
+        return replies.refuse(view, source, verdict.code, {}, {}, outbox);
+      }
+      break;
+    }
+    case FilterRules::Action::Tarpit:
+      if (hold(source.flow, now)) return core.drop(DropReason::Filter);
+      break;
+    case FilterRules::Action::Ban:
+      admission.scanner(source, 0);
+      break;
+    case FilterRules::Action::Drop:
+      break;
+  }
+  core.drop(DropReason::Filter);
+  close(source, 1008, outbox);
 }
 
 void ProxyCore::Parts::refuse_unreadable(const Source& source, DropReason reason, Outbox& outbox) {
   core.drop(reason);
-  if (!source.flow) return;
-  Output& output = outbox.add(Output::Kind::CloseFlow);
-  output.flow = source.flow;
-  output.websocket_code = 1007;
+  if (reason == DropReason::Unparsable) admission.unreadable(source);
+  close(source, 1007, outbox);
 }
 
 void ProxyCore::receive_message(const Source& source, Bytes bytes, Instant now, Outbox& outbox) {
   Parts& parts = *parts_;
   parts.core.counters.messages_in[static_cast<std::size_t>(source.transport)].add();
-  if (!parts.pass_filter(source, bytes, outbox)) return;
+  if (!parts.pass_gate(source, now, outbox) || parts.is_held(source) ||
+      !parts.pass_filter(source, bytes, now, outbox)) {
+    return;
+  }
   parts.receive(source, bytes, false, now, outbox);
 }
 
@@ -192,10 +300,7 @@ void ProxyCore::receive_handed_over(const Source& source, Bytes bytes, Instant n
 
 void ProxyCore::Parts::receive(const Source& source, Bytes bytes, bool handed_over, Instant now,
                                Outbox& outbox) {
-  const auto framing = source.transport == Transport::Udp ? sip::Framing::Datagram
-                       : is_websocket(source.transport)   ? sip::Framing::WebSocket
-                                                          : sip::Framing::Stream;
-  if (!sip::parse_message(bytes, framing, view)) {
+  if (!sip::parse_message(bytes, framing_of(source.transport), view)) {
     core.counters.parse_errors.add();
     return refuse_unreadable(source, DropReason::Unparsable, outbox);
   }
@@ -237,6 +342,8 @@ void ProxyCore::Parts::settle(Instant now, Outbox& outbox) {
       requests.retry(*retry, now, outbox);
     } else if (const auto result = calls.next_media()) {
       media_done(*result, now, outbox);
+    } else if (const auto watch = calls.next_unwatched()) {
+      fraud.ended(*watch, now);
     } else if (auto release = calls.next_release()) {
       requests.release(std::move(*release), now, outbox);
     } else if (const auto change = registrations.next_change()) {
@@ -522,6 +629,10 @@ void ProxyCore::publish_filter(std::shared_ptr<const FilterRules> rules) {
   parts_->filter = std::move(rules);
 }
 
+void ProxyCore::publish_fraud(std::shared_ptr<const FraudRules> rules) {
+  parts_->fraud.publish(std::move(rules));
+}
+
 void ProxyCore::config_changed(Instant now) {
   parts_->filter_exempt = parse_prefixes(parts_->core.config.filter_exempt);
   parts_->peers.config_changed();
@@ -532,6 +643,10 @@ void ProxyCore::config_changed(Instant now) {
 
 void ProxyCore::set_in_service(bool in_service) {
   parts_->requests.set_draining(!in_service);
+}
+
+void ProxyCore::set_overloaded(bool overloaded) {
+  parts_->requests.set_overloaded(overloaded);
 }
 
 void ProxyCore::drain(Instant, Outbox&) {
@@ -632,6 +747,10 @@ void ProxyCore::Parts::expired(std::uint64_t payload, Instant now, Outbox& outbo
       return calls.deadline(id, now, outbox);
     case Subject::Probe:
       return probes.send(static_cast<std::uint16_t>(id.slot), now, outbox);
+    case Subject::Fraud:
+      return fraud.due(id, now, outbox);
+    case Subject::Tarpit:
+      return tarpit_over(id, outbox);
     case Subject::None:
     case Subject::ServerSend:
     case Subject::ClientSend:

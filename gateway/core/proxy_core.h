@@ -4,6 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include "gateway/admission/call_caps.h"
+#include "gateway/admission/fraud_rules.h"
+#include "gateway/admission/source_gate.h"
 #include "gateway/base/buffer_pool.h"
 #include "gateway/base/counters.h"
 #include "gateway/base/flow_info.h"
@@ -40,6 +43,8 @@ class ProxyCore {
     Log& log;
     // From the clock of Instant to a calendar that goes on over restarts; tokens bear its day.
     Duration calendar{};
+    SourceGate* gate = nullptr;  // who may speak on the access side; nullptr: everybody
+    CallCaps* caps = nullptr;    // of all shards; nullptr: of this one alone
   };
   explicit ProxyCore(Environment environment);
   ~ProxyCore();
@@ -73,12 +78,15 @@ class ProxyCore {
   // From the control thread.
   void publish_next_hops(std::shared_ptr<const NextHopSnapshot> next_hops, Instant now,
                          Outbox& outbox);
+  void publish_fraud(std::shared_ptr<const FraudRules> rules);
   void publish_filter(std::shared_ptr<const FilterRules> rules);
   // The configuration given to the constructor has other values now. Next hops may have come; no
   // place of any list has moved.
   void config_changed(Instant now);
   // false: new dialogs are refused with 503 until it is true again.
   void set_in_service(bool in_service);
+  // true: new requests outside dialogs, but emergency calls, are refused with 503.
+  void set_overloaded(bool overloaded);
   // New dialogs are refused with 503 from now on.
   void drain(Instant now, Outbox& outbox);
   // True when no transaction waits for anything but its end.

@@ -102,6 +102,13 @@ bool Registrations::is_registered(const Source& source) {
   return flow && flow->first_agent != 0;
 }
 
+const UserAgent* Registrations::agent_at(const Source& source, std::string_view from) {
+  if (source.transport == Transport::Udp) {
+    return agents_.get(agents_.find_source(source_hash(source)));
+  }
+  return agents_.get(agents_.find(user_agent_of(source, from)));
+}
+
 // aor: keyed by the group of the next hop, so that what one server grants means nothing to others.
 std::uint64_t Registrations::user_agent_of(std::uint64_t aor, const Contact& contact) const {
   std::array<std::uint8_t, 16> text;

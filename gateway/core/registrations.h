@@ -40,6 +40,12 @@ class Registrations {
   SlotId find_contact(std::string_view uri, std::uint16_t group) const {
     return agents_.find_contact(keyed_by(agents_.hash_text(uri), group));
   }
+  // The user agent that speaks from there: over a flow the one with that From, else any of it.
+  const UserAgent* agent_at(const Source& source, std::string_view from);
+  // True if that is its address-of-record ("sip:bob@example.org").
+  bool is_aor(const UserAgent& agent, std::string_view aor) const {
+    return agent.aor_hash != 0 && keyed_by(aor_hash(aor), agent.group) == agent.aor_hash;
+  }
   // True if a binding was granted to a user agent that speaks from there.
   bool is_registered(const Source& source);
   void release(SlotId agent);

@@ -30,6 +30,11 @@ transaction::RequestIdentity identity_of(const Incoming& in, std::string_view me
           in.view.request_uri(), essentials.cseq.number};
 }
 
+bool is_emergency(std::string_view uri) {
+  constexpr std::string_view kService = "urn:service:sos";
+  return ascii::equal_ignoring_case(uri.substr(0, kService.size()), kService);
+}
+
 bool opens_dialog(Method method) {
   return method == Method::Invite || method == Method::Subscribe;
 }
@@ -60,6 +65,8 @@ Requests::Requests(const Parts& parts)
       router_(parts.router),
       responses_(parts.responses),
       peers_(parts.peers),
+      admission_(parts.admission),
+      fraud_(parts.fraud),
       writer_(parts.core, parts.registrations, parts.router, parts.header_rules) {}
 
 // --- 16.3: what is asked before any state is made ----------------------------------------------
@@ -131,6 +138,41 @@ bool Requests::refuse_by_validation(const Source& source, const Peer& peer, cons
   return false;
 }
 
+// Under overload what begins something new goes first (RFC 6357): those that are refused come back
+// at different times. An emergency call (RFC 5031) is never refused.
+bool Requests::is_shed(const Source& source, const Incoming& in, Outbox& outbox) {
+  const Method method = in.view.method();
+  if (!in.essentials.to_tag.empty() || method == Method::Ack || method == Method::Cancel ||
+      method == Method::Bye || is_emergency(in.view.request_uri())) {
+    return false;
+  }
+  core_.counters.overload_refused.add();
+  constexpr std::uint64_t kRetryMin = 4, kRetrySpread = 12;  // seconds
+  std::array<std::uint8_t, 32> memory;
+  Writer extra(memory);
+  extra.text("Retry-After: ").number(kRetryMin + core_.random.below(kRetrySpread)).text("\r\n");
+  replies_.refuse(in.view, source, 503, {}, extra.written_text(), outbox);
+  return true;
+}
+
+// Over UDP what has to wait comes again by itself.
+bool Requests::is_within_budget(const Source& source, const Incoming& in, Instant now,
+                                Outbox& outbox) {
+  const Budgets::Verdict verdict = admission_.ask(source, in, now);
+  if (verdict == Budgets::Verdict::Pass) return true;
+  if (source.flow && verdict == Budgets::Verdict::Wait) {
+    replies_.refuse(in.view, source, 503, {}, "Retry-After: 2\r\n", outbox);
+  } else {
+    core_.drop(DropReason::Budget);
+  }
+  if (source.flow && verdict == Budgets::Verdict::CutOff) {
+    Output& output = outbox.add(Output::Kind::CloseFlow);
+    output.flow = source.flow;
+    output.websocket_code = 1008;
+  }
+  return false;
+}
+
 void Requests::read_route(const Source& source, const Incoming& in, Instant now) {
   Writer text{MutableBytes(route_scratch_)};
   routed_ = preprocess_route(in.view, in.essentials, source, core_.own, core_.mac, core_.epoch,
@@ -147,6 +189,7 @@ std::optional<Right> Requests::admit(const Source& source, const Peer& peer, con
                            {"method", in.view.method_text()},
                            {"listener", core_.listener(source.listener).name},
                            {"flow", source.flow.value()}});
+    admission_.refused(source, in, status, now);
     replies_.refuse(in.view, source, status, {}, {}, outbox);
     return std::nullopt;
   };
@@ -225,6 +268,8 @@ void Requests::receive(const Source& source, const Incoming& in, Instant now, Ou
     transactions_.request_repeated(known, now, outbox);
     return;
   }
+  if (overloaded_ && is_shed(source, in, outbox)) return;
+  if (!is_within_budget(source, in, now, outbox)) return;
   if (refuse_by_validation(source, peer, in, outbox)) return;
   const std::uint32_t hash = loop_hash(in);
   if (comes_back(in, hash)) {
@@ -238,6 +283,9 @@ void Requests::receive(const Source& source, const Incoming& in, Instant now, Ou
   const std::optional<Right> right =
       invite ? Right::OwnDialog : admit(source, peer, in, now, outbox);
   if (!right) return;
+  if (!fraud_.may_refer(source, in, now)) {
+    return replies_.refuse(request, source, 403, {}, {}, outbox);
+  }
 
   TransactionLayer::Outcome outcome;
   const Source reply = replies_.reply_address(source, in.essentials.via);
@@ -258,6 +306,7 @@ void Requests::receive(const Source& source, const Incoming& in, Instant now, Ou
   context.peer_next_hop = peer.next_hop;
   transactions_.server(server)->context = id;
   transactions_.server(server)->next_hop = peer.next_hop;
+  admission_.began(context, in, now);
   routed_for_ = id;
   route(id, in, now, outbox);
 }
@@ -390,6 +439,8 @@ void Requests::route(SlotId id, const Incoming& in, Instant now, Outbox& outbox)
     } else if (begins_call(context) &&
         !calls_.open(id, context, in, context.loop_hash, from_network, now)) {
       responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
+    } else if (context.call_new && !fraud_.may_call(context, in, now)) {
+      responses_.fail(id, 403, {}, now, outbox);
     } else {
       follow(id, in, router_.route(context, in, routed_, now), now, outbox);
     }

@@ -6,7 +6,9 @@
 #include "gateway/base/outbox.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
+#include "gateway/core/fraud_check.h"
 #include "gateway/core/media_steps.h"
+#include "gateway/core/admission_check.h"
 #include "gateway/core/peer_check.h"
 #include "gateway/core/replies.h"
 #include "gateway/core/request_writer.h"
@@ -41,6 +43,8 @@ class Requests {
     Responses& responses;
     PeerCheck& peers;
     const HeaderRules& header_rules;
+    AdmissionCheck& admission;
+    FraudCheck& fraud;
   };
   explicit Requests(const Parts& parts);
 
@@ -63,10 +67,14 @@ class Requests {
 
   // New dialogs are refused with 503 from now on.
   void set_draining(bool draining) { draining_ = draining; }
+  // So are requests that begin something, but emergency calls.
+  void set_overloaded(bool overloaded) { overloaded_ = overloaded; }
 
  private:
   bool refuse_by_validation(const Source& source, const Peer& peer, const Incoming& in,
                             Outbox& outbox);
+  bool is_within_budget(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
+  bool is_shed(const Source& source, const Incoming& in, Outbox& outbox);
   void read_route(const Source& source, const Incoming& in, Instant now);
   // Nothing where it was refused, and answered.
   std::optional<Right> admit(const Source& source, const Peer& peer, const Incoming& in,
@@ -110,8 +118,10 @@ class Requests {
   Router& router_;
   Responses& responses_;
   PeerCheck& peers_;
+  AdmissionCheck& admission_;
+  FraudCheck& fraud_;
   RequestWriter writer_;
-  bool draining_ = false;
+  bool draining_ = false, overloaded_ = false;
   sip::MessageView stored_;  // a request that had to wait
 
   // What was read of the Route set of the request in hand, so that its signatures are verified

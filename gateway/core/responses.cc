@@ -47,6 +47,8 @@ Responses::Responses(const Parts& parts)
       media_(parts.media),
       probes_(parts.probes),
       replies_(parts.replies),
+      admission_(parts.admission),
+      fraud_(parts.fraud),
       writer_(parts.core, parts.router, parts.header_rules) {}
 
 std::optional<Responses::Retry> Responses::next_retry() {
@@ -394,6 +396,10 @@ void Responses::forward(SlotId id, const sip::MessageView& response,
   ResponseContext& context = *contexts_.find(id);
   const sip::Status status = response.status();
   const bool registered = context.method == Method::Register && sip::is_success(status);
+  if (admission_.tells_too_much(context, status)) return fail(id, 403, {}, now, outbox);
+  if (context.target.to_access && !fraud_.may_redirect(context.target, response, now)) {
+    return fail(id, 403, {}, now, outbox);
+  }
   if (transactions_.server(context.server)) {
     BufferRef message = writer_.write(context, response, body, now);
     if (!message) {
@@ -407,6 +413,7 @@ void Responses::forward(SlotId id, const sip::MessageView& response,
       transactions_.respond(context.server, status, std::move(message), now, outbox);
     }
     if (!sip::is_final(status)) return;
+    admission_.answered(context, status, now);
     context.answer();
     // A 2xx to INVITE may be repeated for 64*T1 (RFC 6026 8.1).
     if (context.method == Method::Invite && sip::is_success(status)) {
@@ -435,6 +442,7 @@ void Responses::fail(SlotId id, sip::Status status, std::string_view extra, Inst
       transactions_.abandon(server, now, outbox);  // RFC 4320 4.2
     } else if (sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
       replies_.respond(server, request_, context.source, status, extra, now, outbox);
+      admission_.answered(context, status, now);
     }
   }
   if (context.call_new) {

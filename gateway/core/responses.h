@@ -6,7 +6,9 @@
 #include "gateway/base/outbox.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
+#include "gateway/core/fraud_check.h"
 #include "gateway/core/media_steps.h"
+#include "gateway/core/admission_check.h"
 #include "gateway/core/probes.h"
 #include "gateway/core/registrations.h"
 #include "gateway/core/replies.h"
@@ -35,6 +37,8 @@ class Responses {
     Replies& replies;
     const Router& router;
     const HeaderRules& header_rules;
+    AdmissionCheck& admission;
+    FraudCheck& fraud;
   };
   explicit Responses(const Parts& parts);
 
@@ -108,6 +112,8 @@ class Responses {
   MediaSteps& media_;
   Probes& probes_;
   Replies& replies_;
+  AdmissionCheck& admission_;
+  FraudCheck& fraud_;
   ResponseWriter writer_;
   sip::MessageView stored_;   // a response that had to wait
   sip::MessageView request_;  // the request of a context
