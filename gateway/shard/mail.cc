@@ -59,6 +59,10 @@ void ShardThread::handle(ToShard& message) {
           [&](PublishFilter& publish) { core.publish_filter(std::move(publish.rules)); },
           [&](PublishTls& publish) { parts_->streams.publish_tls(std::move(publish.tls)); },
           [&](PublishPages& publish) { parts_->streams.publish_pages(std::move(publish.pages)); },
+          [&](PublishLists& publish) {
+            parts_->gate.publish(std::move(publish.lists));
+            core.publish_fraud(std::move(publish.fraud));
+          },
           [&](PublishLogLevel& publish) { parts_->log.set_level(publish.level); },
           [&](Resolved& answer) {
             parts_->names.answer(answer.ticket, [&](Ticket ticket) {
@@ -86,6 +90,9 @@ void ShardThread::take_over(PublishConfig& publish) {
   parts_->streams.publish_tls(std::move(publish.tls));
   parts_->streams.publish_pages(std::move(publish.pages));
   parts_->core.publish_filter(std::move(publish.filter));
+  parts_->gate.publish(std::move(publish.lists));
+  parts_->core.publish_fraud(std::move(publish.fraud));
+  parts_->gate.set_enabled(config_.bans.enabled);
   parts_->core.config_changed(now());
   counters_.config_generation.set(publish.generation);
 }

@@ -113,6 +113,9 @@ void ShardThread::join() {
 ShardThread::Parts::Parts(ShardThread& thread)
     : buffers(thread.config_.limits.buffer_bytes),
       log(thread.setup_.index, thread.config_.log_level, thread.setup_.log, thread.counters_),
+      gate(thread.setup_.bans
+               ? SourceGate(*thread.setup_.bans, thread.setup_.index, thread.counters_)
+               : SourceGate()),
       reactor(thread.setup_.make_kernel(thread.counters_, thread.setup_.index), thread.counters_,
               thread.setup_.exchange.waker(thread.setup_.index), thread.port_.wake_fd_),
       datagrams(
@@ -120,7 +123,7 @@ ShardThread::Parts::Parts(ShardThread& thread)
           thread.config_.udp_trains ? Datagrams::Trains::UnderLoad : Datagrams::Trains::Never),
       streams({thread.config_, thread.setup_.index, thread.setup_.listeners, reactor.kernel(),
                buffers, thread.counters_, log, random_value<HashKey>(),
-               random_value<std::uint64_t>()}),
+               random_value<std::uint64_t>(), &gate}),
       mac(thread.setup_.token_key),
       core({thread.config_, thread.setup_.index,
             static_cast<ShardIndex>(thread.setup_.exchange.shards()),
@@ -129,7 +132,8 @@ ShardThread::Parts::Parts(ShardThread& thread)
             thread.counters_, log,
             // Shards' clock is CLOCK_MONOTONIC, which is steady_clock's.
             std::chrono::system_clock::now().time_since_epoch() -
-                std::chrono::steady_clock::now().time_since_epoch()}),
+                std::chrono::steady_clock::now().time_since_epoch(),
+            &gate, thread.setup_.caps}),
       names(thread.config_.limits.contexts) {}
 
 std::expected<void, std::string> ShardThread::open() {
@@ -148,6 +152,9 @@ std::expected<void, std::string> ShardThread::open() {
   }
   if (auto opened = parts_->reactor.open(); !opened) return opened;
   parts_->log.set_time(now());
+  parts_->gate.publish(setup_.lists);
+  parts_->core.publish_fraud(setup_.fraud);
+  parts_->gate.set_enabled(config_.bans.enabled);
   parts_->streams.publish_tls(setup_.tls);
   parts_->streams.publish_pages(setup_.pages);
   if (setup_.filter) parts_->core.publish_filter(setup_.filter);
@@ -203,6 +210,7 @@ void ShardThread::turn() {
     return;
   }
   parts_->log.set_time(now());
+  note_lag();
   for (const Completion& completion : completions) dispatch(completion);
   if (parts_->reactor.drained()) parts_->datagrams.completions_drained();
   read_mail();
@@ -210,6 +218,16 @@ void ShardThread::turn() {
   serve_comers_and_goers();
   advance_drain();
   flush();
+}
+
+// A shard that does its work catches up with the kernel again and again. How long it has not is how
+// late it is at the least with what waits in its sockets.
+void ShardThread::note_lag() {
+  if (!parts_->reactor.is_crowded() || caught_up_at_ == Instant{}) caught_up_at_ = now();
+  const Duration lag = now() - caught_up_at_;
+  counters_.lag_microseconds.set(static_cast<std::uint64_t>(lag / 1us));
+  const OverloadConfig& overload = config_.overload;
+  parts_->core.set_overloaded(overload.enabled && lag > overload.lag);
 }
 
 // A step of a handshake costs as much as a hundred messages (the first 173 us, of a hundred one

@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "gateway/admission/bans.h"
+#include "gateway/admission/call_caps.h"
 #include "gateway/base/counters.h"
 #include "gateway/base/flow_id.h"
 #include "gateway/base/log.h"
@@ -57,6 +59,10 @@ struct ShardSetup {
   Log::Queue& log;                                   // read by the control thread
   std::function<void()> wake_control;                // called after a message to it was queued
   KernelFactory make_kernel = kernels_of(KernelKind::IoUring);  // the same for all shards
+  Bans* bans = nullptr;                      // of all shards; null: nobody is ever banned
+  std::shared_ptr<const SourceLists> lists{};  // null: none
+  std::shared_ptr<const FraudRules> fraud{};   // null: none
+  CallCaps* caps = nullptr;                    // of all shards; null: of this one alone
 };
 
 // One core's thread: reactor, transport, buffers and signalling core, which nobody else touches.

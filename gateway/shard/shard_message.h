@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "gateway/admission/fraud_rules.h"
+#include "gateway/admission/source_lists.h"
 #include "gateway/base/log.h"
 #include "gateway/base/outbox.h"
 #include "gateway/config/config.h"
@@ -34,6 +36,12 @@ struct PublishConfig {
   std::shared_ptr<const TlsSettings> tls;     // null: no TLS anywhere
   std::shared_ptr<const FilterRules> filter;  // null: none
   std::shared_ptr<const StaticPages> pages;   // null: none
+  std::shared_ptr<const SourceLists> lists;   // null: none
+  std::shared_ptr<const FraudRules> fraud;    // null: none
+};
+struct PublishLists {
+  std::shared_ptr<const SourceLists> lists;
+  std::shared_ptr<const FraudRules> fraud;
 };
 struct PublishService {  // false: new dialogs are refused, those that run go on
   bool in_service = true;
@@ -71,7 +79,8 @@ struct Stop {};   // the thread ends, whatever is open
 
 using ToShard =
     std::variant<std::monostate, PublishConfig, PublishService, PublishNextHops, PublishFilter,
-                 PublishTls, PublishPages, PublishLogLevel, Resolved, Query, Drain, Stop>;
+                 PublishTls, PublishPages, PublishLists, PublishLogLevel, Resolved, Query, Drain,
+                 Stop>;
 
 // Shard to control thread.
 struct ResolveName {  // RFC 3263, as far as the URI decides; answered by Resolved

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "gateway/admission/source_gate.h"
 #include "gateway/base/buffer_pool.h"
 #include "gateway/base/counters.h"
 #include "gateway/base/log.h"
@@ -51,6 +52,7 @@ class ShardThread {
     BufferPool buffers;
     std::vector<Socket> relay_sockets;  // towards media relays by UDP
     Log log;
+    SourceGate gate;
     Reactor reactor;
     Datagrams datagrams;
     Streams streams;
@@ -66,6 +68,7 @@ class ShardThread {
   void turn();
   [[nodiscard]] std::expected<void, std::string> open_relays();
   void serve_comers_and_goers();
+  void note_lag();
   void flush();
   void expire();
   Instant next_deadline() const;
@@ -129,6 +132,7 @@ class ShardThread {
   std::vector<bool> posted_;                  // shards that got mail in this turn
   Instant drain_until_ = kNever;              // the end of Waiting or Releasing
   Instant drain_next_ = kNever;               // the next slice of Waiting
+  Instant caught_up_at_{};                    // when the kernel last had nothing more for us
   Instant newcomers_at_{};                    // at the latest, however crowded
   Drainage drainage_ = Drainage::No;
   bool stopping_ = false;

@@ -37,6 +37,7 @@ bool any_contains(const std::vector<Prefix>& prefixes, const Address& address) {
 
 Acceptors::Acceptors(const StreamEnvironment& environment, StreamTable& table)
     : config_(environment.config),
+      gate_(environment.gate),
       listeners_(environment.listeners),
       kernel_(environment.kernel),
       counters_(environment.counters),
@@ -136,6 +137,22 @@ void Acceptors::expire(Instant now) {
 
 // Admission.
 
+// An address that is kept out gets nothing of us, not even a handshake.
+bool Acceptors::is_shut_out(ListenerIndex listener, const Address& address, Instant now) {
+  if (!gate_ || listeners_.infos[listener].config.side != Side::Access) return false;
+  switch (gate_->ask(address, BanScope::Everything, now)) {
+    case SourceGate::Answer::Open:
+      return false;
+    case SourceGate::Answer::Banned:
+      counters_.banned_connections.add();
+      return true;
+    case SourceGate::Answer::Blocked:
+      counters_.blocked_connections.add();
+      return true;
+  }
+  return false;
+}
+
 Stream* Acceptors::admit(const Acceptor& acceptor, int fd, Instant now) {
   const ListenConfig& listen = listeners_.infos[acceptor.listener].config;
   SocketAddress address{};
@@ -148,6 +165,10 @@ Stream* Acceptors::admit(const Acceptor& acceptor, int fd, Instant now) {
   const bool by_upgrade =
       is_websocket(listen.transport) && any_contains(acceptor.web_proxies, remote.address);
   const bool is_proxy = by_header || by_upgrade;
+  if (!is_proxy && is_shut_out(acceptor.listener, remote.address, now)) {
+    kernel_.close(fd);
+    return nullptr;
+  }
   const bool refused = !is_proxy && flows_.count(remote.address) >= config_.limits.flows_per_source;
   Stream* stream =
       refused ? nullptr : table_.add(fd, Stream::Role::Accepted, listen.transport, now);
@@ -178,11 +199,12 @@ bool Acceptors::is_web_proxy(const Stream& stream, const Address& address) const
   return any_contains(acceptors_[acceptor_of_listener_[stream.listener]].web_proxies, address);
 }
 
-bool Acceptors::set_remote(Stream& stream, const Endpoint& remote) {
+bool Acceptors::set_remote(Stream& stream, const Endpoint& remote, Instant now) {
   newcomers_.set_source(stream, remote.address);
   if (stream.source_counted) flows_.remove(stream.remote.address);
   stream.source_counted = false;
   stream.remote = remote;
+  if (is_shut_out(stream.listener, remote.address, now)) return false;
   if (flows_.count(remote.address) >= config_.limits.flows_per_source) {
     counters_.flows_refused[static_cast<std::size_t>(stream.transport)].add();
     return false;

@@ -39,7 +39,7 @@ class Acceptors {
   // An address of the listener's listed web proxies.
   bool is_web_proxy(const Stream& stream, const Address& address) const;
   // A proxy said who the client is. False: that source has too many flows.
-  bool set_remote(Stream& stream, const Endpoint& remote);
+  bool set_remote(Stream& stream, const Endpoint& remote, Instant now);
 
   // The first byte of a stream that is not open yet.
   void spoke(Stream& stream);
@@ -75,7 +75,10 @@ class Acceptors {
   void make_room(Instant now);
   void drop(Stream& stream, Instant now);
 
+  bool is_shut_out(ListenerIndex listener, const Address& address, Instant now);
+
   const Config& config_;
+  SourceGate* const gate_;
   const ShardListeners& listeners_;
   Kernel& kernel_;
   Counters& counters_;

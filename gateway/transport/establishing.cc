@@ -88,7 +88,7 @@ void Establishing::read_proxy_header(Stream& stream, Instant now) {
         (*header)->family == proxy_protocol::Family::Ipv4 ? Family::V4 : Family::V6;
     remote.address.bytes = source.bytes;
   }
-  if (!acceptors_.set_remote(stream, remote)) {
+  if (!acceptors_.set_remote(stream, remote, now)) {
     return refuse(stream, FlowEnd::Closed, TransportFailure::Closed, now);
   }
   // What followed the header within the newest bytes is the client's.

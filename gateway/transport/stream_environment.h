@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "gateway/admission/source_gate.h"
 #include "gateway/base/buffer_pool.h"
 #include "gateway/base/counters.h"
 #include "gateway/base/flow_id.h"
@@ -28,6 +29,7 @@ struct StreamEnvironment {
   Log& log;
   HashKey hash_key{};
   std::uint64_t seed = 0;  // for jitter
+  SourceGate* gate = nullptr;  // who may come in on the access side; nullptr: everybody
 };
 
 // Replaced on reload; open connections keep what they began with.

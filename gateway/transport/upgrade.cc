@@ -98,7 +98,7 @@ void Establishing::answer_request(Stream& stream, const http::RequestHead& head,
   if (stream.trusted_proxy) {
     const auto client = client_of(stream, head);
     if (!client) return refused(client.error());
-    if (*client && !acceptors_.set_remote(stream, **client)) {
+    if (*client && !acceptors_.set_remote(stream, **client, now)) {
       return refused(http::Status::TooManyRequests);
     }
   }
