@@ -48,6 +48,7 @@ class Warner {
     check_secrets();
     check_descriptors();
     check_ports();
+    check_lists();
     return std::move(warnings_);
   }
 
@@ -63,6 +64,11 @@ class Warner {
       path.resize(dot);
     }
   }
+  void check_lists() {
+    if (const auto lists = make_source_lists(config_); !lists) add("bans", lists.error());
+    if (const auto fraud = make_fraud_rules(config_); !fraud) add("fraud[0]", fraud.error());
+  }
+
   unsigned shards() const { return config_.shards != 0 ? config_.shards : read_cpus().shards(); }
 
   void check_addresses() {

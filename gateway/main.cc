@@ -4,10 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <new>
+#include <optional>
 #include <system_error>
 
+#include "gateway/admission/bans.h"
 #include "gateway/certificate_files.h"
 #include "gateway/check.h"
 #include "gateway/config/load.h"
@@ -16,11 +19,13 @@
 #include "gateway/control/setup.h"
 #include "gateway/cpus.h"
 #include "gateway/ctl/ctl.h"
+#include "gateway/hardening.h"
 #include "gateway/shard/exchange.h"
 #include "gateway/shard/shard.h"
 #include "gateway/transport/listener.h"
 #include "gateway/tunnel/command.h"
 #include "tls/allocator.h"
+#include "tls/random.h"
 
 // The wiring diagram: configuration, sockets, shards, control thread.
 
@@ -57,6 +62,13 @@ struct Extras {
   std::vector<Mistake> warnings;
 };
 
+HashKey random_hash_key() {
+  const auto bytes = tls::random_bytes<sizeof(HashKey)>();
+  HashKey key;
+  std::memcpy(key.data(), bytes.data(), sizeof key);
+  return key;
+}
+
 int serve(Config config, const Extras& extras) {
   raise_descriptor_limit();
   const auto kernel = choose_kernel(config.reactor);
@@ -72,6 +84,17 @@ int serve(Config config, const Extras& extras) {
   if (!token_key) return fail(token_key.error());
   const auto filter = make_filter(config);
   if (!filter) return fail(filter.error());
+  const auto lists = make_source_lists(config);
+  if (!lists) return fail(lists.error());
+  const auto fraud = make_fraud_rules(config);
+  if (!fraud) return fail(fraud.error());
+  CallCaps caps;
+  std::optional<Bans> bans;
+  try {
+    bans.emplace(config.limits.bans, random_hash_key(), shards);
+  } catch (const NoAddressSpace&) {
+    return fail("no address space for the ban table: make limits.bans smaller");
+  }
   const tls::TicketKeys ticket_keys{tls::TicketKey::random(), std::nullopt};
   const auto tls_settings = make_tls_settings(config, ticket_keys, shards);
   if (!tls_settings) return fail(tls_settings.error());
@@ -89,12 +112,13 @@ int serve(Config config, const Extras& extras) {
   LogWriter log(LogWriter::format_of(config.log_format), config.log_level);
   log_kernel(log, *kernel);
   Control control({config, log, ticket_keys, *filter, listeners->front().infos, extras.file,
-                   *tls_settings, pages});
+                   *tls_settings, pages, &*bans});
   for (const Mistake& warning : extras.warnings) {
     log.event(LogLevel::Warning, "config_warning",
               {{"line", warning.position.line}, {"text", warning.text}});
   }
   if (const auto opened = control.open(); !opened) return fail(opened.error());
+  if (const auto done = give_up_rights(config.process); !done) return fail(done.error());
   if (extras.follow >= 0) control.follow(extras.follow);
   Exchange exchange(shards);
   std::vector<std::unique_ptr<Shard>> running;
@@ -103,7 +127,7 @@ int serve(Config config, const Extras& extras) {
         config, static_cast<ShardIndex>(i), config.pin ? cpus.allowed[i % cpus.allowed.size()] : -1,
         std::move((*listeners)[i]), exchange, (*tls_settings)[i], pages,
         FilterRules::for_another_shard(*filter), nullptr, *token_key, control.log_queue(i),
-        control.wake(), kernels_of(kernel->kind)}));
+        control.wake(), kernels_of(kernel->kind), &*bans, *lists, *fraud, &caps}));
   }
   for (const auto& shard : running) {
     if (const auto started = shard->start(); !started) return fail(started.error());
@@ -164,6 +188,7 @@ int demo(const DemoOptions& options) {
   config.media.relays = {*rtpengine};
   config.page.directory = options.page;
   config.timers.drain = 2s;
+  config.process.seccomp = false;  // it has a child to end
   if (!options.admin.empty()) {
     const auto admin = parse_endpoint(options.admin);
     if (!admin) return fail("--admin: " + options.admin + " is not ADDRESS:PORT");

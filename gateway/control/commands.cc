@@ -28,8 +28,6 @@ constexpr TableCommand kTableCommands[] = {
     {"/calls/end", Query::Topic::Calls, Query::Verb::End},
     {"/agents/remove", Query::Topic::UserAgents, Query::Verb::Remove},
     {"/flows/kick", Query::Topic::Flows, Query::Verb::End},
-    {"/bans/add", Query::Topic::Bans, Query::Verb::Add},
-    {"/bans/remove", Query::Topic::Bans, Query::Verb::Remove},
     {"/next-hops/hold", Query::Topic::NextHops, Query::Verb::Hold},
     {"/next-hops/release", Query::Topic::NextHops, Query::Verb::Release},
     {"/next-hops/drain", Query::Topic::NextHops, Query::Verb::Drain},
@@ -39,7 +37,8 @@ constexpr TableCommand kTableCommands[] = {
     {"/relays/drain", Query::Topic::Relays, Query::Verb::Drain},
     {"/relays/probe", Query::Topic::Relays, Query::Verb::Probe},
 };
-constexpr std::string_view kCommands[] = {"/reload", "/drain", "/undrain", "/log-level"};
+constexpr std::string_view kCommands[] = {"/reload",   "/drain",       "/undrain",  "/log-level",
+                                          "/bans/add", "/bans/remove", "/bans/lift"};
 
 bool is_command(std::string_view path) {
   return std::find(std::begin(kCommands), std::end(kCommands), path) != std::end(kCommands) ||
@@ -71,6 +70,7 @@ std::optional<AdminAnswer> Control::command(const AdminRequest& request) {
   if (request.path == "/drain") return service_command(false);
   if (request.path == "/undrain") return service_command(true);
   if (request.path == "/log-level") return log_level_command(request.query);
+  if (request.path.starts_with("/bans/")) return ban_command(request);
   for (const TableCommand& one : kTableCommands) {
     if (one.path != request.path) continue;
     Query query;

@@ -41,6 +41,7 @@ std::string socket_path(const CtlConfig& ctl) {
 Control::Control(Setup setup)
     : setup_(std::move(setup)),
       config_(setup_.config),
+      judge_({config_.bans.failures, config_.bans.within}),
       start_seconds_(
           std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch())
               .count()) {
@@ -149,6 +150,7 @@ void Control::start_timers() {
         auto* control = static_cast<Control*>(timer->data);
         control->drain_logs();
         control->flush_mail();
+        control->read_evidence();
       },
       kLogInterval, kLogInterval);
   uv_timer_start(
@@ -216,11 +218,6 @@ void Control::send(std::size_t shard, ToShard&& message) {
     return;
   }
   unsent.push_back(std::move(message));
-}
-
-template <typename Message>
-void Control::send_all(const Message& message) {
-  for (std::size_t i = 0; i < shards_->size(); ++i) send(i, ToShard(message));
 }
 
 void Control::flush_mail() {

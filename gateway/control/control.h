@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "gateway/admission/ban_judge.h"
+#include "gateway/admission/bans.h"
 #include "gateway/config/config.h"
 #include "gateway/config/document.h"
 #include "gateway/config/reload_plan.h"
@@ -33,6 +35,7 @@ namespace ringway {
 //   reload.cc    files and configuration
 //   pages.cc     what the admin address and the control socket answer
 //   commands.cc  what they command
+//   bans.cc      who is kept out
 class Control {
  public:
   struct Setup {
@@ -44,6 +47,7 @@ class Control {
     std::string file{};  // that a reload reads; empty: only certificates and rules are read again
     std::vector<std::shared_ptr<const TlsSettings>> tls{};  // by shard
     std::shared_ptr<const StaticPages> pages{};
+    Bans* bans = nullptr;  // outlives the control thread; null: nobody is ever banned
   };
   explicit Control(Setup setup);
   ~Control();
@@ -71,7 +75,9 @@ class Control {
   void resolve(std::size_t shard, const ResolveName& ask);
   void send(std::size_t shard, ToShard&& message);
   template <typename Message>
-  void send_all(const Message& message);
+  void send_all(const Message& message) {
+    for (std::size_t i = 0; i < shards_->size(); ++i) send(i, ToShard(message));
+  }
   void flush_mail();
   void check_ready();
   void begin_drain(int signal);
@@ -89,6 +95,7 @@ class Control {
   void reload_files(std::string_view reason);
   void check_files();
   void watch_files();
+  bool publish_lists();
   void rotate_tickets();
   void judge_certificates();
 
@@ -111,6 +118,12 @@ class Control {
   AdminAnswer reload_command(bool dry_run);
   AdminAnswer service_command(bool in_service);
   AdminAnswer log_level_command(std::string_view query);
+
+  // bans.cc
+  void read_evidence();
+  BanTable::Ban ban(SourceKey source, BanScope scope, BanCause cause, Duration lasting);
+  AdminAnswer bans_page(const std::string& name) const;
+  AdminAnswer ban_command(const AdminRequest& request);
 
   // A question to all shards on its way back to who asked.
   struct Pending {
@@ -146,6 +159,8 @@ class Control {
   std::map<std::string, std::int64_t> file_times_;
   std::vector<CertificateEnd> certificates_;
   Readiness readiness_;
+  BanJudge judge_;
+  Duration utc_offset_ = utc_offset();  // that the shards' fraud rules go by
   std::map<std::uint64_t, Pending> pending_;
   std::uint64_t next_query_ = 1;
   AdminServer* serving_ = nullptr;  // whose request is being served

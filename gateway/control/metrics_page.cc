@@ -97,13 +97,58 @@ void write_messages(Page& page) {
            &Counters::bad_responses);
   page.one("stray_responses_total", "counter", "Responses of no transaction, dropped.",
            &Counters::stray_responses);
-  static constexpr std::array<std::string_view, 11> kReasons{
+  static constexpr std::array<std::string_view, 13> kReasons{
       "unparsable", "unanswerable", "filter",         "bad_response", "stray_response", "no_buffer",
-      "ack",        "table_full",   "dead_requester", "stranger",     "wrong_source"};
+      "ack",        "table_full",   "dead_requester", "stranger",     "wrong_source",
+      "banned",       "budget"};
   page.head("drops_total", "counter", "Messages dropped without an answer.");
   for (std::size_t i = 0; i < kReasons.size(); ++i) {
     page.line("drops_total", Page::label("reason", kReasons[i]), page.sum(&Counters::drops, i));
   }
+}
+
+void write_admission(Page& page, const ProcessFacts& facts) {
+  struct Kept {
+    std::string_view what, by;
+    Counter Counters::*counter;
+  };
+  static constexpr std::array<Kept, 6> kKept{{
+      {"datagram", "ban", &Counters::banned_datagrams},
+      {"connection", "ban", &Counters::banned_connections},
+      {"message", "ban", &Counters::banned_messages},
+      {"datagram", "block_list", &Counters::blocked_datagrams},
+      {"connection", "block_list", &Counters::blocked_connections},
+      {"message", "block_list", &Counters::blocked_messages},
+  }};
+  page.head("kept_out_total", "counter", "What came from sources that are kept out.");
+  for (const Kept& kept : kKept) {
+    page.line("kept_out_total", Page::label("what", kept.what) + "," + Page::label("by", kept.by),
+              page.sum(kept.counter));
+  }
+  page.head("bans_remembered", "gauge", "Bans in force, and ended ones that are remembered.");
+  page.line("bans_remembered", {}, static_cast<double>(facts.bans_remembered));
+  page.head("bans_cut_short_total", "counter", "Bans that made room for others in a full table.");
+  page.line("bans_cut_short_total", {}, static_cast<double>(facts.bans_cut_short));
+  page.head("evidence_overlooked_total", "counter", "Evidence of sources beyond what is watched.");
+  page.line("evidence_overlooked_total", {}, static_cast<double>(facts.evidence_overlooked));
+  page.one("evidence_total", "counter", "Successes and failures told to the judge of bans.",
+           &Counters::evidence_reported);
+  page.one("evidence_lost_total", "counter", "Those that it could not take in.",
+           &Counters::evidence_lost);
+  page.head("over_budget_total", "counter", "Requests beyond the budget of their sender.");
+  page.line("over_budget_total", "verdict=\"wait\"", page.sum(&Counters::budget_waits));
+  page.line("over_budget_total", "verdict=\"cut_off\"", page.sum(&Counters::budget_cut_off));
+  page.one("fraud_refused_total", "counter", "Calls, REFER and 302 that a fraud rule refused.",
+           &Counters::fraud_refused);
+  page.one("fraud_ended_total", "counter", "Calls that a fraud rule ended.",
+           &Counters::fraud_ended);
+  page.one("overload_refused_total", "counter", "503: a shard had more to do than it can.",
+           &Counters::overload_refused);
+  page.one("answers_made_alike_total", "counter",
+           "Refusals of a next hop that went on as 403 ([answers] alike).",
+           &Counters::answers_made_alike);
+  page.one("tarpitted_total", "counter", "Connections held without an answer.",
+           &Counters::tarpitted);
 }
 
 void write_transactions(Page& page) {
@@ -412,6 +457,7 @@ std::string metrics_page(std::span<const Counters* const> shards, const FilterRu
                 page.sum(&Counters::filter_rule_hits, i));
     }
   }
+  write_admission(page, facts);
   write_transport(page);
   write_reactor(page);
   write_process(page, facts);

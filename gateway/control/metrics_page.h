@@ -16,6 +16,7 @@ struct ProcessFacts {
   bool ready = true;
   std::span<const Condition> conditions{};
   std::span<const CertificateEnd> certificates{};
+  std::uint64_t bans_remembered = 0, bans_cut_short = 0, evidence_overlooked = 0;
 };
 
 // The Prometheus text of /metrics: the sum of all shards' counters. rules may be null.

@@ -119,7 +119,10 @@ std::optional<AdminAnswer> Control::serve(const AdminRequest& request) {
     return AdminAnswer{200, "text/plain; version=0.0.4; charset=utf-8",
                        metrics_page(counters(), setup_.filter.get(), start_seconds_,
                                     {generation_, setup_.log.dropped(), readiness_.is_ready(),
-                                     readiness_.conditions(), certificates_})};
+                                     readiness_.conditions(), certificates_,
+                                     setup_.bans ? setup_.bans->table().remembered() : 0,
+                                     setup_.bans ? setup_.bans->table().cut_short() : 0,
+                                     judge_.overlooked()})};
   }
   if (request.path == "/version") {
     return AdminAnswer{200, kJson, "{\"version\":\"" RINGWAY_VERSION "\"}\n"};
@@ -146,11 +149,11 @@ std::optional<AdminAnswer> Control::serve_table(const AdminRequest& request) {
   if (request.path == "/certificates") return certificates_page();
   if (request.path == "/next-hops") return next_hops_page();
   if (request.path == "/relays") return relays_page();
+  if (request.path == "/bans") return bans_page(query_value(request.query, "name"));
   static constexpr std::pair<std::string_view, Query::Topic> kTables[] = {
       {"calls", Query::Topic::Calls},
       {"agents", Query::Topic::UserAgents},
       {"flows", Query::Topic::Flows},
-      {"bans", Query::Topic::Bans},
   };
   for (const auto& [name, topic] : kTables) {
     if (request.path.substr(1) != name) continue;

@@ -88,6 +88,10 @@ std::expected<void, std::string> Control::apply(const Config& next) {
   if (!tls) return std::unexpected(tls.error());
   const auto filter = make_filter(next);
   if (!filter) return std::unexpected(filter.error());
+  auto lists = make_source_lists(next);
+  if (!lists) return std::unexpected(lists.error());
+  auto fraud = make_fraud_rules(next);
+  if (!fraud) return std::unexpected(fraud.error());
   std::shared_ptr<const StaticPages> pages = setup_.pages;
   if (next.page.directory != config_.page.directory) {
     pages = nullptr;
@@ -109,10 +113,12 @@ std::expected<void, std::string> Control::apply(const Config& next) {
   setup_.filter = *filter;
   setup_.pages = std::move(pages);
   setup_.log.set_level(config_.log_level);
+  judge_.set({config_.bans.failures, config_.bans.within});
   const auto config = std::make_shared<const Config>(config_);
   for (std::size_t i = 0; i < shards_->size(); ++i) {
     send(i, PublishConfig{config, generation_, setup_.tls[i],
-                          FilterRules::for_another_shard(setup_.filter), setup_.pages});
+                          FilterRules::for_another_shard(setup_.filter), setup_.pages,
+                          *lists, *fraud});
   }
   next_hops_->set(config_.next_hops);
   watch_files();
@@ -143,6 +149,7 @@ void Control::check_files() {
     changed = true;
   }
   if (changed) reload_files("files changed");
+  if (!changed && utc_offset_ != utc_offset()) publish_lists();  // summer time begins or ends
 }
 
 // Certificates, keys, revocation lists and rules are read again; the configuration file is not.
@@ -165,8 +172,24 @@ void Control::reload_files(std::string_view reason) {
   } else {
     setup_.log.event(LogLevel::Error, "filter_kept", {{"reason", filter.error()}});
   }
+  const bool lists = publish_lists();
   judge_certificates();
-  if (tls && filter) setup_.log.event(LogLevel::Info, "reloaded", {{"reason", reason}});
+  if (tls && filter && lists) setup_.log.event(LogLevel::Info, "reloaded", {{"reason", reason}});
+}
+
+// Block-lists and fraud rules with their files.
+bool Control::publish_lists() {
+  const auto lists = make_source_lists(config_);
+  const auto fraud = make_fraud_rules(config_);
+  if (lists && fraud) {
+    utc_offset_ = utc_offset();
+    send_all(PublishLists{*lists, *fraud});
+    return true;
+  }
+  setup_.log.event(LogLevel::Error, "block_lists_kept",
+                   {{"reason", lists ? fraud.error() : lists.error()},
+                    {"meaning", "the old lists stay in use"}});
+  return false;
 }
 
 // New keys for the contexts that there are: nothing is read or built.

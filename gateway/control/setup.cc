@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <ctime>
 #include <set>
 
 #include "gateway/config/load.h"
@@ -204,6 +205,57 @@ std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(const
                                              own_hosts(config));
 }
 
+std::expected<std::shared_ptr<const SourceLists>, std::string> make_source_lists(
+    const Config& config) {
+  const auto parsed = [](const std::vector<std::string>& texts) {
+    std::vector<Prefix> prefixes;
+    for (const std::string& text : texts) {
+      if (const auto prefix = parse_prefix(text)) prefixes.push_back(*prefix);
+    }
+    return prefixes;
+  };
+  std::vector<Prefix> block = parsed(config.bans.block);
+  for (const std::string& file : config.bans.block_files) {
+    const FileText read = read_text_file(file);
+    if (!read.error.empty()) {
+      return std::unexpected("bans.block_files: " + file + ": " + read.error);
+    }
+    const LoadedPrefixes loaded = parse_prefix_list(read.text);
+    if (loaded.wrong_line != 0) {
+      return std::unexpected(file + ":" + std::to_string(loaded.wrong_line) + ": \"" +
+                             loaded.wrong_text +
+                             "\" is no address or prefix; one a line, comments begin with #");
+    }
+    block.insert(block.end(), loaded.prefixes.begin(), loaded.prefixes.end());
+  }
+  return std::make_shared<const SourceLists>(
+      SourceLists{PrefixSet(parsed(config.bans.allow)), PrefixSet(block)});
+}
+
+Duration utc_offset() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  return std::chrono::seconds(local.tm_gmtoff);
+}
+
+std::expected<std::shared_ptr<const FraudRules>, std::string> make_fraud_rules(
+    const Config& config) {
+  std::vector<std::string> files;
+  for (const FraudConfig& rule : config.fraud) {
+    std::string& text = files.emplace_back();
+    if (rule.prefix_file.empty()) continue;
+    FileText read = read_text_file(rule.prefix_file);
+    if (!read.error.empty()) {
+      return std::unexpected("fraud " + rule.name + ": " + rule.prefix_file + ": " + read.error);
+    }
+    text = std::move(read.text);
+  }
+  auto rules = FraudRules::build(config.fraud, files, utc_offset());
+  if (!rules) return std::unexpected("fraud " + rules.error());
+  return std::make_shared<const FraudRules>(std::move(*rules));
+}
+
 std::expected<tls::MacKey, std::string> make_token_key(const Config& config) {
   if (config.key_file.empty()) return tls::random_bytes<32>();
   const FileText read = read_text_file(config.key_file);
@@ -305,6 +357,8 @@ std::vector<std::string> watched_files(const Config& config) {
   }
   add(config.filter_file);
   add(config.filter_extra_file);
+  for (const std::string& file : config.bans.block_files) add(file);
+  for (const FraudConfig& rule : config.fraud) add(rule.prefix_file);
   return files;
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "gateway/admission/fraud_rules.h"
+#include "gateway/admission/source_lists.h"
 #include "gateway/config/config.h"
 #include "gateway/control/conditions.h"
 #include "gateway/filter/filter.h"
@@ -24,6 +26,16 @@ make_tls_settings(const Config& config, const tls::TicketKeys& keys, unsigned sh
 // The scanner signatures that the config asks for; null if the filter is off.
 [[nodiscard]] std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(
     const Config& config);
+
+// Who is never and who is always kept out, block-list files included.
+[[nodiscard]] std::expected<std::shared_ptr<const SourceLists>, std::string> make_source_lists(
+    const Config& config);
+
+// Who may call which numbers how much, prefix files included.
+[[nodiscard]] std::expected<std::shared_ptr<const FraudRules>, std::string> make_fraud_rules(
+    const Config& config);
+// How far local time is ahead of UTC now.
+Duration utc_offset();
 
 // The key that signs tokens: from the config's file, or new.
 [[nodiscard]] std::expected<tls::MacKey, std::string> make_token_key(const Config& config);
