@@ -95,6 +95,20 @@ TEST(OwnUris, Rfc5922_7_5_SecureListenersAreNamedByTheirCertificate) {
   EXPECT_EQ(OwnUris({info}).sent_by(0), "other.example.org:5061");
 }
 
+TEST(OwnUris, Rfc6125_6_4_EachNameOfItsCertificatesIsItsOwn) {
+  ListenerInfo info = listener(Transport::Wss, "192.0.2.1:443");
+  info.config.certificates.resize(2);
+  info.config.certificates[0].names = {"edge.example.org", "voice.example.org"};
+  info.config.certificates[1].names = {"*.site.example.org"};
+  EXPECT_TRUE(is_own(info, "sip:VOICE.example.org:443;transport=ws"));
+  EXPECT_TRUE(is_own(info, "sip:voice.example.org;transport=ws"));
+  EXPECT_TRUE(is_own(info, "sip:one.site.example.org;transport=ws"));
+  EXPECT_FALSE(is_own(info, "sip:one.two.site.example.org;transport=ws"));
+  EXPECT_FALSE(is_own(info, "sip:site.example.org;transport=ws"));
+  EXPECT_FALSE(is_own(info, "sip:.site.example.org;transport=ws"));
+  EXPECT_FALSE(is_own(info, "sip:voice.example.org:444;transport=ws"));
+}
+
 TEST(OwnUris, AdvertisedHostAndPortStandInVia) {
   ListenerInfo info = listener(Transport::Udp, "10.0.0.5:5060");
   EXPECT_EQ(OwnUris({info}).sent_by(0), "10.0.0.5:5060");
