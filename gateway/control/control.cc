@@ -83,8 +83,9 @@ std::expected<void, std::string> Control::open() {
   resolver_ = std::move(*resolver);
   next_hops_ = std::make_unique<NextHopLookups>(
       &loop_, *resolver_, setup_.log, [this](std::shared_ptr<const NextHopSnapshot> snapshot) {
-        if (shards_) send_all(PublishNextHops{std::move(snapshot)});
-        check_ready();
+        if (!shards_) return;
+        send_all(PublishNextHops{std::move(snapshot)});
+        next_hops_sent_ += shards_->size();
       });
   if (config_.admin.enabled) {
     auto token = read_admin_token(config_);
@@ -179,10 +180,11 @@ void Control::start_signals() {
   uv_signal_start(&signals_[2], on_signal, SIGHUP);
 }
 
-// Ready means that each configured next hop was tried, so that a call that comes now finds either
-// its addresses or that there are none.
+// Ready means that each configured next hop was tried and that every shard knows what came of it, so
+// that a call that comes now finds either its addresses or that there are none.
 void Control::check_ready() {
   if (ready_ || !shards_ || !next_hops_->all_tried()) return;
+  if (next_hops_taken_ < next_hops_sent_) return;
   ready_ = true;
   nlohmann::json list = nlohmann::json::array();
   std::string text;
@@ -251,6 +253,9 @@ void Control::read_shards() {
         resolve(i, *ask);
       } else if (auto* report = std::get_if<Report>(&message)) {
         collect(*report);
+      } else if (std::holds_alternative<NextHopsTaken>(message)) {
+        ++next_hops_taken_;
+        check_ready();
       } else if (std::holds_alternative<Drained>(message)) {
         if (++drained_ == shards_->size()) return stop();
       } else if (auto* failed = std::get_if<ShardFailed>(&message)) {

@@ -165,7 +165,8 @@ class Control {
   std::uint64_t next_query_ = 1;
   AdminServer* serving_ = nullptr;  // whose request is being served
   double start_seconds_;
-  bool ready_ = false;  // all configured next hops were tried
+  bool ready_ = false;  // all configured next hops were tried, and all shards know them
+  std::size_t next_hops_sent_ = 0, next_hops_taken_ = 0;  // snapshots, over all shards
   bool draining_ = false, stopped_ = false, out_of_service_ = false;
   std::size_t drained_ = 0;
   int exit_code_ = 0;

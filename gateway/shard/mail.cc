@@ -55,6 +55,7 @@ void ShardThread::handle(ToShard& message) {
           [&](PublishService& publish) { core.set_in_service(publish.in_service); },
           [&](PublishNextHops& publish) {
             core.publish_next_hops(std::move(publish.next_hops), now(), outbox);
+            tell_control(NextHopsTaken{});
           },
           [&](PublishFilter& publish) { core.publish_filter(std::move(publish.rules)); },
           [&](PublishTls& publish) { parts_->streams.publish_tls(std::move(publish.tls)); },

@@ -103,12 +103,14 @@ struct Report {
   std::uint32_t done = 0;       // commands: on how many entries it was carried out
   bool known = true;            // false: this program has no such topic or verb
 };
+struct NextHopsTaken {};  // one PublishNextHops is in force
 struct Drained {};
 struct ShardFailed {  // the thread has ended by itself
   std::string text;
 };
 
-using FromShard = std::variant<std::monostate, ResolveName, Report, Drained, ShardFailed>;
+using FromShard =
+    std::variant<std::monostate, ResolveName, Report, NextHopsTaken, Drained, ShardFailed>;
 
 // Shard to shard. Bytes travel as a view into a buffer of the sender's pool, which its mailbox
 // holds until the receiver has dealt with the message: a BufferRef never leaves its thread.
