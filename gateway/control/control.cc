@@ -180,8 +180,8 @@ void Control::start_signals() {
   uv_signal_start(&signals_[2], on_signal, SIGHUP);
 }
 
-// Ready means that each configured next hop was tried and that every shard knows what came of it, so
-// that a call that comes now finds either its addresses or that there are none.
+// Ready means that each configured next hop was tried and that every shard knows what came of it: a
+// call that comes now finds either its addresses or that there are none.
 void Control::check_ready() {
   if (ready_ || !shards_ || !next_hops_->all_tried()) return;
   if (next_hops_taken_ < next_hops_sent_) return;
