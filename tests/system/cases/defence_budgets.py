@@ -151,11 +151,12 @@ def concurrent(t):
     hang_up(ours, others[3], b)
 
 
-@case("fraud: a call ends at its longest time, and its caller hears it")
+@case("fraud: a call ends at its longest time, and both sides hear it")
 def longest(t):
     g, b, a = customer(t, {"name": "short", "prefixes": ["+"], "longest": "1s"})
     call(a, b, uri="sip:+881@example.test")
     a.reply(a.expect("BYE", 8), 200)
+    b.reply(b.expect("BYE", 8), 200)
     assert any(e["event"] == "fraud_ended" and e["limit"] == "longest" for e in g.events())
 
 
