@@ -157,7 +157,7 @@ def longest(t):
     call(a, b, uri="sip:+881@example.test")
     a.reply(a.expect("BYE", 8), 200)
     b.reply(b.expect("BYE", 8), 200)
-    assert any(e["event"] == "fraud_ended" and e["limit"] == "longest" for e in g.events())
+    until(lambda: any(e["event"] == "fraud_ended" and e["limit"] == "longest" for e in g.events()), 5, "the event")
 
 
 @case("fraud: the usual story: hundreds of calls of a stolen account end, the customer's others go on")

@@ -242,7 +242,7 @@ def no_media(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
-    body = sip.sdp() + b"a=x-own:1\r\na=ssrc:1 cname:x\r\n"
+    body = sip.webrtc_sdp() + b"a=x-own:1\r\na=ssrc:1 cname:x\r\n"
     for _ in range(2):
         sent = a.invite(body=body)
         seen = b.expect("INVITE")
