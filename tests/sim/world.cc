@@ -96,6 +96,13 @@ bool World::is_probing() {
   return false;
 }
 
+bool World::is_asking_relays() {
+  for (std::size_t i = 0; i < gateway_->shards(); ++i) {
+    if (gateway_->shard(i).counters().ng_pending.value() != 0) return true;
+  }
+  return false;
+}
+
 void World::settle() {
   trace.line("world", "settles");
   network.weather = {};
@@ -108,8 +115,8 @@ void World::settle() {
   for (auto& device : devices) device->disconnect(Device::Leave::Close);
   // Longer than timer C, the last binding and the patience of every agent.
   if (!run(500s)) return;
-  // Probes never end; between two of them there is a moment without any.
-  run_until([this] { return !is_probing(); }, 120s);
+  // Probes and the relays' pings never end; between two of them there is a moment without any.
+  run_until([this] { return !is_probing() && !is_asking_relays(); }, 120s);
   checks.each_request_was_answered(gateway_->counters());
   for (std::size_t i = 0; i < gateway_->shards(); ++i) {
     Shell& shard = gateway_->shard(i);

@@ -62,6 +62,7 @@ class World {
   Gateway::Tools tools() { return {clock, dice, trace, network, checks}; }
   void start_gateway();
   bool is_probing();
+  bool is_asking_relays();
 
   Settings settings_;
   std::shared_ptr<NextHopSnapshot> snapshot_ = std::make_shared<NextHopSnapshot>();
