@@ -48,7 +48,7 @@ class Gateway {
         buffers_(config_.limits.buffer_bytes),
         queue_(1024),
         log_(0, LogLevel::Info, queue_, counters_),
-        core_({config_, 0, listeners(), mac_, 4711, 1, buffers_, counters_, log_}) {
+        core_({config_, 0, 1, listeners(), mac_, 4711, 1, buffers_, counters_, log_}) {
     auto next_hops = std::make_shared<NextHopSnapshot>();
     Resolution found;
     found.outcome = Resolution::Outcome::Found;
