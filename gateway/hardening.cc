@@ -45,7 +45,7 @@ std::expected<void, std::string> become(const std::string& name) {
 }
 
 // Of the system calls that a gateway makes while it serves, by what it makes them for.
-constexpr int kAllowed[] = {
+[[maybe_unused]] constexpr int kAllowed[] = {
     // The network.
     SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(getpeername),
     SCMP_SYS(getsockname), SCMP_SYS(getsockopt), SCMP_SYS(listen), SCMP_SYS(recvfrom),
@@ -93,7 +93,7 @@ int allow_unless_executable(scmp_filter_ctx filter, int call) {
                           SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
-std::expected<void, std::string> filter_system_calls() {
+[[maybe_unused]] std::expected<void, std::string> filter_system_calls() {
   const std::unique_ptr<void, decltype(&seccomp_release)> filter(
       seccomp_init(SCMP_ACT_ERRNO(EPERM)), &seccomp_release);
   if (!filter) return std::unexpected("seccomp: no memory for its filter");
