@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 from lib import flows, sip, websocket
 from lib.agents import Client, call, elapsed_ms, hang_up
@@ -192,12 +193,15 @@ def admin(t):
     assert g.metric("ringway_messages_total", direction="in", transport="wss") == before + 1
 
 
-@case("promtool finds nothing to say about /metrics")
+@case("promtool finds nothing to say about /metrics and the alert rules that are shipped")
 def promtool(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri())
     done = subprocess.run(["promtool", "check", "metrics"], input=g.http("/metrics")[1], text=True,
                           capture_output=True)
+    assert done.returncode == 0, done.stderr + done.stdout
+    rules = Path(__file__).parents[3] / "configs/monitoring/alerts.yml"
+    done = subprocess.run(["promtool", "check", "rules", rules], text=True, capture_output=True)
     assert done.returncode == 0, done.stderr + done.stdout
 
 
