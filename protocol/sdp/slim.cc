@@ -152,6 +152,14 @@ bool describes_dropped(const Attribute& attribute, const Formats& dropped) {
   return type && dropped[*type];
 }
 
+// Reports beyond RTCP's own, and the port that RTCP has anyway (RFC 3605 2.1).
+bool says_nothing_of_rtcp(const Attribute& attribute, const MediaLine& media) {
+  if (attribute.name == "rtcp-xr") return true;
+  if (attribute.name != "rtcp") return false;
+  const auto port = ascii::parse_number(media.port, 65'534);
+  return port && ascii::parse_number(attribute.value, 65'535) == *port + 1;
+}
+
 void write_plain_section(std::string_view section, Writer& out) {
   const MediaLine media = media_line_of(section);
   const bool audio = media.kind == "audio";
@@ -167,7 +175,8 @@ void write_plain_section(std::string_view section, Writer& out) {
     if (line->type == 'a') {
       const Attribute attribute = attribute_of(*line);
       if (is_ballast(attribute.name) || (drop_feedback && attribute.name == "rtcp-fb") ||
-          describes_dropped(attribute, dropped)) {
+          describes_dropped(attribute, dropped) ||
+          (audio && says_nothing_of_rtcp(attribute, media))) {
         continue;
       }
     }

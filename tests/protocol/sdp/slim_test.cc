@@ -32,8 +32,7 @@ TEST(Slim, ConvertedChromiumOffer) {
             "a=rtpmap:0 PCMU/8000\r\n"
             "a=rtpmap:8 PCMA/8000\r\n"
             "a=rtpmap:126 telephone-event/8000\r\n"
-            "a=sendrecv\r\n"
-            "a=rtcp:30029\r\n");
+            "a=sendrecv\r\n");
   EXPECT_LT(text.size(), 400u);
   EXPECT_EQ(slim(text), text);
 }
@@ -43,6 +42,16 @@ TEST(Slim, BrowserOfferStaysWhole) {
 }
 TEST(Slim, PhoneAnswerStaysWhole) {
   EXPECT_EQ(slim(kPhoneAnswer), kPhoneAnswer);
+}
+
+TEST(Slim, Rfc3605_2_1_OnlyAnRtcpPortThatIsNotTheNextOneIsSaid) {
+  EXPECT_EQ(slim("v=0\r\nm=audio 40 RTP/AVP 0\r\na=rtcp:41\r\na=rtcp-xr:rcvr-rtt=all\r\n"),
+            "v=0\r\nm=audio 40 RTP/AVP 0\r\n");
+  for (const std::string_view kept :
+       {"a=rtcp:42\r\n", "a=rtcp:41 IN IP4 192.0.2.1\r\n", "a=rtcp:\r\n"}) {
+    const std::string body = "v=0\r\nm=audio 40 RTP/AVP 0\r\n" + std::string(kept);
+    EXPECT_EQ(slim(body), body);
+  }
 }
 
 TEST(Slim, OpusAloneKeepsItsEvents) {
