@@ -372,6 +372,10 @@ bool TransactionLayer::repeat_client(SlotId id, Outbox& outbox) {
   ClientTransaction& transaction = *clients_.find(id);
   const Target& target = transaction.target;
   if (transaction.repeated || !transaction.request || target.to_access || target.flow) return false;
+  const InviteClient::State state = transaction.invite.state();
+  const bool waits = !transaction.is_invite || state == InviteClient::State::Calling ||
+                     state == InviteClient::State::Proceeding;
+  if (!waits) return false;
   transaction.repeated = true;
   counters_.sent_again.add();
   send_to(target, config_, transaction.request, subject_value(Subject::ClientSend, id), outbox);

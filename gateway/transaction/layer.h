@@ -123,8 +123,8 @@ class TransactionLayer {
   void send_ack(SlotId id, BufferRef ack, Outbox& outbox);
   Outcome client_failed(SlotId id, Instant now, Outbox& outbox);  // its send failed for good
   // The connection that the request went out on has ended: it goes out once more, on another one,
-  // as what it was (RFC 3261 17.1.4, 18.4). False: that was done before, or the connection cannot
-  // be opened by us.
+  // as what it was (RFC 3261 17.1.4, 18.4). False: that was done before, it has its final response,
+  // or the connection cannot be opened by us.
   bool repeat_client(SlotId id, Outbox& outbox);
 
   // An INVITE that was called off: what has answered provisionally and stays silent to its CANCEL

@@ -62,6 +62,24 @@ def others(t):
         assert a.final(sent).status == 200
 
 
+@case("what has its final response is not sent again when the connection ends")
+def answered(t):
+    b = t.backend()
+    g = gateway(t, b.uri("tcp"))
+    a = t.client(g, "ws")
+    call(a, b, transport="tcp")
+    for method, status in (("INVITE", 486), ("OPTIONS", 200)):
+        sent = a.invite() if method == "INVITE" else a.request(method)
+        seen = b.expect(method)
+        b.reply(seen, status)
+        assert a.final(sent).status == status
+    b.expect("ACK")
+    seen.flow.close()
+    until(lambda: g.metric("ringway_flows", transport="tcp") == 0, 5, "the end is noticed")
+    b.silence(0.3, lambda message: message.is_request)
+    assert g.metric("ringway_requests_sent_again_total") == 0
+
+
 @case("a server that resets each connection is given up at once: the next target serves")
 def next_target(t):
     bad, good = t.backend(name="bad"), t.backend(name="good")
