@@ -151,11 +151,8 @@ class Warner {
 
 void print_summary(const Config& config) {
   for (const ListenConfig& listen : config.listen) {
-    std::uint8_t memory[kEndpointTextMax];
-    Writer address(memory);
-    write_endpoint(listen.address, address);
-    std::printf("  listens   %-4s %.*s (%s side)\n", std::string(to_text(listen.transport)).c_str(),
-                static_cast<int>(address.size()), address.written_text().data(),
+    std::printf("  listens   %-4s %s (%s side)\n", std::string(to_text(listen.transport)).c_str(),
+                text_of(listen.address).c_str(),
                 listen.side == Side::Access ? "access" : "network");
   }
   for (const NextHopConfig& next_hop : config.next_hops) {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/admission/source_key.h"
+#include "gateway/base/source_key.h"
 #include "gateway/base/reserved_array.h"
 #include "protocol/base/keyed_hash.h"
 #include "protocol/base/time.h"

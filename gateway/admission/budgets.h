@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "gateway/admission/source_key.h"
+#include "gateway/base/source_key.h"
 #include "gateway/base/reserved_array.h"
 #include "gateway/config/config.h"
 #include "protocol/base/keyed_hash.h"

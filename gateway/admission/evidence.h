@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "gateway/admission/source_key.h"
+#include "gateway/base/source_key.h"
 
 namespace ringway {
 

@@ -63,12 +63,8 @@ std::expected<FraudRules, std::string> FraudRules::build(const std::vector<Fraud
     rule.calls_a_minute = from.calls_a_minute;
     rule.minutes_a_day = from.minutes_a_day;
     rule.longest = from.longest;
-    std::vector<Prefix> sources;
-    for (const std::string& text : from.sources) {
-      if (const auto prefix = parse_prefix(text)) sources.push_back(*prefix);
-    }
     rule.any_source = from.sources.empty();
-    rule.sources = PrefixSet(sources);
+    rule.sources = PrefixSet(parse_prefixes(from.sources));
     rule.has_times = !from.from.empty() || !from.days.empty();
     rule.begin = parse_time_of_day(from.from).value_or(0);
     rule.end = parse_time_of_day(from.to).value_or(0);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "protocol/base/bytes.h"
@@ -45,5 +46,23 @@ void write_endpoint(const Endpoint& endpoint, Writer& out);
 
 // Room for any endpoint as text.
 inline constexpr std::size_t kEndpointTextMax = 54;
+
+// An endpoint as text in memory of its own: for a line of the log, without an allocation.
+class EndpointText {
+ public:
+  explicit EndpointText(const Endpoint& endpoint) {
+    Writer out(memory_);
+    write_endpoint(endpoint, out);
+    size_ = out.size();
+  }
+  std::string_view text() const { return as_text(Bytes(memory_).first(size_)); }
+
+ private:
+  std::array<std::uint8_t, kEndpointTextMax> memory_;
+  std::size_t size_ = 0;
+};
+inline std::string text_of(const Endpoint& endpoint) {
+  return std::string(EndpointText(endpoint).text());
+}
 
 }  // namespace ringway

@@ -115,6 +115,11 @@ class Outbox {
     item.kind = kind;
     return item;
   }
+  void close_flow(FlowId flow, std::uint16_t websocket_code) {
+    Output& item = add(Output::Kind::CloseFlow);
+    item.flow = flow;
+    item.websocket_code = websocket_code;
+  }
   std::vector<Output>& items() { return items_; }
   bool empty() const { return items_.empty(); }
   void clear() { items_.clear(); }

@@ -40,6 +40,14 @@ std::optional<Prefix> parse_prefix(std::string_view text) {
   return prefix;
 }
 
+std::vector<Prefix> parse_prefixes(const std::vector<std::string>& texts) {
+  std::vector<Prefix> prefixes;
+  for (const std::string& text : texts) {
+    if (const auto prefix = parse_prefix(text)) prefixes.push_back(*prefix);
+  }
+  return prefixes;
+}
+
 bool is_private(const Address& address) {
   static constexpr Prefix kPrivate[] = {
       {{Family::V4, {0}}, 8},

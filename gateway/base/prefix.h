@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/base/endpoint.h"
 
@@ -19,6 +21,8 @@ struct Prefix {
 
 // "192.0.2.0/24", "2001:db8::/32", or one address. Bits behind the prefix must be zero.
 std::optional<Prefix> parse_prefix(std::string_view text);
+// Those of texts that are prefixes; a configuration was checked before.
+std::vector<Prefix> parse_prefixes(const std::vector<std::string>& texts);
 
 // True for addresses that mean something else on every network, so that nobody outside may name
 // them: loopback, private (RFC 1918, RFC 4193), shared (RFC 6598), link-local (RFC 3927, RFC 4291

@@ -5,20 +5,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "gateway/base/endpoint.h"
+#include "gateway/base/source_key.h"
 #include "protocol/base/keyed_hash.h"
 
 namespace ringway {
 
-// What counts as one source: an IPv4 address, the /64 of an IPv6 address.
-inline Bytes source_octets(const Address& address) {
-  return address.octets().first(std::min<std::size_t>(address.octets().size(), 8));
-}
-inline bool same_source(const Address& a, const Address& b) {
-  return a.family == b.family && std::ranges::equal(source_octets(a), source_octets(b));
-}
-
-// How many of something each source address (IPv6: each /64) has, or each number, counted in two
+// How many of something each source (SourceKey) has, or each number, counted in two
 // rows of cells that a keyed hash chooses: constant time and memory whatever strangers do. Sources
 // that share both cells count together, so the answer may be too high, never too low.
 class SourceCounts {
@@ -34,7 +26,9 @@ class SourceCounts {
 
   // The same by what name_of() says of an address, or by any other keyed hash.
   std::uint64_t name_of(const Address& source) const {
-    return keyed_hash(key_, source_octets(source));
+    std::array<std::uint8_t, 8> word;
+    write_u64(MutableBytes(word), source_key(source).value);
+    return keyed_hash(key_, Bytes(word));
   }
   std::uint32_t count(std::uint64_t name) const {
     const auto [a, b] = places(name);

@@ -21,6 +21,15 @@ struct Target {
   FlowId flow;                   // set: this connection and no other
   std::uint64_t user_agent = 0;  // whose flow it is, if known
   BufferRef name;                // TLS: name to verify, where no next hop says it
+
+  // To where place is: a Source, the way back; another Target, the way there.
+  template <typename Place>
+  void aim_at(const Place& place) {
+    transport = place.transport;
+    listener = place.listener;
+    remote = place.remote;
+    flow = place.flow;
+  }
 };
 
 }  // namespace ringway

@@ -19,13 +19,6 @@ std::string text_of(const std::string& value) {
 std::string text_of(std::unsigned_integral auto value) {
   return std::to_string(value);
 }
-std::string text_of(const Endpoint& endpoint) {
-  std::uint8_t memory[kEndpointTextMax];
-  Writer out(memory);
-  write_endpoint(endpoint, out);
-  return std::string(out.written_text());
-}
-
 class Planner {
  public:
   Planner(const Config& running, const Config& wanted) : running_(running) { plan_.next = wanted; }

@@ -22,13 +22,6 @@ namespace {
 
 constexpr int kBacklog = 128;
 
-std::string text_of(const Endpoint& address) {
-  std::uint8_t memory[kEndpointTextMax];
-  Writer out(memory);
-  write_endpoint(address, out);
-  return std::string(out.written_text());
-}
-
 std::string bind_complaint(const Endpoint& address, int error) {
   const std::string owner = error == UV_EADDRINUSE ? find_port_owner(address.port, false) : "";
   return "admin address " + text_of(address) + " cannot be listened on: " +

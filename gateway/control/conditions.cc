@@ -16,13 +16,6 @@ std::string count_of(std::size_t count, std::string_view one) {
   return std::to_string(count) + " " + std::string(one) + (count == 1 ? "" : "s");
 }
 
-std::string text_of(const Endpoint& endpoint) {
-  std::uint8_t memory[kEndpointTextMax];
-  Writer out(memory);
-  write_endpoint(endpoint, out);
-  return std::string(out.written_text());
-}
-
 // Health is each shard's own view: an address is down if every shard has set it aside.
 Condition judge_next_hops(const Facts& facts) {
   Condition condition{"next_hops", State::Ok, {}, true};

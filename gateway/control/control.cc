@@ -22,13 +22,6 @@ std::uint64_t milliseconds(Duration duration) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(duration / 1ms, 1));
 }
 
-std::string text_of(const Endpoint& endpoint) {
-  std::uint8_t memory[kEndpointTextMax];
-  Writer out(memory);
-  write_endpoint(endpoint, out);
-  return std::string(out.written_text());
-}
-
 // The folder that systemd made for the service (RuntimeDirectory=), if the config names no socket.
 std::string socket_path(const CtlConfig& ctl) {
   if (!ctl.socket.empty()) return ctl.socket;

@@ -22,13 +22,6 @@ std::string text_of(const nlohmann::ordered_json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-std::string text_of(const Endpoint& endpoint) {
-  std::uint8_t memory[kEndpointTextMax];
-  Writer out(memory);
-  write_endpoint(endpoint, out);
-  return std::string(out.written_text());
-}
-
 std::int64_t wall_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(
              std::chrono::system_clock::now().time_since_epoch())

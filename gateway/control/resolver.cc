@@ -60,10 +60,7 @@ std::string servers_of(ares_channeldata* channel) {
     const auto size = endpoint.address.octets().size();
     std::memcpy(endpoint.address.bytes.data(), &one->addr, size);
     endpoint.port = one->udp_port != 0 ? static_cast<std::uint16_t>(one->udp_port) : 53;
-    std::uint8_t memory[kEndpointTextMax];
-    Writer out(memory);
-    write_endpoint(endpoint, out);
-    list += (list.empty() ? "" : ",") + std::string(out.written_text());
+    list += (list.empty() ? "" : ",") + text_of(endpoint);
   }
   ares_free_data(servers);
 #endif

@@ -207,14 +207,7 @@ std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(const
 
 std::expected<std::shared_ptr<const SourceLists>, std::string> make_source_lists(
     const Config& config) {
-  const auto parsed = [](const std::vector<std::string>& texts) {
-    std::vector<Prefix> prefixes;
-    for (const std::string& text : texts) {
-      if (const auto prefix = parse_prefix(text)) prefixes.push_back(*prefix);
-    }
-    return prefixes;
-  };
-  std::vector<Prefix> block = parsed(config.bans.block);
+  std::vector<Prefix> block = parse_prefixes(config.bans.block);
   for (const std::string& file : config.bans.block_files) {
     const FileText read = read_text_file(file);
     if (!read.error.empty()) {
@@ -229,7 +222,7 @@ std::expected<std::shared_ptr<const SourceLists>, std::string> make_source_lists
     block.insert(block.end(), loaded.prefixes.begin(), loaded.prefixes.end());
   }
   return std::make_shared<const SourceLists>(
-      SourceLists{PrefixSet(parsed(config.bans.allow)), PrefixSet(block)});
+      SourceLists{PrefixSet(parse_prefixes(config.bans.allow)), PrefixSet(block)});
 }
 
 Duration utc_offset() {

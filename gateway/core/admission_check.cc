@@ -10,7 +10,7 @@ using sip::HeaderName;
 using sip::Method;
 
 bool is_failure(sip::Status status) {
-  return status == 401 || status == 407 || status == 403 || status == 404;
+  return sip::is_challenge(status) || status == 403 || status == 404;
 }
 
 bool has_credentials(const sip::MessageView& request) {
@@ -84,7 +84,7 @@ void AdmissionCheck::report(const Source& source, Evidence::Kind kind, std::uint
 
 Budgets::End AdmissionCheck::failed(const Source& source, const sip::MessageView& request,
                                     sip::Status status) {
-  const bool is_challenge = (status == 401 || status == 407) && !has_credentials(request);
+  const bool is_challenge = sip::is_challenge(status) && !has_credentials(request);
   if (request.method() != Method::Register && registrations_.is_registered(source)) {
     return Budgets::End::Other;
   }

@@ -1,6 +1,6 @@
 #include "gateway/core/fraud_check.h"
 
-#include "gateway/admission/source_key.h"
+#include "gateway/base/source_key.h"
 #include "gateway/base/subject.h"
 #include "protocol/base/ascii.h"
 #include "protocol/sip/name_addr.h"
@@ -84,9 +84,7 @@ std::uint64_t FraudCheck::key_of(const Asked& asked) const {
 bool FraudCheck::refuse(const Asked& asked, std::string_view what, std::string_view limit,
                         std::uint32_t value) {
   core_.counters.fraud_refused.add();
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer source(memory);
-  write_endpoint(asked.source.remote, source);
+  const EndpointText source(asked.source.remote);
   std::array<std::uint8_t, 24> hash;
   Writer account(hash);
   account.hex(asked.account, 16);
@@ -100,7 +98,7 @@ bool FraudCheck::refuse(const Asked& asked, std::string_view what, std::string_v
        {"prefix", asked.match.prefix},
        {"account", account.written_text()},
        {"from", asked.from},
-       {"source", source.written_text()},
+       {"source", source.text()},
        {"transport", to_text(asked.source.transport)},
        {"call_id", asked.call_id}});
   return false;

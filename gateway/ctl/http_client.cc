@@ -14,13 +14,6 @@ namespace {
 
 constexpr std::size_t kAnswerBytesMax = std::size_t{64} << 20;
 
-std::string text_of(const Endpoint& endpoint) {
-  std::uint8_t memory[kEndpointTextMax];
-  Writer out(memory);
-  write_endpoint(endpoint, out);
-  return std::string(out.written_text());
-}
-
 class Descriptor {
  public:
   explicit Descriptor(int number) : number_(number) {}

@@ -298,11 +298,9 @@ void NextHopSet::failed(const Target& target, Instant now) {
   if (entry.failures < 255) ++entry.failures;
   if (entry.failures < kFailuresUntilDown) return;
   if (!entry.counted_down) {
-    std::uint8_t memory[kEndpointTextMax];
-    Writer text(memory);
-    write_endpoint(target.remote, text);
+    const EndpointText text(target.remote);
     log_.warning("next_hop_down", {{"next_hop", config_.next_hops[target.next_hop].name},
-                                   {"address", text.written_text()},
+                                   {"address", text.text()},
                                    {"transport", to_text(target.transport)}});
     counters_.next_hop_down.add();
     entry.counted_down = true;
@@ -322,11 +320,9 @@ void NextHopSet::succeeded(const Target& target) {
   entry->probe_waits = false;
   if (entry->failures == 0) return;
   if (entry->counted_down) {
-    std::uint8_t memory[kEndpointTextMax];
-    Writer text(memory);
-    write_endpoint(target.remote, text);
+    const EndpointText text(target.remote);
     log_.info("next_hop_up", {{"next_hop", config_.next_hops[target.next_hop].name},
-                              {"address", text.written_text()},
+                              {"address", text.text()},
                               {"transport", to_text(target.transport)}});
     counters_.next_hop_down.subtract();
     entry->counted_down = false;

@@ -177,11 +177,8 @@ std::expected<void, std::string> ShardThread::open_relays() {
     const socklen_t size = write_socket_address(relay.address, address);
     Socket socket(::socket(address.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket || connect(socket.fd(), &address.any, size) != 0) {
-      std::array<std::uint8_t, kEndpointTextMax> memory;
-      Writer text(memory);
-      write_endpoint(relay.address, text);
       return std::unexpected("no UDP socket towards the media relay at " +
-                             std::string(text.written_text()) + ": " + std::strerror(errno));
+                             text_of(relay.address) + ": " + std::strerror(errno));
     }
     const auto place = static_cast<std::uint8_t>(i);
     parts_->datagrams.add_relay(socket.fd(), relay_listener(place));

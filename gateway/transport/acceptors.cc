@@ -20,14 +20,6 @@ constexpr Duration kWarnEvery = 10s;
 constexpr Duration kRoomEvery = 50ms;  // when handshakes are full, room is made so often,
 constexpr int kRoom = 8;               // for so many
 
-std::vector<Prefix> parse_prefixes(const std::vector<std::string>& texts) {
-  std::vector<Prefix> prefixes;
-  for (const std::string& text : texts) {
-    if (const auto prefix = parse_prefix(text)) prefixes.push_back(*prefix);
-  }
-  return prefixes;
-}
-
 bool any_contains(const std::vector<Prefix>& prefixes, const Address& address) {
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [&](const Prefix& prefix) { return prefix.contains(address); });

@@ -176,11 +176,9 @@ Stream* Connector::connected(const Completion& completion, Instant now) {
     return nullptr;
   }
   if (completion.result < 0) {
-    std::array<std::uint8_t, kEndpointTextMax> memory;
-    Writer remote(memory);
-    write_endpoint(stream->remote, remote);
+    const EndpointText remote(stream->remote);
     if (stream->role != Stream::Role::Relay) {
-      log_.info("connect_failed", {{"remote", remote.written_text()},
+      log_.info("connect_failed", {{"remote", remote.text()},
                                    {"transport", to_text(stream->transport)},
                                    {"reason", std::strerror(-completion.result)}});
     }

@@ -32,13 +32,6 @@ void set_option(int fd, int level, int name, int value) {
   setsockopt(fd, level, name, &value, sizeof value);
 }
 
-std::string text_of(const Endpoint& endpoint) {
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer writer(memory);
-  write_endpoint(endpoint, writer);
-  return std::string(writer.written_text());
-}
-
 std::string failure_text(const ListenConfig& listen, const Endpoint& endpoint, int error) {
   std::string text = "listener " + listen.name + " cannot use " + text_of(endpoint) + "/" +
                      (listen.transport == Transport::Udp ? "udp" : "tcp") + ": ";

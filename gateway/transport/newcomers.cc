@@ -87,7 +87,9 @@ Stream* Newcomers::find_surplus(const Address& source, Instant now) {
   for (std::uint32_t left = count_; left != 0; --left) {
     Stream& stream = *table_.at(slot);
     if (stream.waiting_since + bounds::kWaitingMin > now) break;  // and so are all behind it
-    if (may_go(stream, now) && same_source(stream.remote.address, source)) return &stream;
+    if (may_go(stream, now) && source_key(stream.remote.address) == source_key(source)) {
+      return &stream;
+    }
     slot = stream.waiting_next;
   }
   return nullptr;

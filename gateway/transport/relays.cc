@@ -66,10 +66,8 @@ void Relays::opened(Stream& stream) {
   Relay& relay = relays_[index];
   relay.retry_after = {};
   relay.reported = false;
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer remote(memory);
-  write_endpoint(relay.endpoint, remote);
-  log_.info("relay_connected", {{"relay", remote.written_text()}});
+  const EndpointText remote(relay.endpoint);
+  log_.info("relay_connected", {{"relay", remote.text()}});
   report(StreamEvent::Kind::RelayConnected, index);
 }
 
@@ -81,10 +79,8 @@ void Relays::ended(Stream& stream, Instant now) {
   if (stream.announced) relay.retry_at = now + kRetryMin;
   counters_.ng_reconnects.add();
   if (!std::exchange(relay.reported, true)) {
-    std::array<std::uint8_t, kEndpointTextMax> memory;
-    Writer remote(memory);
-    write_endpoint(relay.endpoint, remote);
-    log_.warning("relay_lost", {{"relay", remote.written_text()}});
+    const EndpointText remote(relay.endpoint);
+    log_.warning("relay_lost", {{"relay", remote.text()}});
   }
   if (stream.announced) report(StreamEvent::Kind::RelayLost, index);
 }

@@ -9,15 +9,13 @@ namespace ringway {
 void log_tls_failure(Log& log, const ShardListeners& listeners, const Stream& stream,
                      std::string_view event) {
   const tls::SessionError& error = stream.tls.error();
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer remote(memory);
-  write_endpoint(stream.remote, remote);
+  const EndpointText remote(stream.remote);
   const std::string_view listener =
       stream.listener < listeners.infos.size()
           ? std::string_view(listeners.infos[stream.listener].config.name)
           : std::string_view{};
   log.write(stream.outbound ? LogLevel::Warning : LogLevel::Info, event,
-            {{"remote", remote.written_text()},
+            {{"remote", remote.text()},
              {"listener", listener},
              {"transport", to_text(stream.transport)},
              {"code", tls::name_of(error.code)},

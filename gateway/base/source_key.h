@@ -7,7 +7,7 @@
 
 namespace ringway {
 
-// Whom admission keeps apart: an IPv4 address, or the /64 of an IPv6 address, since whoever has one
+// What counts as one source: an IPv4 address, or the /64 of an IPv6 address, since whoever has one
 // address of a /64 has all of them.
 //
 //   IPv6   the first 64 bits of the address

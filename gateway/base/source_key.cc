@@ -1,4 +1,4 @@
-#include "gateway/admission/source_key.h"
+#include "gateway/base/source_key.h"
 
 #include <array>
 
