@@ -22,10 +22,6 @@ std::uint32_t milliseconds(Duration duration) {
 // Above what user agents use, below 2^31 (RFC 3261 8.1.1.5).
 constexpr std::uint32_t kUnknownCseq = 0x7fff'0000;
 
-bool is_challenge(Status status) {
-  return status == 401 || status == 407;
-}
-
 }  // namespace
 
 CallTable::Opening CallTable::open(const sip::MessageView& invite,
@@ -104,7 +100,7 @@ void CallTable::invite_refused(SlotId id, Status status, CallEnder by, CallEndRe
   call->status = status;
   call->status_by = by;
   call->context = {};
-  if (is_challenge(status) && reason == CallEndReason::Refused) {
+  if (sip::is_challenge(status) && reason == CallEndReason::Refused) {
     end_dialogs(*call);
     call->state = CallState::Challenged;
     call->deadline_at = now + times_.challenged;

@@ -42,16 +42,14 @@ void write_call_ended(Call& call, const CallNames& names, const MediaTotals& tot
   if (call.told) return;
   call.told = true;
   const Target& caller = call.party(Party::Caller).target;
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer source(memory);
-  write_endpoint(caller.remote, source);
+  const EndpointText source(caller.remote);
   const bool answered = call.answer_ms != 0 || call.adopted;
   log.account(
       "call_ended",
       {{"call_id", call.call_id()},
        {"from", call.from()},
        {"to", call.to()},
-       {"source", source.written_text()},
+       {"source", source.text()},
        {"transport", to_text(caller.transport)},
        {"next_hop", names.next_hop},
        {"status", call.status},

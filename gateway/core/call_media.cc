@@ -35,12 +35,10 @@ bool Calls::take_guest_place(Call& call, const Source& source) {
   if (!caller.to_access || caller.user_agent != 0 || call.guest.source != 0) return true;
   if (guests_.take(source, call.guest)) return true;
   core_.counters.guest_media_refused.add();
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer remote(memory);
-  write_endpoint(source.remote, remote);
+  const EndpointText remote(source.remote);
   core_.log.info("guest_media_refused",
                  {{"call_id", call.call_id()},
-                  {"source", remote.written_text()},
+                  {"source", remote.text()},
                   {"reason", "it has not registered, and holds as many unanswered calls as it may"},
                   {"advice", "limits.guest_media_per_flow, limits.guest_media_per_source"}});
   return false;
@@ -122,13 +120,8 @@ bool Calls::move_media(SlotId id, bool delete_there, Instant now, Outbox& outbox
   const auto relay = relays_.pool().choose(call.relays_tried, now);
   if (!relay) return false;
   if (delete_there) {
-    RelayRequest request;
-    request.command = RelayCommand::Delete;
-    request.owner = media_owner_;
-    request.call_id = call.call_id();
-    request.leg = call.leg;
-    request.from_tag = relay_tag(step->from);
-    static_cast<void>(relays_.send(before, request, {}, now, outbox));
+    const MediaSession::Step forget{MediaCommand::Delete, step->from, false, {}, {}};
+    static_cast<void>(relays_.send(before, relay_request(call, forget), {}, now, outbox));
   }
   call.media.relay = *relay;
   call.media.send_again();
@@ -152,9 +145,7 @@ void Calls::finish_step(SlotId id, bool ok, BufferRef description, std::string_v
     core_.log.warning(step.command == MediaCommand::Offer ? "media_offer_failed"
                                                           : "media_answer_failed",
                       {{"call_id", call.call_id()},
-                       {"relay", call.media.relay < relay_names_.size()
-                                     ? std::string_view(relay_names_[call.media.relay])
-                                     : std::string_view{}},
+                       {"relay", relay_name(call)},
                        {"reason", reason}});
   }
   if (step.owner) media_.push_back({step.owner, step.command, ok, std::move(description), false});

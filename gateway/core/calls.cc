@@ -24,10 +24,15 @@ CallTimes times_of(const TimersConfig& timers) {
 Target target_of(const Source& source) {
   Target target;
   target.to_access = true;
-  target.transport = source.transport;
-  target.listener = source.listener;
-  target.remote = source.remote;
-  target.flow = source.flow;
+  target.aim_at(source);
+  return target;
+}
+
+// The SIP server that a request came from.
+Target server_of(const ResponseContext& context) {
+  Target target = target_of(context.source);
+  target.to_access = false;
+  target.next_hop = context.peer_next_hop;
   return target;
 }
 
@@ -45,10 +50,7 @@ std::uint32_t gateway_of(const Services& core) {
     hash = keyed_hash(core.hash_key, "media sessions");
   } else {
     for (const ListenerInfo& listener : core.listeners) {
-      std::array<std::uint8_t, kEndpointTextMax> memory;
-      Writer text(memory);
-      write_endpoint(listener.local, text);
-      hash = hash * 31 ^ keyed_hash(fixed, text.written_text());
+      hash = hash * 31 ^ keyed_hash(fixed, text_of(listener.local));
     }
   }
   return static_cast<std::uint32_t>(hash ^ hash >> 32);
@@ -67,10 +69,7 @@ Calls::Calls(Services& core, Flows& flows, Registrations& registrations, RelaySe
               core.config.limits.guest_media_per_source),
       media_owner_{gateway_of(core), core.shard} {
   for (const RelayConfig& relay : core.config.media.relays) {
-    std::array<std::uint8_t, kEndpointTextMax> memory;
-    Writer text(memory);
-    write_endpoint(relay.address, text);
-    relay_names_.emplace_back(text.written_text());
+    relay_names_.push_back(text_of(relay.address));
   }
 }
 
@@ -100,11 +99,8 @@ bool Calls::open(SlotId id, ResponseContext& context, const Incoming& in, std::u
 
 void Calls::set_caller(SlotId id, const ResponseContext& context, const Incoming& in,
                        bool from_network) {
-  Target target = target_of(context.source);
-  target.to_access = !from_network;
-  if (from_network) {
-    target.next_hop = context.peer_next_hop;
-  } else {
+  Target target = from_network ? server_of(context) : target_of(context.source);
+  if (!from_network) {
     target.user_agent =
         registrations_.user_agent_of(context.source, in.view.value(HeaderName::From));
   }
@@ -257,12 +253,7 @@ void Calls::take_up(ResponseContext& context, const Incoming& in, const RoutePre
     call.media.relay = route.access ? route.access->relay : 0;
     static_cast<void>(use_media(call, MediaLeg::Plain, MediaLeg::Plain, now));
   }
-  if (from != access) table_.set_party(id, from, [&] {
-      Target far = target_of(context.source);
-      far.to_access = false;
-      far.next_hop = context.peer_next_hop;
-      return far;
-    }(), 0, 0);
+  if (from != access) table_.set_party(id, from, server_of(context), 0, 0);
   if (!route.access) return;
   const FlowToken& token = *route.access;
   Target target = target_of(context.source);
@@ -278,12 +269,7 @@ void Calls::take_up(ResponseContext& context, const Incoming& in, const RoutePre
   target.user_agent = token.user_agent;
   const UserAgent* agent = registrations_.get(registrations_.find(token.user_agent));
   const bool here = agent && !agent->away;
-  if (here) {
-    target.flow = agent->source.flow;
-    target.remote = agent->source.remote;
-    target.listener = agent->source.listener;
-    target.transport = agent->source.transport;
-  }
+  if (here) target.aim_at(agent->source);
   table_.set_party(id, access, target, owner_key(target), agent ? agent->contact_hash : 0);
   const bool reachable = here || from == access || token.remote ||
                          (target.flow && (!flows_.is_own(target.flow) || flows_.find(target.flow)));
@@ -322,11 +308,7 @@ void Calls::correct_target(const ResponseContext& context, Target& target) const
     // A dialog stays on its flow while that lives (RFC 5626 5.3); but who has spoken on a newer one
     // may have lost the other without our knowing.
     if (!party.heard_on || party.heard_on != known.flow || party.away) return;
-    target.flow = known.flow;
-    target.remote = known.remote;
-    target.listener = known.listener;
-    target.transport = known.transport;
-    return;
+    return target.aim_at(known);
   }
   if (known.to_access && known.transport == Transport::Udp && known.remote.port != 0) {
     target.remote = known.remote;
@@ -455,14 +437,20 @@ void Calls::add_byes(Call& call, Party towards, std::string_view text) {
 void Calls::tell(SlotId id, const MediaTotals& totals) {
   Call* call = get(id);
   if (!call || call->told) return;
-  const std::uint16_t next_hop = call->party(Party::Callee).target.next_hop;
-  CallNames names;
+  write_call_ended(*call, {next_hop_name(*call), relay_name(*call)}, totals, core_.log);
+}
+
+std::string_view Calls::next_hop_name(const Call& call) const {
+  const std::uint16_t next_hop = call.party(Party::Callee).target.next_hop;
   const auto& next_hops = core_.config.next_hops;
-  if (next_hop < next_hops.size()) names.next_hop = next_hops[next_hop].name;
-  if (call->media.used && call->media.relay < relay_names_.size()) {
-    names.relay = relay_names_[call->media.relay];
-  }
-  write_call_ended(*call, names, totals, core_.log);
+  return next_hop < next_hops.size() ? std::string_view(next_hops[next_hop].name)
+                                     : std::string_view{};
+}
+
+std::string_view Calls::relay_name(const Call& call) const {
+  return call.media.used && call.media.relay < relay_names_.size()
+             ? std::string_view(relay_names_[call.media.relay])
+             : std::string_view{};
 }
 
 // --- Who goes and who comes --------------------------------------------------------------------
@@ -505,14 +493,11 @@ std::vector<CallInfo> Calls::list(std::size_t max, Instant now) const {
     const Target& caller = call->party(Party::Caller).target;
     const Target& callee = call->party(Party::Callee).target;
     info.transport = caller.transport;
-    const auto& next_hops = core_.config.next_hops;
-    if (callee.next_hop < next_hops.size()) info.next_hop = next_hops[callee.next_hop].name;
+    info.next_hop = next_hop_name(*call);
     info.flow = caller.to_access ? caller.flow : callee.flow;
     info.dialogs = table_.confirmed_dialogs(table_.id_at(slot));
     info.media = call->media.used;
-    if (info.media && call->media.relay < relay_names_.size()) {
-      info.relay = relay_names_[call->media.relay];
-    }
+    info.relay = relay_name(*call);
     info.away = call->parties[0].away || call->parties[1].away;
     info.resumed = call->adopted;
     info.age = now - (call->state == CallState::Answered ? call->answered_at : call->since);

@@ -133,6 +133,8 @@ class Calls {
   std::size_t routes_beyond(const sip::MessageView& response, CallLeg leg) const;
   std::uint64_t contact_of(std::uint64_t user_agent);
   void tell(SlotId id, const MediaTotals& totals);
+  std::string_view next_hop_name(const Call& call) const;  // empty: none
+  std::string_view relay_name(const Call& call) const;     // empty: no media
   void finish_step(SlotId id, bool ok, BufferRef description, std::string_view reason);
   bool move_media(SlotId id, bool delete_there, Instant now, Outbox& outbox);
   RelayRequest relay_request(const Call& call, const MediaSession::Step& step) const;

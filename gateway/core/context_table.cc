@@ -48,22 +48,11 @@ void ContextTable::sent_down(SlotId id, const Target& target) {
   FlowState* flow = target.to_access ? flows_.find(target.flow) : nullptr;
   if (!flow) return;
   context.sent_on = target.flow;
-  context.next_of_target = flow->first_sent;
-  if (ResponseContext* next = table_.find(flow->first_sent)) next->previous_of_target = id;
-  flow->first_sent = id;
+  link(kSentDown, *flow, context, id);
 }
 
 void ContextTable::taken_back(ResponseContext& context, SlotId id) {
-  if (ResponseContext* next = table_.find(context.next_of_target)) {
-    next->previous_of_target = context.previous_of_target;
-  }
-  if (ResponseContext* previous = table_.find(context.previous_of_target)) {
-    previous->next_of_target = context.next_of_target;
-  } else if (FlowState* flow = flows_.find(context.sent_on); flow && flow->first_sent == id) {
-    flow->first_sent = context.next_of_target;
-  }
-  context.next_of_target = context.previous_of_target = {};
-  context.sent_on = {};
+  unlink(kSentDown, std::exchange(context.sent_on, {}), context, id);
 }
 
 void ContextTable::set_source(SlotId id, const Source& source) {
@@ -104,24 +93,31 @@ void ContextTable::take_next_target(ResponseContext& context) {
 
 void ContextTable::link_to_flow(SlotId id) {
   ResponseContext& context = *table_.find(id);
-  FlowState* flow = flows_.find(context.source.flow);
-  if (!flow) return;
-  context.next_of_flow = flow->first_context;
-  if (ResponseContext* next = table_.find(flow->first_context)) next->previous_of_flow = id;
-  flow->first_context = id;
+  if (FlowState* flow = flows_.find(context.source.flow)) link(kCameOver, *flow, context, id);
 }
 
 void ContextTable::unlink_from_flow(ResponseContext& context, SlotId id) {
-  if (ResponseContext* next = table_.find(context.next_of_flow)) {
-    next->previous_of_flow = context.previous_of_flow;
+  unlink(kCameOver, context.source.flow, context, id);
+}
+
+void ContextTable::link(const FlowList& list, FlowState& flow, ResponseContext& context,
+                        SlotId id) {
+  context.*list.next = flow.*list.first;
+  if (ResponseContext* next = table_.find(flow.*list.first)) next->*list.previous = id;
+  flow.*list.first = id;
+}
+
+void ContextTable::unlink(const FlowList& list, FlowId flow_id, ResponseContext& context,
+                          SlotId id) {
+  if (ResponseContext* next = table_.find(context.*list.next)) {
+    next->*list.previous = context.*list.previous;
   }
-  if (ResponseContext* previous = table_.find(context.previous_of_flow)) {
-    previous->next_of_flow = context.next_of_flow;
-  } else if (FlowState* flow = flows_.find(context.source.flow);
-             flow && flow->first_context == id) {
-    flow->first_context = context.next_of_flow;
+  if (ResponseContext* previous = table_.find(context.*list.previous)) {
+    previous->*list.next = context.*list.next;
+  } else if (FlowState* flow = flows_.find(flow_id); flow && flow->*list.first == id) {
+    flow->*list.first = context.*list.next;
   }
-  context.next_of_flow = context.previous_of_flow = {};
+  context.*list.next = context.*list.previous = {};
 }
 
 }  // namespace ringway

@@ -46,6 +46,21 @@ class ContextTable {
  private:
   static constexpr std::uint32_t kTargetLists = 16'384;
 
+  // A list of contexts that a flow has: where its links lie.
+  struct FlowList {
+    SlotId ResponseContext::*next;
+    SlotId ResponseContext::*previous;
+    SlotId FlowState::*first;
+  };
+  static constexpr FlowList kCameOver{&ResponseContext::next_of_flow,
+                                      &ResponseContext::previous_of_flow,
+                                      &FlowState::first_context};
+  static constexpr FlowList kSentDown{&ResponseContext::next_of_target,
+                                      &ResponseContext::previous_of_target,
+                                      &FlowState::first_sent};
+
+  void link(const FlowList& list, FlowState& flow, ResponseContext& context, SlotId id);
+  void unlink(const FlowList& list, FlowId flow_id, ResponseContext& context, SlotId id);
   void link_to_flow(SlotId id);
   void unlink_from_flow(ResponseContext& context, SlotId id);
 

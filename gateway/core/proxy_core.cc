@@ -34,14 +34,6 @@ std::uint32_t deadlines_max(const LimitsConfig& limits) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, 0x100'0000));
 }
 
-std::vector<Prefix> parse_prefixes(const std::vector<std::string>& texts) {
-  std::vector<Prefix> prefixes;
-  for (const std::string& text : texts) {
-    if (const auto prefix = parse_prefix(text)) prefixes.push_back(*prefix);  // checked by validate
-  }
-  return prefixes;
-}
-
 sip::Framing framing_of(Transport transport) {
   if (transport == Transport::Udp) return sip::Framing::Datagram;
   return is_websocket(transport) ? sip::Framing::WebSocket : sip::Framing::Stream;
@@ -206,16 +198,11 @@ void ProxyCore::Parts::tarpit_over(SlotId slot, Outbox& outbox) {
   --tarpits;
   const FlowId id(core.shard, slot.slot, slot.generation);
   if (!flows.find(id)) return;
-  Output& output = outbox.add(Output::Kind::CloseFlow);
-  output.flow = id;
-  output.websocket_code = 1008;
+  outbox.close_flow(id, 1008);
 }
 
 void ProxyCore::Parts::close(const Source& source, std::uint16_t websocket_code, Outbox& outbox) {
-  if (!source.flow) return;
-  Output& output = outbox.add(Output::Kind::CloseFlow);
-  output.flow = source.flow;
-  output.websocket_code = websocket_code;
+  if (source.flow) outbox.close_flow(source.flow, websocket_code);
 }
 
 // It looks at bytes, before anything is parsed or remembered. False: dropped.
@@ -231,12 +218,10 @@ bool ProxyCore::Parts::pass_filter(const Source& source, Bytes bytes, Instant no
   const auto& rule = filter->rules()[static_cast<std::size_t>(verdict.rule)];
   core.counters.filter_rule_hits[static_cast<std::size_t>(verdict.rule)].add();
   const bool dropped = verdict.action >= FilterRules::Action::Reject;
-  std::uint8_t memory[kEndpointTextMax];
-  Writer remote(memory);
-  write_endpoint(source.remote, remote);
+  const EndpointText remote(source.remote);
   core.log.info(dropped ? "scanner_dropped" : "scanner_suspected",
                 {{"rule", rule.name},
-                 {"source", remote.written_text()},
+                 {"source", remote.text()},
                  {"transport", to_text(source.transport)}});
   if (verdict.points != 0) admission.scanner(source, verdict.points);
   if (!dropped) {
@@ -323,8 +308,7 @@ void ProxyCore::Parts::receive_request(const Source& source, bool handed_over, I
   const sip::Verdict verdict = sip::validate_request(view, essentials);
   if (verdict.ok()) {
     const Incoming in{view, essentials};
-    if (!handed_over && requests.hand_over(source, in, now, outbox)) return;
-    return requests.receive(source, in, now, outbox);
+    return requests.receive(source, in, handed_over, now, outbox);
   }
   core.counters.bad_requests.add();
   core.log.info("bad_request", {{"status", verdict.status},
@@ -376,10 +360,7 @@ void ProxyCore::Parts::agent_here(const UserAgent& agent, const Registrations::C
   Target target;
   target.to_access = true;
   target.user_agent = agent.hash;
-  target.flow = agent.source.flow;
-  target.remote = agent.source.remote;
-  target.listener = agent.source.listener;
-  target.transport = agent.source.transport;
+  target.aim_at(agent.source);
   const Source source = agent.source;
   // What went down its old flow and has no answer, whether or not that flow is known to be dead.
   if (const FlowState* old = flows.find(change.old_flow); old && change.old_flow != source.flow) {
@@ -516,10 +497,7 @@ bool ProxyCore::Parts::survives(const ClientTransaction& client, Instant now, Ou
   if (!agent) return false;
   if (!agent->away && agent->source.flow != client.target.flow) {
     Target target = client.target;
-    target.flow = agent->source.flow;
-    target.remote = agent->source.remote;
-    target.listener = agent->source.listener;
-    target.transport = agent->source.transport;
+    target.aim_at(agent->source);
     requests.send_again(client.context, target, outbox);
     return true;
   }

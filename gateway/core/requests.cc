@@ -165,11 +165,7 @@ bool Requests::is_within_budget(const Source& source, const Incoming& in, Instan
   } else {
     core_.drop(DropReason::Budget);
   }
-  if (source.flow && verdict == Budgets::Verdict::CutOff) {
-    Output& output = outbox.add(Output::Kind::CloseFlow);
-    output.flow = source.flow;
-    output.websocket_code = 1008;
-  }
+  if (source.flow && verdict == Budgets::Verdict::CutOff) outbox.close_flow(source.flow, 1008);
   return false;
 }
 
@@ -177,12 +173,13 @@ void Requests::read_route(const Source& source, const Incoming& in, Instant now)
   Writer text{MutableBytes(route_scratch_)};
   routed_ = preprocess_route(in.view, in.essentials, source, core_.own, core_.mac, core_.epoch,
                              text, core_.today(now));
+  is_routed_ = true;
 }
 
 // The tokens of ours that it carries, and what its peer may do with it.
 std::optional<Right> Requests::admit(const Source& source, const Peer& peer, const Incoming& in,
                                      Instant now, Outbox& outbox) {
-  read_route(source, in, now);
+  if (!is_routed_) read_route(source, in, now);
   const auto refuse = [&](sip::Status status, std::string_view event, Counter& counter) {
     counter.add();
     core_.log.info(event, {{"call_id", in.essentials.call_id},
@@ -208,21 +205,18 @@ std::optional<Right> Requests::admit(const Source& source, const Peer& peer, con
 // begins by the flow that its Path token names, one of a SIP server without a token by its Call-ID.
 // What is sent again, called off or acknowledged goes the same way, because it says the same, over
 // whichever connection it comes.
-std::optional<ShardIndex> Requests::owner_elsewhere(const Source& source, const Incoming& in,
-                                                    Instant now) {
-  if (!in.view.has(HeaderName::Route) && !core_.own.is_own(in.essentials.request_uri)) {
-    return owner_by_call_id(source, in, now);
-  }
+std::optional<ShardIndex> Requests::owner_by_token(const Source& source, const Incoming& in,
+                                                   Instant now) {
+  if (!in.view.has(HeaderName::Route) && !core_.own.is_own(in.essentials.request_uri)) return {};
   read_route(source, in, now);
-  if (routed_.refused || routed_.outdated || routed_.own_flow) return {};
-  if (!routed_.access) return owner_by_call_id(source, in, now);
+  if (routed_.refused || routed_.outdated || routed_.own_flow) return core_.shard;
+  if (!routed_.access) return {};
   const FlowToken& token = *routed_.access;
   const bool in_dialog = routed_.in_dialog && routed_.leg != 0;
-  const bool begins = makes_call(in.view.method()) && token.flow &&
-                      token.epoch == static_cast<std::uint16_t>(core_.epoch);
-  if (!in_dialog && !begins) return owner_by_call_id(source, in, now);
-  const auto owner = static_cast<ShardIndex>(token.shard % core_.shard_count);
-  return owner == core_.shard ? std::nullopt : std::optional(owner);
+  const bool begins =
+      makes_call(in.view.method()) && token.flow && token.epoch == core_.token_epoch();
+  if (!in_dialog && !begins) return {};
+  return static_cast<ShardIndex>(token.shard % core_.shard_count);
 }
 
 std::optional<ShardIndex> Requests::owner_by_call_id(const Source& source, const Incoming& in,
@@ -230,15 +224,15 @@ std::optional<ShardIndex> Requests::owner_by_call_id(const Source& source, const
   if (core_.listener(source.listener).side != Side::Network) return {};
   if (!makes_call(in.view.method())) return {};
   if (peers_.peer_of(source, now).kind == PeerKind::Stranger) return {};
-  const auto owner = static_cast<ShardIndex>(
-      keyed_hash(core_.hash_key, in.essentials.call_id) % core_.shard_count);
-  return owner == core_.shard ? std::nullopt : std::optional(owner);
+  return static_cast<ShardIndex>(keyed_hash(core_.hash_key, in.essentials.call_id) %
+                                 core_.shard_count);
 }
 
 bool Requests::hand_over(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
   if (core_.shard_count < 2) return false;
-  const auto owner = owner_elsewhere(source, in, now);
-  if (!owner) return false;
+  auto owner = owner_by_token(source, in, now);
+  if (!owner) owner = owner_by_call_id(source, in, now);
+  if (!owner || *owner == core_.shard) return false;
   BufferRef copy = core_.buffers.copy(as_bytes(in.view.text()));
   if (!copy) {
     core_.drop(DropReason::NoBuffer);
@@ -251,7 +245,10 @@ bool Requests::hand_over(const Source& source, const Incoming& in, Instant now, 
   return true;
 }
 
-void Requests::receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
+void Requests::receive(const Source& source, const Incoming& in, bool handed_over, Instant now,
+                       Outbox& outbox) {
+  is_routed_ = false;
+  if (!handed_over && hand_over(source, in, now, outbox)) return;
   const sip::MessageView& request = in.view;
   const Method method = request.method();
   const Peer peer = peers_.peer_of(source, now);
@@ -339,9 +336,8 @@ SlotId Requests::invite_of(const Incoming& cancel) {
 
 // RFC 3261 16.10: the CANCEL is answered 200; what it is about ends with 487 soon. It counts only
 // from where its INVITE came from: who has merely seen the branch calls off nothing. A SIP server
-// may use another connection, from the same address. Without an
-// INVITE there is nothing to call off: sent on, it would have another branch, and the next hop
-// might look at the Call-ID alone.
+// may use another connection, from the same address. Without an INVITE there is nothing to call
+// off: sent on, it would have another branch, and the next hop might look at the Call-ID alone.
 void Requests::receive_cancel(SlotId server, SlotId invite, const Source& source,
                               const Incoming& in, Instant now, Outbox& outbox) {
   // A full table has made room for this CANCEL with its INVITE, which was answered for good.
@@ -727,10 +723,7 @@ void Requests::send_again(SlotId id, const Target& target, Outbox& outbox) {
         !client->request) {
       continue;
     }
-    client->target.flow = target.flow;
-    client->target.remote = target.remote;
-    client->target.listener = target.listener;
-    client->target.transport = target.transport;
+    client->target.aim_at(target);
     context->target.flow = target.flow;
     core_.counters.sent_again.add();
     TransactionLayer::send_to(client->target, core_.config, client->request,

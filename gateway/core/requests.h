@@ -48,9 +48,9 @@ class Requests {
   };
   explicit Requests(const Parts& parts);
 
-  void receive(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
-  // True: the request's call lives on another shard, and it is on its way there.
-  bool hand_over(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
+  // One whose call lives on another shard goes there, unless it was handed over to this one.
+  void receive(const Source& source, const Incoming& in, bool handed_over, Instant now,
+               Outbox& outbox);
   // What a call that cannot go on wants to be sent: a BYE of ours, or the end of its INVITE.
   void release(Calls::Release release, Instant now, Outbox& outbox);
   // What a user agent that is back at target has not answered goes there.
@@ -87,10 +87,11 @@ class Requests {
   void receive_cancel(SlotId server, SlotId invite, const Source& source, const Incoming& in,
                       Instant now, Outbox& outbox);
   void route(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
-  std::optional<ShardIndex> owner_elsewhere(const Source& source, const Incoming& in,
-                                            Instant now);
+  std::optional<ShardIndex> owner_by_token(const Source& source, const Incoming& in, Instant now);
   std::optional<ShardIndex> owner_by_call_id(const Source& source, const Incoming& in,
-                                            Instant now);
+                                             Instant now);
+  // True: it is on its way to its call's shard.
+  bool hand_over(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
   void leave_next_pass_alone(const Incoming& in);
   bool begins_call(const ResponseContext& context) const;
   bool read_own(const ResponseContext& context, sip::Essentials& essentials);
@@ -125,8 +126,10 @@ class Requests {
   sip::MessageView stored_;  // a request that had to wait
 
   // What was read of the Route set of the request in hand, so that its signatures are verified
-  // once. routed_for_ is empty where it has parked in between, and before it has a context.
+  // once. routed_for_ is empty where it has parked in between, and before it has a context;
+  // until then is_routed_ says that it was read.
   RoutePreprocess routed_;
+  bool is_routed_ = false;
   SlotId routed_for_;
   std::array<std::uint8_t, 4096> route_scratch_;
 };

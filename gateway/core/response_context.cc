@@ -11,7 +11,7 @@ int rank(sip::Status status) {
   if (status >= 600) return 0;
   const int by_class = status / 100 * 10;
   const bool helpful =
-      status == 401 || status == 407 || status == 415 || status == 420 || status == 484;
+      sip::is_challenge(status) || status == 415 || status == 420 || status == 484;
   return by_class + (helpful ? 0 : 5);
 }
 

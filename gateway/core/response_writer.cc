@@ -36,7 +36,7 @@ BufferRef ResponseWriter::write(const ResponseContext& context, const sip::Messa
   if (status >= 300) remove_own_record_route(response);
   restore_contacts(response);
   if (status == 503) hide_service_unavailable(response);
-  if (status == 401 || status == 407) add_challenges(context, response);  // item 7
+  if (sip::is_challenge(status)) add_challenges(context, response);  // item 7
   if (sip::is_success(status)) add_session_timer(context, response);
   set_body(response, body);
 

@@ -23,10 +23,6 @@ bool may_speak_otherwise(const ResponseContext& context, sip::Status status) {
          !context.is_cancelled() && !context.is_answered() && context.may_fork();
 }
 
-bool is_challenge(sip::Status status) {
-  return status == 401 || status == 407;
-}
-
 // Why a branch is called off, as whole header lines (RFC 3326): what the CANCEL says that came to
 // us, or that somebody else has answered, so that no phone shows a missed call.
 std::string_view reason_of(const ResponseContext& context) {
@@ -309,7 +305,7 @@ void Responses::branch_ended(SlotId id, std::uint8_t index, sip::Status status, 
   }
   BufferRef message = in ? core_.buffers.copy(as_bytes(in->view.text())) : BufferRef{};
   const auto decision =
-      context.failed(index, status, std::move(message), in && is_challenge(status));
+      context.failed(index, status, std::move(message), in && sip::is_challenge(status));
   perform(id, index, decision, now, outbox);
 }
 
