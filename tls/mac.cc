@@ -33,6 +33,32 @@ std::array<std::uint32_t, 8> state_after_pad(const MacKey& key, std::uint8_t pad
   return state;
 }
 
+// Two words that are known to nobody who has not the key.
+HashKey hash_key(const MacKey& key) {
+  const std::array<std::uint32_t, 8> state = state_after_pad(key, 0x3c);
+  return {std::uint64_t{state[0]} << 32 | state[1], std::uint64_t{state[2]} << 32 | state[3]};
+}
+
+// What one block makes of a secret state, as bytes.
+std::array<std::uint8_t, SHA256_DIGEST_LENGTH> compress(const std::array<std::uint32_t, 8>& state,
+                                                        const std::uint8_t* block) {
+  SHA256_CTX context;
+  std::copy(state.begin(), state.end(), std::begin(context.h));
+  SHA256_Transform(&context, block);
+  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> bytes;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<std::uint8_t>(context.h[i / 4] >> (8 * (i % 4)));
+  }
+  return bytes;
+}
+
+// In constant time; a received tag may be shorter than the expected one.
+bool is_front_of(Bytes tag, const MacTag& expected) {
+  constexpr std::size_t kTagBytesMin = 8;
+  if (tag.size() < kTagBytesMin || tag.size() > expected.size()) return false;
+  return equal_in_constant_time(tag, Bytes(expected).first(tag.size()));
+}
+
 // A context that has taken in exactly one block.
 SHA256_CTX resume(const std::array<std::uint32_t, 8>& state) {
   SHA256_CTX context;
@@ -47,12 +73,16 @@ SHA256_CTX resume(const std::array<std::uint32_t, 8>& state) {
 Mac::Mac(const MacKey& key)
     : inner_(state_after_pad(key, 0x36)),
       outer_(state_after_pad(key, 0x5c)),
-      stream_(state_after_pad(key, 0xa3)) {}
+      stream_(state_after_pad(key, 0xa3)),
+      fields_(state_after_pad(key, 0xc5)),
+      text_key_(hash_key(key)) {}
 
 Mac::~Mac() {
   OPENSSL_cleanse(inner_.data(), sizeof inner_);
   OPENSSL_cleanse(outer_.data(), sizeof outer_);
   OPENSSL_cleanse(stream_.data(), sizeof stream_);
+  OPENSSL_cleanse(fields_.data(), sizeof fields_);
+  OPENSSL_cleanse(text_key_.data(), sizeof text_key_);
 }
 
 MacTag Mac::sign(std::initializer_list<Bytes> parts) const {
@@ -68,6 +98,19 @@ MacTag Mac::sign(std::initializer_list<Bytes> parts) const {
   return tag;
 }
 
+// The block: size of the fields, the fields, zeros, and in its last eight bytes the text's hash.
+MacTag Mac::sign_fields(Bytes fields, Bytes text) const {
+  if (fields.size() > kFieldBytesMax) std::abort();
+  std::array<std::uint8_t, kBlockSize> block{};
+  block[0] = static_cast<std::uint8_t>(fields.size());
+  std::copy(fields.begin(), fields.end(), block.begin() + 1);
+  write_u64(MutableBytes(block).last(8), keyed_hash(text_key_, text));
+  const auto bytes = compress(fields_, block.data());
+  MacTag tag;
+  std::copy_n(bytes.begin(), tag.size(), tag.begin());
+  return tag;
+}
+
 // The compression function with a secret state, over one block of fixed form, gives 32 bytes that
 // nobody can tell from random ones: tag, counter, zeros.
 void Mac::hide(MutableBytes text, Bytes tag) const {
@@ -76,21 +119,18 @@ void Mac::hide(MutableBytes text, Bytes tag) const {
   std::array<std::uint8_t, kBlockSize> block{};
   std::copy_n(tag.begin(), kTagBytes, block.begin());
   for (std::size_t at = 0; at < text.size(); at += SHA256_DIGEST_LENGTH, ++block[kTagBytes]) {
-    SHA256_CTX context;
-    std::copy(stream_.begin(), stream_.end(), std::begin(context.h));
-    SHA256_Transform(&context, block.data());
-    const std::size_t count = std::min<std::size_t>(text.size() - at, SHA256_DIGEST_LENGTH);
-    for (std::size_t i = 0; i < count; ++i) {
-      text[at + i] ^= static_cast<std::uint8_t>(context.h[i / 4] >> (8 * (i % 4)));
-    }
+    const auto stream = compress(stream_, block.data());
+    const std::size_t count = std::min<std::size_t>(text.size() - at, stream.size());
+    for (std::size_t i = 0; i < count; ++i) text[at + i] ^= stream[i];
   }
 }
 
 bool Mac::verify(Bytes tag, std::initializer_list<Bytes> parts) const {
-  constexpr std::size_t kTagBytesMin = 8;
-  const MacTag expected = sign(parts);
-  if (tag.size() < kTagBytesMin || tag.size() > expected.size()) return false;
-  return equal_in_constant_time(tag, Bytes(expected).first(tag.size()));
+  return is_front_of(tag, sign(parts));
+}
+
+bool Mac::verify_fields(Bytes tag, Bytes fields, Bytes text) const {
+  return is_front_of(tag, sign_fields(fields, text));
 }
 
 bool equal_in_constant_time(Bytes a, Bytes b) {

@@ -1,5 +1,6 @@
 #include "gateway/nat/flow_token.h"
 
+#include <algorithm>
 #include <array>
 
 #include "gateway/config/config.h"
@@ -28,12 +29,14 @@ namespace {
 //   Path      20 (udp: 19, ipv6 31)    44 (43, 59)
 //   Contact   as Path
 //
-// The signature covers a prefix, the payload as it reads (kind included) and the scope.
+// The signature covers a prefix, the payload as it reads (kind included) and the scope. A prefix
+// stands in front of the payload in memory, so that both are the fields that are signed.
 static_assert(2 * kListenersMax <= 0xff, "a listener and its twin do not fit");
 constexpr std::size_t kSignatureBytes = 12;
 constexpr std::size_t kPayloadMax = 37;
 constexpr char kLetter = 'q', kOldLetter = 'r';
-constexpr std::string_view kPrefix = "rt2";
+constexpr std::string_view kPrefix = "rt3";
+static_assert(kPrefix.size() + kPayloadMax <= tls::Mac::kFieldBytesMax);
 constexpr unsigned kNoListenerBits = 0xff, kNoNextHopBits = 0x3f;
 
 enum Flag : std::uint8_t { kPaired = 32, kMedia = 16, kOutbound = 16, kUdp = 8, kIpv6 = 4 };
@@ -48,7 +51,7 @@ void put(Writer& out, std::uint64_t value, std::size_t size) {
   out.bytes(Bytes(word).last(size));
 }
 
-Bytes write_payload(const FlowToken& token, std::array<std::uint8_t, kPayloadMax>& payload) {
+Bytes write_payload(const FlowToken& token, MutableBytes payload) {
   Writer out(payload);
   const unsigned listener = token.listener < kNoListenerBits ? token.listener : kNoListenerBits;
   unsigned first = static_cast<unsigned>(token.kind) << 6;
@@ -154,11 +157,14 @@ std::string_view scope_of(FlowToken::Kind kind, std::string_view scope) {
 
 void write_flow_token(const FlowToken& token, const tls::Mac& mac, std::string_view scope,
                       Writer& out) {
-  std::array<std::uint8_t, kPayloadMax> memory;
-  const Bytes payload = write_payload(token, memory);
-  const tls::MacTag signature =
-      mac.sign({as_bytes(kPrefix), payload, as_bytes(scope_of(token.kind, scope))});
-  mac.hide(MutableBytes(memory).first(payload.size()), signature);
+  std::array<std::uint8_t, kPrefix.size() + kPayloadMax> memory;
+  std::copy(kPrefix.begin(), kPrefix.end(), memory.begin());
+  const std::size_t size =
+      write_payload(token, MutableBytes(memory).subspan(kPrefix.size())).size();
+  const tls::MacTag signature = mac.sign_fields(Bytes(memory).first(kPrefix.size() + size),
+                                                as_bytes(scope_of(token.kind, scope)));
+  const MutableBytes payload = MutableBytes(memory).subspan(kPrefix.size(), size);
+  mac.hide(payload, signature);
   std::array<std::uint8_t, kPayloadMax + kSignatureBytes> whole;
   Writer both(whole);
   both.bytes(Bytes(signature).first(kSignatureBytes)).bytes(payload);
@@ -182,13 +188,15 @@ std::optional<FlowToken> read_flow_token(std::string_view text, const tls::Mac& 
   std::array<std::uint8_t, kPayloadMax + kSignatureBytes> whole;
   const std::size_t size = read_base64url(text.substr(1), whole);
   if (size <= kSignatureBytes) return std::nullopt;
-  const Bytes signature = Bytes(whole).first(kSignatureBytes);
+  std::array<std::uint8_t, kSignatureBytes> signature;
+  std::copy_n(whole.begin(), kSignatureBytes, signature.begin());
   const MutableBytes payload = MutableBytes(whole).subspan(kSignatureBytes, size - kSignatureBytes);
   mac.hide(payload, signature);
   const auto kind = static_cast<FlowToken::Kind>(payload[0] >> 6);
-  if (!mac.verify(signature, {as_bytes(kPrefix), payload, as_bytes(scope_of(kind, scope))})) {
-    return std::nullopt;
-  }
+  const MutableBytes fields = MutableBytes(whole).subspan(kSignatureBytes - kPrefix.size(),
+                                                          kPrefix.size() + payload.size());
+  std::copy(kPrefix.begin(), kPrefix.end(), fields.begin());
+  if (!mac.verify_fields(signature, fields, as_bytes(scope_of(kind, scope)))) return std::nullopt;
   FlowToken token;
   if (!read_payload(payload, token)) return std::nullopt;
   return token;

@@ -106,6 +106,32 @@ TEST(Mac, VerifyAndTruncation) {
   EXPECT_FALSE(equal_in_constant_time(as_bytes("ab"), as_bytes("abc")));
 }
 
+TEST(Mac, FieldsAndTextCountEachByItself) {
+  const Mac mac(MacKey{1}), other(MacKey{2});
+  const auto sign = [&](const Mac& with, std::string_view fields, std::string_view text) {
+    return with.sign_fields(as_bytes(fields), as_bytes(text));
+  };
+  const MacTag tag = sign(mac, "fields", "text");
+  EXPECT_EQ(sign(mac, "fields", "text"), tag);
+  EXPECT_TRUE(mac.verify_fields(tag, as_bytes("fields"), as_bytes("text")));
+  EXPECT_TRUE(mac.verify_fields(Bytes(tag).first(8), as_bytes("fields"), as_bytes("text")));
+  EXPECT_FALSE(mac.verify_fields(Bytes(tag).first(7), as_bytes("fields"), as_bytes("text")));
+  // Bytes do not move from one to the other, zeros at the end count, and so does the key.
+  using namespace std::string_view_literals;
+  for (const auto& [fields, text] :
+       {std::pair("field"sv, "stext"sv), {"fieldst"sv, "ext"sv}, {"fields\0"sv, "text"sv},
+        {"fields"sv, "text\0"sv}, {"fields"sv, ""sv}, {""sv, "text"sv}, {"Fields"sv, "text"sv}}) {
+    EXPECT_NE(sign(mac, fields, text), tag) << fields << ' ' << text;
+    EXPECT_FALSE(mac.verify_fields(tag, as_bytes(fields), as_bytes(text)));
+  }
+  EXPECT_NE(sign(other, "fields", "text"), tag);
+  // It is a construction of its own: what sign() gives for the same bytes says nothing about it.
+  EXPECT_NE(mac.sign({as_bytes("fields"), as_bytes("text")}), tag);
+  const std::string most(Mac::kFieldBytesMax, 'f'), call_id(300, 'c');
+  EXPECT_NE(sign(mac, most, call_id), sign(mac, most, call_id + "c"));
+  EXPECT_NE(sign(mac, most, call_id), sign(mac, most.substr(1) + "g", call_id));
+}
+
 TEST(Random, Differs) {
   EXPECT_NE(random_bytes<16>(), random_bytes<16>());
 }
