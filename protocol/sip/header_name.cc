@@ -143,6 +143,14 @@ constexpr HeaderName compact(char c) {
   }
 }
 
+// The same, the other way round.
+constexpr std::array<char, kNameCount> kCompactForms = [] {
+  std::array<char, kNameCount> forms{};
+  for (char c = 'a'; c <= 'z'; ++c) forms[static_cast<std::size_t>(compact(c))] = c;
+  forms[static_cast<std::size_t>(HeaderName::Other)] = 0;
+  return forms;
+}();
+
 // The bytes [offset, offset + 8) of name as a little-endian word, zero beyond its end.
 std::uint64_t word_at(std::string_view name, std::size_t offset) {
   if (offset >= name.size()) return 0;
@@ -203,6 +211,10 @@ HeaderName parse_header_name(std::string_view text, std::size_t begin, std::size
   // A branch, so that whoever waits for the name need not wait for the comparison.
   if (__builtin_expect_with_probability(difference != 0, 0, 1.0)) return HeaderName::Other;
   return static_cast<HeaderName>(index);
+}
+
+char compact_form(HeaderName name) {
+  return kCompactForms[static_cast<std::size_t>(name)];
 }
 
 std::string_view to_text(HeaderName name) {

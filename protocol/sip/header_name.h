@@ -57,6 +57,8 @@ HeaderName parse_header_name(std::string_view name);
 // The same for the name text[begin .. begin + size): cheaper, since what follows it may be read.
 HeaderName parse_header_name(std::string_view text, std::size_t begin, std::size_t size);
 
+// The compact form (RFC 3261 7.3.3), a letter in lower case; 0 where there is none.
+char compact_form(HeaderName name);
 // The long form; "" for Other.
 std::string_view to_text(HeaderName name);
 
