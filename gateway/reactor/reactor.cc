@@ -33,7 +33,7 @@ std::span<Completion> Reactor::wait(Instant deadline) {
   overslept_ = waited ? std::max(now_ - deadline, Duration::zero()) : Duration::zero();
   counters_.turns.add();
   const std::span<Completion> batch = kernel_->reap(batch_);
-  drained_ = batch.size() < batch_.size();
+  drained_ = batch.size() < batch_.size() && !kernel_->has_completions();
   crowded_ = batch.size() >= kCrowd || kernel_->has_completions();
   return batch;
 }

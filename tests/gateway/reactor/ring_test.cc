@@ -1,6 +1,12 @@
 #include "gateway/reactor/ring.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <set>
@@ -49,6 +55,36 @@ TEST_F(RingTest, MoreOperationsThanTheQueueHoldsAreSubmittedInBetween) {
   for (const Completion& completion : wait_for(kCount)) seen.insert(completion.operation.id.slot);
   EXPECT_EQ(seen.size(), kCount);
   EXPECT_EQ(counters_.ring_submissions.value(), kCount);
+}
+
+// What got into the process could write any operation into the ring's memory: the kernel refuses
+// what is not on the list.
+TEST_F(RingTest, AnOperationThatIsNotOnItsListIsRefusedByTheKernel) {
+  constexpr std::size_t kEntries = Ring::kSubmissions * sizeof(io_uring_sqe);
+  void* const memory = mmap(nullptr, kEntries, PROT_READ | PROT_WRITE, MAP_SHARED, kernel_.handle(),
+                            IORING_OFF_SQES);
+  ASSERT_NE(memory, MAP_FAILED) << std::strerror(errno);
+  auto* const first = static_cast<io_uring_sqe*>(memory);
+  const int event = eventfd(1, EFD_CLOEXEC);
+  std::uint64_t value = 0;
+  kernel_.read_event(event, &value, name(OperationKind::WakeEvent, 1));
+  ASSERT_EQ(first->opcode, IORING_OP_READ);
+  first->opcode = IORING_OP_OPENAT;
+  first->fd = AT_FDCWD;
+  first->addr = reinterpret_cast<std::uint64_t>("/etc/passwd");
+  first->len = first->open_flags = 0;
+  EXPECT_EQ(wait_for(1).front().result, -EACCES);
+  munmap(memory, kEntries);
+  close(event);
+}
+
+TEST_F(RingTest, NothingMayBeRegisteredThatIsNotOnItsList) {
+  const int event = eventfd(0, EFD_CLOEXEC);
+  EXPECT_EQ(syscall(SYS_io_uring_register, kernel_.handle(), IORING_REGISTER_EVENTFD, &event, 1), -1);
+  EXPECT_EQ(errno, EACCES);
+  EXPECT_EQ(syscall(SYS_io_uring_register, kernel_.handle(), IORING_REGISTER_FILES, &event, 1), -1);
+  EXPECT_EQ(errno, EACCES);
+  close(event);
 }
 
 // More completions than the queue has places: the kernel keeps them and hands them over later
