@@ -111,7 +111,9 @@ void Acceptors::pause(int error, Instant now) {
 void Acceptors::stop() {
   stopped_ = true;
   update();
-  // New connections are refused by the kernel from here on, not left waiting in the backlog.
+  // New connections are refused by the kernel from here on, not left waiting in the backlog; unless
+  // the backlog is for the process that comes next.
+  if (listeners_.kept) return;
   for (const Acceptor& acceptor : acceptors_) kernel_.shutdown(acceptor.fd, SHUT_RDWR);
 }
 
@@ -148,7 +150,7 @@ bool Acceptors::is_shut_out(ListenerIndex listener, const Address& address, Inst
 Stream* Acceptors::admit(const Acceptor& acceptor, int fd, Instant now) {
   const ListenConfig& listen = listeners_.infos[acceptor.listener].config;
   SocketAddress address{};
-  if (stopped_ || kernel_.peer_of(fd, &address.any, sizeof address) < 0) {
+  if ((stopped_ && !listeners_.kept) || kernel_.peer_of(fd, &address.any, sizeof address) < 0) {
     kernel_.close(fd);
     return nullptr;
   }

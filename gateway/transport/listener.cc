@@ -1,6 +1,7 @@
 #include "gateway/transport/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -58,19 +59,7 @@ std::string failure_text(const ListenConfig& listen, const Endpoint& endpoint, i
   }
 }
 
-// A bound socket, or -errno in error.
-Socket bind_socket(const ListenConfig& listen, const Endpoint& endpoint, Sharing sharing,
-                   int& error) {
-  const bool is_udp = listen.transport == Transport::Udp;
-  Socket socket(::socket(socket_family(endpoint.family()),
-                         (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
-  if (!socket) {
-    error = errno;
-    return {};
-  }
-  const int fd = socket.fd();
-  if (sharing == Sharing::Shared) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (!is_udp) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);  // TIME_WAIT of the process before us
+void set_options(int fd, bool is_udp, const Endpoint& endpoint) {
   // An address that arrives later, with a fail-over, is bound already.
   set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
   if (endpoint.family() == Family::V6) {
@@ -87,6 +76,22 @@ Socket bind_socket(const ListenConfig& listen, const Endpoint& endpoint, Sharing
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMilliseconds);
   }
+}
+
+// A bound socket, or errno in error.
+Socket bind_socket(const ListenConfig& listen, const Endpoint& endpoint, Sharing sharing,
+                   int& error) {
+  const bool is_udp = listen.transport == Transport::Udp;
+  Socket socket(::socket(socket_family(endpoint.family()),
+                         (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
+  if (!socket) {
+    error = errno;
+    return {};
+  }
+  const int fd = socket.fd();
+  if (sharing == Sharing::Shared) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (!is_udp) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);  // TIME_WAIT of the process before us
+  set_options(fd, is_udp, endpoint);
   SocketAddress address;
   const socklen_t size = write_socket_address(endpoint, address);
   if (bind(fd, &address.any, size) != 0) {
@@ -122,7 +127,8 @@ bool is_configured(const Config& config, const ListenConfig& twin, const Endpoin
 
 class Opener {
  public:
-  Opener(const Config& config, unsigned shards) : config_(config), shards_(shards) {}
+  Opener(const Config& config, unsigned shards, KeptSockets* kept)
+      : config_(config), kept_(kept), shards_(shards) {}
 
   std::expected<std::vector<ShardListeners>, std::string> open() {
     for (const ListenConfig& listen : config_.listen) {
@@ -140,11 +146,17 @@ class Opener {
  private:
   bool fail(const ListenConfig& listen, const Endpoint& endpoint, int error) {
     error_ = failure_text(listen, endpoint, error);
+    if (kept_ && error == EADDRINUSE &&
+        kept_->has(endpoint, listen.transport == Transport::Udp)) {
+      error_ += " (the service manager holds it: its socket unit needs ReusePort=yes and the "
+                "address once for each shard)";
+    }
     return false;
   }
 
   // Alone first: with SO_REUSEPORT a second process of the same user would get in unnoticed.
   bool is_free(const ListenConfig& listen, Endpoint& endpoint, int& error) {
+    if (kept_ && kept_->has(endpoint, listen.transport == Transport::Udp)) return true;
     Socket probe = bind_socket(listen, endpoint, Sharing::Alone, error);
     // Once for all listeners: what is held after that is somebody's.
     while (!probe && error == EADDRINUSE && listen.address.port != 0 &&
@@ -177,9 +189,28 @@ class Opener {
     }
   }
 
-  bool add(ShardListeners& shard, const ListenConfig& listen, const Endpoint& endpoint) {
+  // What is kept may come without SO_REUSEPORT, of another user: then no socket can be bound beside
+  // it, but shards can accept from the same one. Datagrams cannot be shared so: which shard has a
+  // peer would change from one to the next.
+  Socket take_or_bind(const ListenConfig& listen, const Endpoint& endpoint, std::size_t shard,
+                      int& error) {
+    const bool is_udp = listen.transport == Transport::Udp;
+    Socket taken = kept_ ? kept_->take(endpoint, is_udp, shard) : Socket();
+    if (taken) {
+      fcntl(taken.fd(), F_SETFL, fcntl(taken.fd(), F_GETFL) & ~O_NONBLOCK);
+      set_option(taken.fd(), SOL_SOCKET, SO_REUSEPORT, 1);
+      set_options(taken.fd(), is_udp, endpoint);
+      return taken;
+    }
+    Socket bound = bind_socket(listen, endpoint, Sharing::Shared, error);
+    if (!bound && kept_ && !is_udp && error == EADDRINUSE) return kept_->share(endpoint);
+    return bound;
+  }
+
+  bool add(std::size_t index, ShardListeners& shard, const ListenConfig& listen,
+           const Endpoint& endpoint) {
     int error = 0;
-    Socket socket = bind_socket(listen, endpoint, Sharing::Shared, error);
+    Socket socket = take_or_bind(listen, endpoint, index, error);
     if (socket && listen.transport != Transport::Udp && ::listen(socket.fd(), kBacklog) != 0) {
       error = errno;
       socket.reset();
@@ -198,13 +229,16 @@ class Opener {
         if (endpoint.port != 0) endpoint.port = static_cast<std::uint16_t>(endpoint.port + i);
       }
       if ((i == 0 || listen.port_per_shard) && !choose(listen, endpoint)) return false;
-      if (!add(shards_[i], listen, endpoint)) return false;
-      if (wants_twin(listen, endpoint) && !add(twins_[i], twin_of(listen), endpoint)) return false;
+      if (!add(i, shards_[i], listen, endpoint)) return false;
+      if (wants_twin(listen, endpoint) && !add(i, twins_[i], twin_of(listen), endpoint)) {
+        return false;
+      }
     }
     return true;
   }
 
   const Config& config_;
+  KeptSockets* kept_;  // null: none
   std::chrono::milliseconds patience_left_ = kPortPatience;
   std::vector<ShardListeners> shards_;
   std::vector<ShardListeners> twins_ = std::vector<ShardListeners>(shards_.size());
@@ -214,8 +248,9 @@ class Opener {
 }  // namespace
 
 std::expected<std::vector<ShardListeners>, std::string> open_listeners(const Config& config,
-                                                                       unsigned shards) {
-  return Opener(config, shards).open();
+                                                                       unsigned shards,
+                                                                       KeptSockets* kept) {
+  return Opener(config, shards, kept).open();
 }
 
 }  // namespace ringway

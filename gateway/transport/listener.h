@@ -6,6 +6,7 @@
 
 #include "gateway/config/config.h"
 #include "gateway/config/listener_info.h"
+#include "gateway/transport/kept_sockets.h"
 #include "gateway/transport/socket.h"
 
 namespace ringway {
@@ -15,6 +16,8 @@ namespace ringway {
 struct ShardListeners {
   std::vector<Socket> sockets;
   std::vector<ListenerInfo> infos;
+  // Somebody else holds them too, so what arrives after our end waits for who comes next.
+  bool kept = false;
 };
 
 // Binds every listening socket of every shard, so that a port that cannot be had is known before
@@ -24,6 +27,6 @@ struct ShardListeners {
 //
 // Errors: one sentence that names the listener, its address and the cure.
 [[nodiscard]] std::expected<std::vector<ShardListeners>, std::string> open_listeners(
-    const Config& config, unsigned shards);
+    const Config& config, unsigned shards, KeptSockets* kept = nullptr);
 
 }  // namespace ringway

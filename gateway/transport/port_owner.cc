@@ -1,11 +1,19 @@
 #include "gateway/transport/port_owner.h"
 
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <sstream>
+
+#include "gateway/transport/sockaddr.h"
 
 namespace ringway {
 namespace {
@@ -60,6 +68,22 @@ std::string find_port_owner(std::uint16_t port, bool is_udp) {
     }
   }
   return {};
+}
+
+// The interfaces are asked, not bind(): net.ipv4.ip_nonlocal_bind lets that have any address.
+bool host_has(const Address& address) {
+  ifaddrs* all = nullptr;
+  if (address.is_any() || getifaddrs(&all) != 0) return true;
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(all, &freeifaddrs);
+  for (const ifaddrs* one = all; one; one = one->ifa_next) {
+    const int family = one->ifa_addr ? one->ifa_addr->sa_family : AF_UNSPEC;
+    if (family != AF_INET && family != AF_INET6) continue;
+    SocketAddress own{};
+    std::memcpy(&own.any, one->ifa_addr,
+                family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    if (read_socket_address(own).address == address) return true;
+  }
+  return address.is_loopback();  // 127.0.0.0/8 is one interface's as a whole
 }
 
 }  // namespace ringway

@@ -102,6 +102,16 @@ class Streams {
     return cursor_ >= table_.used_slots();
   }
   void restart() { cursor_ = 0; }
+  // Calls visit(flow, stream) for each connection that is open.
+  template <typename Visit>
+  void for_each_open(Visit&& visit) {
+    for (std::uint32_t slot = 0; slot < table_.used_slots(); ++slot) {
+      const Stream* stream = table_.at(slot);
+      if (stream && stream->stage == Stage::Open && !stream->leaving) {
+        visit(table_.flow_id(*stream), *stream);
+      }
+    }
+  }
   bool has_open_left() const { return cursor_ < table_.used_slots(); }
   // Connections of user agents and next hops that are not fully closed.
   std::size_t open_streams() const { return table_.size() - table_.count(Stream::Role::Relay); }
