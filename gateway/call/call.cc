@@ -64,6 +64,8 @@ std::string_view to_text(CallEndReason reason) {
       return "the other side does not know the dialog";
     case CallEndReason::Drained:
       return "the gateway stops";
+    case CallEndReason::Command:
+      return "ended by command";
   }
   return "";
 }

@@ -15,6 +15,7 @@
 #include "gateway/media/relay_protocol.h"
 #include "protocol/base/time.h"
 #include "protocol/sdp/codec_name.h"
+#include "protocol/sdp/offer_answer.h"
 #include "protocol/sip/status.h"
 
 namespace ringway {
@@ -54,6 +55,7 @@ enum class CallEndReason : std::uint8_t {
   NoMedia,          // the media relay could not be had
   DialogGone,       // 481 or 408 in the dialog
   Drained,          // the gateway stops
+  Command,          // a person has ended it
 };
 std::string_view to_text(CallState state);
 std::string_view to_text(CallEnder ender);
@@ -80,6 +82,7 @@ struct Call {
   std::uint32_t next_in_bucket = 0;  // slot + 1
   CallState state = CallState::Calling;
   bool adopted = false;  // taken up from a token, after a restart
+  std::uint8_t media_node = 0;  // of the gateway that has begun its media session
   bool told = false;     // call_ended is written
   SlotId watch;          // of the core's fraud rules, until it ends
   bool counted = false;  // as a media session, in the gauge
@@ -92,6 +95,7 @@ struct Call {
   SlotId first_dialog;
   SlotId context;  // the request that sets it up, while it is not answered
   MediaSession media;
+  sdp::OfferAnswer offer_answer;  // as its INVITE left it; each dialog goes on from there
   GuestMedia::Place guest;  // held while its caller is nobody's user agent and it is not answered
   // What each side speaks, for the life of the call; a guess until its first offer.
   // Indexed by Party.

@@ -254,6 +254,7 @@ SlotId CallTable::make_dialog(Call& call, std::string_view callee_value,
   dialog.remote_target[index_of(Party::Caller)] = call.caller_target;
   dialog.target_proven[index_of(Party::Caller)] = static_cast<bool>(call.caller_target);
   dialog.route_set[index_of(Party::Caller)] = call.caller_routes;
+  dialog.offer_answer = call.offer_answer;
   dialog.next = call.first_dialog;
   call.first_dialog = id;
   return id;

@@ -8,6 +8,7 @@
 #include "gateway/base/slot_table.h"
 #include "gateway/call/party.h"
 #include "protocol/base/time.h"
+#include "protocol/sdp/offer_answer.h"
 #include "protocol/sip/method.h"
 #include "protocol/sip/status.h"
 
@@ -59,6 +60,7 @@ struct Dialog {
   std::array<bool, 2> target_proven{};
   std::array<BufferRef, 2> route_set;      // whole Route lines
   Instant session_ends = kNever;           // RFC 4028
+  sdp::OfferAnswer offer_answer;  // where the call's descriptions pass a relay
 
   std::string_view callee_value() const {
     return callee ? as_text(callee.bytes()) : std::string_view{};

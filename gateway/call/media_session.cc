@@ -14,7 +14,7 @@ bool MediaSession::push(Step step) {
 
 bool MediaSession::offer(Party from, BufferRef description, SlotId owner) {
   if (state_ == State::Ended) return false;
-  Step step{MediaCommand::Offer, from, false, owner, description};
+  Step step{MediaCommand::Offer, from, false, false, owner, description};
   if (!push(std::move(step))) return false;
   known_ = true;
   state_ = State::Offered;
@@ -25,12 +25,26 @@ bool MediaSession::offer(Party from, BufferRef description, SlotId owner) {
   return true;
 }
 
-bool MediaSession::answer(Party from, BufferRef description, SlotId owner) {
+bool MediaSession::answer(Party from, BufferRef description, SlotId owner, bool preview) {
   if (state_ == State::Ended) return false;
-  Step step{MediaCommand::Answer, from, false, owner, description};
+  Step step{MediaCommand::Answer, from, false, preview, owner, description};
   if (!push(std::move(step))) return false;
   proposed_[index_of(from)] = std::move(description);
   return true;
+}
+
+void MediaSession::settle() {
+  const Party answerer = other(offerer_);
+  if (state_ == State::Offered && proposed_written_[index_of(offerer_)]) agree(answerer);
+}
+
+void MediaSession::agree(Party answerer) {
+  state_ = State::Agreed;
+  agreed_ = true;
+  agreed_offerer_ = offerer_;
+  agreed_descriptions_[index_of(offerer_)] = proposed_[index_of(offerer_)];
+  agreed_descriptions_[index_of(answerer)] = proposed_[index_of(answerer)];
+  written_ = proposed_written_;
 }
 
 void MediaSession::refused() {
@@ -43,8 +57,8 @@ void MediaSession::refused() {
   const Party offerer = agreed_offerer_, answerer = other(offerer);
   // Without room the relay stays on the refused offer until the next one.
   if (count_ + 2U > kWaitingMax) return;
-  push({MediaCommand::Offer, offerer, true, {}, agreed_descriptions_[index_of(offerer)]});
-  push({MediaCommand::Answer, answerer, true, {}, agreed_descriptions_[index_of(answerer)]});
+  push({MediaCommand::Offer, offerer, true, false, {}, agreed_descriptions_[index_of(offerer)]});
+  push({MediaCommand::Answer, answerer, true, false, {}, agreed_descriptions_[index_of(answerer)]});
 }
 
 void MediaSession::drop() {
@@ -56,13 +70,21 @@ void MediaSession::drop() {
 void MediaSession::end() {
   if (state_ == State::Ended) return;
   state_ = State::Ended;
+  for (std::uint8_t i = 0; i < count_; ++i) {
+    const SlotId owner = std::exchange(steps_[i].owner, {});
+    if (owner && abandoned_count_ < kWaitingMax) abandoned_[abandoned_count_++] = owner;
+  }
   const std::uint8_t kept = at_relay_ ? 1 : 0;
   for (std::uint8_t i = kept; i < count_; ++i) steps_[i] = {};
   count_ = kept;
-  if (kept != 0) steps_[0].owner = {};
   proposed_ = agreed_descriptions_ = proposed_written_ = written_ = {};
   agreed_ = false;
-  if (known_) push({MediaCommand::Delete, offerer_, false, {}, {}});
+  if (known_) push({MediaCommand::Delete, offerer_, false, false, {}, {}});
+}
+
+std::optional<SlotId> MediaSession::next_abandoned() {
+  if (abandoned_count_ == 0) return std::nullopt;
+  return abandoned_[--abandoned_count_];
 }
 
 const MediaSession::Step* MediaSession::next() const {
@@ -86,12 +108,8 @@ MediaSession::Step MediaSession::completed(bool ok, BufferRef written) {
   }
   proposed_written_[index_of(other(done.from))] = std::move(written);
   if (done.command == MediaCommand::Answer && state_ == State::Offered && done.from != offerer_) {
-    state_ = State::Agreed;
-    agreed_ = true;
-    agreed_offerer_ = offerer_;
-    agreed_descriptions_[index_of(offerer_)] = proposed_[index_of(offerer_)];
-    agreed_descriptions_[index_of(done.from)] = done.description;
-    written_ = proposed_written_;
+    proposed_[index_of(done.from)] = done.description;
+    if (!done.preview) agree(done.from);
   } else if (done.command == MediaCommand::Answer && state_ == State::Agreed &&
              done.from != agreed_offerer_) {
     // Another fork's answer to the offer that is agreed: the newest counts.

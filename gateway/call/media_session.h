@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "gateway/base/buffer_pool.h"
@@ -16,7 +17,7 @@ enum class MediaCommand : std::uint8_t { Offer, Answer, Delete };
 // The media of one call at its relay: what was told, in which order, and what both sides last
 // agreed on. Sans-IO: next() says what to send, completed() takes what came back.
 //
-//             offer()                     answer's reply
+//             offer()             answer's reply, or settle()
 //    Idle ------------> Offered ------------------------------> Agreed --+
 //     |                    |                                      ^  |   | offer()
 //     |                    |  refused(): nothing was agreed       |  |   v
@@ -38,20 +39,26 @@ class MediaSession {
     MediaCommand command = MediaCommand::Delete;
     Party from = Party::Caller;  // whose description it is; its tag is relay_tag(from)
     bool restores = false;       // says again what was agreed before; nobody waits for it
+    bool preview = false;        // an answer that may still be another (RFC 3261 13.2.1)
     SlotId owner;                // the request that waits for it; empty: nobody
     BufferRef description;
   };
 
   // False: too much waits already; the caller refuses or goes on without.
   [[nodiscard]] bool offer(Party from, BufferRef description, SlotId owner);
-  [[nodiscard]] bool answer(Party from, BufferRef description, SlotId owner);
+  // preview: the offer stays outstanding, until another answer, settle() or refused().
+  [[nodiscard]] bool answer(Party from, BufferRef description, SlotId owner, bool preview = false);
+  // The last preview is the answer, for nothing else came.
+  void settle();
   // The offer that is outstanding was refused, or its request came to nothing: back to the last
   // agreed pair, at the relay too (RFC 3261 14.1, RFC 6337 3.4).
   void refused();
   // Nobody needs what the relay holds so far; the next offer begins anew.
   void drop();
-  // The call is over: what waits is forgotten, Delete follows if the relay knows of the session.
+  // The call is over: what waits is given up, Delete follows if the relay knows of the session.
   void end();
+  // After end() or drop(), each once: a request that waited and will have no description from here.
+  std::optional<SlotId> next_abandoned();
 
   // What to send now, or nullptr: nothing waits or the relay still has the one before.
   const Step* next() const;
@@ -94,6 +101,7 @@ class MediaSession {
 
  private:
   bool push(Step step);
+  void agree(Party answerer);
 
   State state_ = State::Idle;
   bool at_relay_ = false;  // steps_[0] was sent and has no reply
@@ -105,6 +113,8 @@ class MediaSession {
   // As the sides wrote them: the pair under negotiation and the one agreed. By Party.
   std::array<BufferRef, 2> proposed_, agreed_descriptions_;
   std::array<BufferRef, 2> proposed_written_, written_;
+  std::uint8_t abandoned_count_ = 0;  // <= kWaitingMax
+  std::array<SlotId, kWaitingMax> abandoned_;
 };
 
 }  // namespace ringway

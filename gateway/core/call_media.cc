@@ -71,7 +71,7 @@ void Calls::learn_media_leg(Call& call, Party party, std::string_view descriptio
 RelayRequest Calls::relay_request(const Call& call, const MediaSession::Step& step) const {
   RelayRequest request;
   request.command = command_of(step.command);
-  request.owner = media_owner_;
+  request.owner = media_owner_of(call);
   request.call_id = call.call_id();
   request.leg = call.leg;
   const Party to = other(step.from);
@@ -120,7 +120,7 @@ bool Calls::move_media(SlotId id, bool delete_there, Instant now, Outbox& outbox
   const auto relay = relays_.pool().choose(call.relays_tried, now);
   if (!relay) return false;
   if (delete_there) {
-    const MediaSession::Step forget{MediaCommand::Delete, step->from, false, {}, {}};
+    const MediaSession::Step forget{MediaCommand::Delete, step->from, false, false, {}, {}};
     static_cast<void>(relays_.send(before, relay_request(call, forget), {}, now, outbox));
   }
   call.media.relay = *relay;
@@ -193,6 +193,10 @@ std::optional<Calls::MediaResult> Calls::next_media() {
     return std::nullopt;
   }
   return std::move(media_[next_media_++]);
+}
+
+void Calls::settle(const ResponseContext& context) {
+  if (Call* call = get(context.call)) call->media.settle();
 }
 
 void Calls::offer_void(const ResponseContext& context, Instant now, Outbox& outbox) {

@@ -41,9 +41,10 @@ std::uint64_t owner_key(const Target& target) {
   return target.user_agent != 0 ? target.user_agent : target.flow.value();
 }
 
-// Whose media sessions ours are, the same after a restart: all who share a key may take up each
-// other's calls; without a key file it is whoever listens at these addresses of this machine.
-std::uint32_t gateway_of(const Services& core) {
+// Whose media sessions ours are, the same after a restart: of those who share a key each has its
+// own, and whoever takes up another's call says so; without a key file it is whoever listens at
+// these addresses of this machine.
+std::uint32_t gateway_of(const Services& core, std::uint8_t node) {
   const HashKey fixed{};
   std::uint64_t hash = keyed_hash(fixed, core.config.host_name);
   if (!core.config.key_file.empty()) {
@@ -53,10 +54,14 @@ std::uint32_t gateway_of(const Services& core) {
       hash = hash * 31 ^ keyed_hash(fixed, text_of(listener.local));
     }
   }
-  return static_cast<std::uint32_t>(hash ^ hash >> 32);
+  return static_cast<std::uint32_t>(hash ^ hash >> 32) ^ node * 0x9e37'79b9U;
 }
 
 }  // namespace
+
+RelayOwner Calls::media_owner_of(const Call& call) const {
+  return {gateway_of(core_, call.media_node), core_.shard};
+}
 
 Calls::Calls(Services& core, Flows& flows, Registrations& registrations, RelaySet& relays)
     : core_(core),
@@ -67,7 +72,7 @@ Calls::Calls(Services& core, Flows& flows, Registrations& registrations, RelaySe
              core.buffers, core.counters),
       guests_(core.hash_key, core.config.limits.guest_media_per_flow,
               core.config.limits.guest_media_per_source),
-      media_owner_{gateway_of(core), core.shard} {
+      media_owner_{gateway_of(core, core.node), core.shard} {
   for (const RelayConfig& relay : core.config.media.relays) {
     relay_names_.push_back(text_of(relay.address));
   }
@@ -93,6 +98,7 @@ bool Calls::open(SlotId id, ResponseContext& context, const Incoming& in, std::u
   context.leg = call.leg;
   context.call_new = true;
   call.context = id;
+  call.media_node = core_.node;
   set_caller(opening.call, context, in, from_network);
   return true;
 }
@@ -125,9 +131,9 @@ std::uint64_t Calls::contact_of(std::uint64_t user_agent) {
   return agent ? agent->contact_hash : 0;
 }
 
-void Calls::progress(ResponseContext& context, const Incoming& response, Instant now) {
+SlotId Calls::progress(ResponseContext& context, const Incoming& response, Instant now) {
   Call* call = get(context.call);
-  if (!call || !call->is_live()) return;
+  if (!call || !call->is_live()) return {};
   const SlotId dialog =
       table_.invite_response(context.call, response.view, response.essentials,
                              routes_beyond(response.view, call->leg), now);
@@ -138,6 +144,7 @@ void Calls::progress(ResponseContext& context, const Incoming& response, Instant
     context.call_new = false;
     guests_.give_back(call->guest);
   }
+  return dialog;
 }
 
 // A callee that knows no session timers: ResponseWriter has told the caller to refresh.
@@ -197,6 +204,7 @@ void Calls::refused(ResponseContext& context, sip::Status status, CallEnder by,
   if (call->state == CallState::Challenged && call->guest.source != 0) {
     guests_.give_back(call->guest);
     call->media.drop();
+    give_up_waiting(*call);
     drive_media(id, now, outbox);
   }
   after_end(id, now, outbox);
@@ -256,10 +264,11 @@ void Calls::take_up(ResponseContext& context, const Incoming& in, const RoutePre
   if (from != access) table_.set_party(id, from, server_of(context), 0, 0);
   if (!route.access) return;
   const FlowToken& token = *route.access;
+  call.media_node = token.node;
   Target target = target_of(context.source);
   if (from != access) {
     target.listener = token.listener;
-    target.flow = token.epoch == core_.epoch ? token.flow : FlowId{};
+    target.flow = core_.is_of_this_run(token) ? token.flow : FlowId{};
     target.transport = core_.listener(token.listener).transport;
     if (token.remote) target.remote = *token.remote;
   }
@@ -347,9 +356,18 @@ std::optional<SlotId> Calls::next_unwatched() {
 }
 
 // Its media session is deleted, and it is told: with what the relay counted, where that answers.
+// Who waited for the relay is told that nothing will come: a request that hangs in the air would
+// stay for ever.
+void Calls::give_up_waiting(Call& call) {
+  while (const auto context = call.media.next_abandoned()) {
+    media_.push_back({*context, MediaCommand::Answer, false, {}, false});
+  }
+}
+
 void Calls::after_end(SlotId id, Instant now, Outbox& outbox) {
   Call* call = get(id);
   if (!call || call->is_live()) return;
+  give_up_waiting(*call);
   guests_.give_back(call->guest);
   if (call->watch) unwatched_.push_back(std::exchange(call->watch, {}));
   if (std::exchange(call->counted, false)) core_.counters.media_sessions.subtract();
@@ -405,14 +423,27 @@ void Calls::release(SlotId id, Sides sides, CallEndReason reason, Instant now, O
                                    {"from", call->from()},
                                    {"to", call->to()},
                                    {"reason", to_text(reason)}});
-  if (core_.config.timers.release_after_grace) {
+  if (core_.config.timers.release_after_grace || reason == CallEndReason::Command) {
     const std::string_view text = reason == CallEndReason::TooLong ? "Longest duration reached"
                                   : reason == CallEndReason::NoMedia ? "No media relay"
+                                  : reason == CallEndReason::Command ? "Ended by the operator"
                                                                      : "Connection lost";
     if (sides != Sides::Callee && sides != Sides::None) add_byes(*call, Party::Caller, text);
     if (sides != Sides::Caller && sides != Sides::None) add_byes(*call, Party::Callee, text);
   }
   end(id, CallEnder::Gateway, reason, now, outbox);
+}
+
+void Calls::end_by_command(SlotId id, Instant now, Outbox& outbox) {
+  const Call* call = get(id);
+  if (!call || !call->is_live()) return;
+  if (call->state == CallState::Answered) {
+    return release(id, Sides::Both, CallEndReason::Command, now, outbox);
+  }
+  const SlotId context = call->context;
+  if (!context) return end(id, CallEnder::Gateway, CallEndReason::Command, now, outbox);
+  table_.wait_for_invite(id, now);
+  releases_.push_back({Release::Kind::Cancel, context, {}, {}, {}, false});
 }
 
 // One for each dialog that stands (RFC 3261 15).

@@ -25,6 +25,7 @@ class Calls {
   Calls(Services& core, Flows& flows, Registrations& registrations, RelaySet& relays);
 
   Call* get(SlotId id) { return table_.get(id); }
+  Dialog* dialog(SlotId id) { return table_.dialog(id); }
   std::uint32_t places() const { return table_.size(); }  // with those that are over
   std::uint32_t dialogs() const { return table_.dialogs(); }
   // For /calls: at most max of them.
@@ -37,8 +38,8 @@ class Calls {
                           std::uint64_t pass, bool from_network, Instant now);
   // Where it goes is known, or has changed.
   void set_callee(ResponseContext& context);
-  // A 1xx or a 2xx to it.
-  void progress(ResponseContext& context, const Incoming& response, Instant now);
+  // A 1xx or a 2xx to it. The dialog that it names; empty: none, or there is no room for it.
+  SlotId progress(ResponseContext& context, const Incoming& response, Instant now);
   // The caller gets status, which by gave, and the INVITE is over.
   void refused(ResponseContext& context, sip::Status status, CallEnder by, CallEndReason reason,
                Instant now, Outbox& outbox);
@@ -77,10 +78,12 @@ class Calls {
   // Those sides of an answered call get a BYE each; it ends.
   enum class Sides : std::uint8_t { None, Caller, Callee, Both };
   void release(SlotId id, Sides sides, CallEndReason reason, Instant now, Outbox& outbox);
+  // A person wants it to end: BYE to both sides, or CANCEL where nobody has answered.
+  void end_by_command(SlotId id, Instant now, Outbox& outbox);
   void end(SlotId id, CallEnder by, CallEndReason reason, Instant now, Outbox& outbox);
   // Calls that were watched (Call::watch) and are over.
   std::optional<SlotId> next_unwatched();
-  // Every call that there is; for the end of a service drain.
+  // Every call that is not over.
   std::vector<SlotId> all() const;
 
   // --- Who goes and who comes --------------------------------------------------------------------
@@ -101,6 +104,8 @@ class Calls {
   [[nodiscard]] bool use_media(Call& call, MediaLeg caller, MediaLeg callee, Instant now);
   // Party describes itself in an offer: what it speaks, if nothing has said so before.
   void learn_media_leg(Call& call, Party party, std::string_view description);
+  // What was only a preview is the answer (RFC 3261 13.2.1).
+  void settle(const ResponseContext& context);
   // The offer of this request came to nothing: back to what was agreed (RFC 3261 14.1).
   void offer_void(const ResponseContext& context, Instant now, Outbox& outbox);
   // What a relay made of a description that somebody waits for.
@@ -117,7 +122,8 @@ class Calls {
   void relay_completed(const RelaySet::Completion& completion, Instant now, Outbox& outbox);
   // A call of this shard uses that session at that relay, or is about to delete it.
   bool has_media(const MediaId& id, std::uint8_t relay) const;
-  const RelayOwner& media_owner() const { return media_owner_; }
+  const RelayOwner& media_owner() const { return media_owner_; }  // of those begun here
+  RelayOwner media_owner_of(const Call& call) const;
 
  private:
   void set_caller(SlotId id, const ResponseContext& context, const Incoming& in,
@@ -126,6 +132,7 @@ class Calls {
                Party from, Instant now);
   void release_lost(SlotId id, Party lost, Instant now, Outbox& outbox);
   void add_byes(Call& call, Party towards, std::string_view text);
+  void give_up_waiting(Call& call);
   void after_end(SlotId id, Instant now, Outbox& outbox);
   void follow_session_as_asked(const ResponseContext& context, SlotId dialog,
                                const sip::MessageView& response, Instant now);

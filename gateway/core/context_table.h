@@ -41,6 +41,14 @@ class ContextTable {
   void take_next_target(ResponseContext& context);
 
   std::uint32_t size() const { return table_.size(); }
+  // One of them still waits for its final response. Looks at all.
+  bool has_unanswered() const {
+    for (std::uint32_t slot = 0; slot < table_.used_slots(); ++slot) {
+      const ResponseContext* context = table_.at(slot);
+      if (context && !context->is_answered()) return true;
+    }
+    return false;
+  }
   std::uint32_t target_lists() const { return lists_.size(); }
 
  private:

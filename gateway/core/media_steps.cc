@@ -1,5 +1,7 @@
 #include "gateway/core/media_steps.h"
 
+#include <utility>
+
 #include "gateway/base/prefix.h"
 #include "protocol/sdp/connections.h"
 #include "protocol/sdp/for_browser.h"
@@ -11,6 +13,7 @@
 namespace ringway {
 namespace {
 
+using sdp::Action;
 using sip::Method;
 using Kind = sip::SessionDescription::Kind;
 
@@ -21,6 +24,11 @@ bool carries_descriptions(Method method) {
 
 bool has_sdp(const sip::MessageView& message) {
   return sip::find_session_description(message).kind != Kind::None;
+}
+
+// It answers what the other side has offered. A repeated one is what it was the first time.
+bool answers(const ResponseContext& context, Action action) {
+  return action == Action::Repeat ? context.has_sdp : action != Action::Offer;
 }
 
 // A guess, until its description says it.
@@ -144,27 +152,68 @@ MediaSteps::Next MediaSteps::prepare(SlotId id, const Incoming& in, Instant now,
   }
   if (context.late && context.has_sdp && relays_.configured()) return Next::Late;
   Call* call = calls_.get(context.call);
-  if (!call || !context.media || !context.has_sdp || !relays_.configured()) return Next::Forward;
+  if (!call || !context.media || !relays_.configured()) return Next::Forward;
   if (found.kind == Kind::Encoded) return Next::Encoded;
-  if (context.call_new && !calls_.take_guest_place(*call, context.source)) return Next::NoRelay;
-  return tell_relay(id, found.text, now, outbox);
+  if (context.call_new && context.has_sdp &&
+      !calls_.take_guest_place(*call, context.source)) {
+    return Next::NoRelay;
+  }
+  return pass_request(id, in, found.text, now, outbox);
+}
+
+MediaSteps::Next MediaSteps::pass_request(SlotId id, const Incoming& in, std::string_view text,
+                                          Instant now, Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  context.action = negotiation_.request_passes(context, in, context.has_sdp);
+  switch (context.action) {
+    case Action::Offer:
+    case Action::Answer:
+    case Action::Preview:
+      return tell_relay(id, text, now, outbox);
+    case Action::Repeat:
+      if (repeat_ack(context, in)) return Next::Forward;
+      return tell_relay(id, text, now, outbox);  // asked again it changes nothing
+    case Action::Glare:
+      return Next::Glare;
+    case Action::Busy:
+      return Next::Busy;
+    case Action::Misplaced:
+      if (text.size() == in.view.body().size()) context.body = core_.buffers.copy({});
+      return Next::Forward;
+    case Action::Return:  // an ACK without the answer that it owes
+      calls_.offer_void(context, now, outbox);
+      return Next::Forward;
+    case Action::None:
+    case Action::Settle:
+      return Next::Forward;
+  }
+  std::unreachable();
+}
+
+// What its receiver has heard before, where that is known by now.
+bool MediaSteps::repeat_ack(ResponseContext& context, const Incoming& in) {
+  const Call& call = *calls_.get(context.call);
+  const Party to = other(context.from);
+  if (context.method != Method::Ack || call.media.is_busy() || !call.media.last_for(to)) {
+    return false;
+  }
+  context.body = body_for(call, to, true, in.view, as_text(call.media.last_for(to).bytes()));
+  return static_cast<bool>(context.body);
 }
 
 MediaSteps::Next MediaSteps::tell_relay(SlotId id, std::string_view text, Instant now,
                                         Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   Call& call = *calls_.get(context.call);
-  // What is outstanding decides, not the method: an ACK or PRACK may carry the answer (RFC 3261
-  // 13.2.1, RFC 3262 5).
-  const bool answers = call.media.has_offer_from(other(context.from)) &&
-                       (context.method == Method::Ack || context.method == Method::Prack);
-  if (!answers) calls_.learn_media_leg(call, context.from, text);
+  // An ACK that comes again carries what was an answer.
+  const bool is_answer = context.action == Action::Answer ||
+                         (context.action == Action::Repeat && context.method == Method::Ack);
+  if (!is_answer) calls_.learn_media_leg(call, context.from, text);
   BufferRef description = copy_for_relay(text);
   if (!description) return Next::NoRelay;
-  const bool queued = answers ? call.media.answer(context.from, std::move(description), id)
-                              : call.media.offer(context.from, std::move(description), id);
+  const bool queued = is_answer ? call.media.answer(context.from, std::move(description), id)
+                                : call.media.offer(context.from, std::move(description), id);
   if (!queued) return Next::NoRelay;
-  context.offer_open = !answers;
   context.park(ResponseContext::State::AwaitOffer);
   calls_.drive_media(context.call, now, outbox);
   return Next::Wait;
@@ -217,17 +266,60 @@ MediaSteps::Next MediaSteps::offer_done(ResponseContext& context, const sip::Mes
   // A description that the relay could not read is nobody's to use (RFC 3261 21.4.26).
   if (!result.ok || !call) return result.refused ? Next::NotAcceptable : Next::NoRelay;
   context.relay = call->media.relay;  // it may be another one than was asked first
-  context.body = body_for(*call, other(context.from), !context.offer_open, request,
-                          as_text(result.description.bytes()));
+  context.body =
+      body_for(*call, other(context.from), result.command == MediaCommand::Answer, request,
+               as_text(result.description.bytes()));
   return context.body ? Next::Forward : Next::NoRelay;
 }
 
-bool MediaSteps::needs_relay(const ResponseContext& context,
-                             const sip::MessageView& response) const {
+Action MediaSteps::response_passes(ResponseContext& context, SlotId dialog,
+                                   const sip::MessageView& response) {
   const Call* call = calls_.get(context.call);
-  return context.media && call && call->is_live() && relays_.configured() &&
-         carries_descriptions(context.method) && response.status() > 100 &&
-         response.status() < 300 && has_sdp(response);
+  if (!context.media || !call || !call->is_live() || !relays_.configured()) return Action::None;
+  return negotiation_.response_passes(context, dialog, response, has_sdp(response));
+}
+
+bool MediaSteps::needs_relay(const ResponseContext& context, Action action) const {
+  if (action == Action::Repeat) {
+    const Call* call = calls_.get(context.call);
+    return call && call->is_live() && !call->media.last_for(context.from);
+  }
+  return action == Action::Offer || action == Action::Answer || action == Action::Preview;
+}
+
+std::optional<std::string_view> MediaSteps::body_without_relay(const ResponseContext& context,
+                                                               Action action,
+                                                               const sip::MessageView& response,
+                                                               Instant now, Outbox& outbox) {
+  switch (action) {
+    case Action::Repeat:
+      body_ = last_answer(context, response);
+      if (body_) return as_text(body_.bytes());
+      return std::nullopt;
+    case Action::Misplaced: {
+      const auto found = sip::find_session_description(response);
+      if (found.text.size() == response.body().size()) return std::string_view{};
+      return std::nullopt;
+    }
+    case Action::Return:
+      calls_.offer_void(context, now, outbox);
+      return std::nullopt;
+    case Action::Settle:
+      calls_.settle(context);
+      return std::nullopt;
+    case Action::None:
+    case Action::Offer:
+    case Action::Answer:
+    case Action::Preview:
+    case Action::Glare:
+    case Action::Busy:
+      return std::nullopt;
+  }
+  std::unreachable();
+}
+
+void MediaSteps::request_failed(ResponseContext& context, Instant now, Outbox& outbox) {
+  if (negotiation_.request_failed(context)) calls_.offer_void(context, now, outbox);
 }
 
 bool MediaSteps::comes_late(const ResponseContext& context,
@@ -236,11 +328,10 @@ bool MediaSteps::comes_late(const ResponseContext& context,
   return context.media && (!call || !call->is_live()) && has_sdp(response);
 }
 
-// With an offer in the request its description is the answer, else it is an offer of its own
-// (RFC 3261 13.2.1).
 bool MediaSteps::send_response(SlotId id, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   Call* call = calls_.get(context.call);
+  const Action action = context.parked[0].action;
   if (!call || !sip::parse_message(context.parked[0].message.bytes(), sip::Framing::Datagram,
                                    response_)) {
     return false;
@@ -248,27 +339,30 @@ bool MediaSteps::send_response(SlotId id, Instant now, Outbox& outbox) {
   const Party from = other(context.from);
   const sip::SessionDescription found = sip::find_session_description(response_);
   if (found.kind != Kind::Readable) return false;
-  if (!context.has_sdp) calls_.learn_media_leg(*call, from, found.text);
+  const bool is_answer = answers(context, action);
+  if (!is_answer) calls_.learn_media_leg(*call, from, found.text);
   BufferRef description = copy_for_relay(found.text);
   if (!description) return false;
-  const bool queued = context.has_sdp ? call->media.answer(from, std::move(description), id)
-                                      : call->media.offer(from, std::move(description), id);
+  const bool queued =
+      is_answer
+          ? call->media.answer(from, std::move(description), id, action == Action::Preview)
+          : call->media.offer(from, std::move(description), id);
   if (!queued) return false;
   calls_.drive_media(context.call, now, outbox);
   return true;
 }
 
-BufferRef MediaSteps::answer_done(const ResponseContext& context, const BufferRef& response,
+BufferRef MediaSteps::answer_done(const ResponseContext& context, const ParkedResponse& parked,
                                   const Calls::MediaResult& result, Instant now) {
   const Call* call = calls_.get(context.call);
   if (!result.ok || !call ||
-      !sip::parse_message(response.bytes(), sip::Framing::Datagram, response_)) {
+      !sip::parse_message(parked.message.bytes(), sip::Framing::Datagram, response_)) {
     return {};
   }
   if (call->other_profile_tried && context.initial) {
     profiles_.works(call->destination, call->media_legs[index_of(Party::Callee)], now);
   }
-  return body_for(*call, context.from, context.has_sdp, response_,
+  return body_for(*call, context.from, answers(context, parked.action), response_,
                   as_text(result.description.bytes()));
 }
 

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <optional>
+#include <string_view>
+
 #include "gateway/base/outbox.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
+#include "gateway/core/negotiation.h"
 #include "gateway/core/services.h"
 #include "gateway/media/profile_memory.h"
 #include "gateway/media/relay_set.h"
@@ -16,7 +20,11 @@ class MediaSteps {
  public:
   // All outlive this object.
   MediaSteps(Services& core, ContextTable& contexts, Calls& calls, RelaySet& relays)
-      : core_(core), contexts_(contexts), calls_(calls), relays_(relays) {}
+      : core_(core),
+        contexts_(contexts),
+        calls_(calls),
+        relays_(relays),
+        negotiation_(calls) {}
 
   enum class Next : std::uint8_t {
     Forward,
@@ -25,6 +33,8 @@ class MediaSteps {
     NotAcceptable,  // 488: nothing can be made of the description
     Encoded,        // 415: nobody but the ends can read it, and a relay would have to
     Late,           // 481: the call is over, and its description would wake a session for nobody
+    Glare,          // 491: both sides offer at one time (RFC 3261 14.2, RFC 3311 5.2)
+    Busy,           // 500: one side offers again before it has its answer (the same)
   };
 
   // The callee has refused an INVITE with 415, 488 or 606: another profile may be what it speaks.
@@ -38,13 +48,26 @@ class MediaSteps {
   Next offer_done(ResponseContext& context, const sip::MessageView& request,
                   const Calls::MediaResult& result);
 
-  bool needs_relay(const ResponseContext& context, const sip::MessageView& response) const;
+  // A response above 100 and below 300 in that dialog: what its description is.
+  sdp::Action response_passes(ResponseContext& context, SlotId dialog,
+                              const sip::MessageView& response);
+  // The relay has to see the description of such a response before it goes on.
+  bool needs_relay(const ResponseContext& context, sdp::Action action) const;
+  // It goes on without the relay: with which body, where not with its own; empty: with none.
+  std::optional<std::string_view> body_without_relay(const ResponseContext& context,
+                                                     sdp::Action action,
+                                                     const sip::MessageView& response, Instant now,
+                                                     Outbox& outbox);
+  // That body has been used.
+  void let_go() { body_.reset(); }
+  // The request has a final response of 300 or above, or comes to an end without any.
+  void request_failed(ResponseContext& context, Instant now, Outbox& outbox);
   // Its call is over: nobody can make anything of its description any more.
   bool comes_late(const ResponseContext& context, const sip::MessageView& response) const;
   // The first parked response's description goes to the relay. False: it cannot.
   [[nodiscard]] bool send_response(SlotId id, Instant now, Outbox& outbox);
   // The relay's answer to send_response(): the body of response to forward; empty: there is none.
-  BufferRef answer_done(const ResponseContext& context, const BufferRef& response,
+  BufferRef answer_done(const ResponseContext& context, const ParkedResponse& parked,
                         const Calls::MediaResult& result, Instant now);
   // The body of response with what the sender of the request heard last and still goes by; empty:
   // nothing was agreed.
@@ -58,6 +81,9 @@ class MediaSteps {
                        Instant now) const;
   [[nodiscard]] bool begin(ResponseContext& context, const Incoming& in,
                            std::string_view description, Instant now);
+  Next pass_request(SlotId id, const Incoming& in, std::string_view description, Instant now,
+                    Outbox& outbox);
+  bool repeat_ack(ResponseContext& context, const Incoming& in);
   Next tell_relay(SlotId id, std::string_view description, Instant now, Outbox& outbox);
   BufferRef copy_for_relay(std::string_view description);
   BufferRef body_for(const Call& call, Party to, bool answers, const sip::MessageView& message,
@@ -67,9 +93,11 @@ class MediaSteps {
   ContextTable& contexts_;
   Calls& calls_;
   RelaySet& relays_;
+  Negotiation negotiation_;
   ProfileMemory profiles_;
   bool no_relay_logged_ = false;
   sip::MessageView response_;
+  BufferRef body_;  // of body_without_relay(), until let_go()
   std::array<std::uint8_t, 65'536> description_scratch_, body_scratch_;
 };
 

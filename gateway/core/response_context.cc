@@ -105,9 +105,9 @@ ResponseContext::Decision ResponseContext::cancel() {
   return state_ == State::Proceeding ? Decision::CancelBranches : Decision::FailHere;
 }
 
-bool ResponseContext::park_response(BufferRef message, sip::Status status) {
+bool ResponseContext::park_response(ParkedResponse response) {
   if (parked_count == kParkedMax) return false;
-  parked[parked_count++] = {std::move(message), status};
+  parked[parked_count++] = std::move(response);
   return true;
 }
 

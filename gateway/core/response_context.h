@@ -11,6 +11,7 @@
 #include "gateway/call/party.h"
 #include "gateway/peers/peer.h"
 #include "gateway/peers/rights.h"
+#include "protocol/sdp/offer_answer.h"
 #include "protocol/sip/method.h"
 #include "protocol/sip/status.h"
 
@@ -38,6 +39,7 @@ struct ClientBranch {
 struct ParkedResponse {
   BufferRef message;
   sip::Status status = 0;
+  sdp::Action action = sdp::Action::None;  // what its description is
 };
 
 // One server transaction and the client transactions made for it (RFC 3261 16.7), or a request of
@@ -122,7 +124,7 @@ class ResponseContext {
   BufferRef take_best() { return std::move(best_); }
   bool has_best() const { return static_cast<bool>(best_); }
   // The response waits behind those that are parked. False: too many do.
-  [[nodiscard]] bool park_response(BufferRef message, sip::Status status);
+  [[nodiscard]] bool park_response(ParkedResponse response);
   // Precondition: parked_count != 0.
   ParkedResponse take_parked();
   // No target is tried any more (16.7 item 5).
@@ -137,9 +139,11 @@ class ResponseContext {
   bool own = false;            // made by us: nobody to answer
   bool initial = false;        // no To tag
   bool has_sdp = false;        // the request carries a description
+  sdp::Action action = sdp::Action::None;  // what that is
   bool media = false;          // descriptions pass the relay
   bool late = false;           // its call is over
-  bool offer_open = false;     // its offer was told to the relay and has no answer yet
+  bool exchanging = false;     // it was counted in its dialog's offers and answers, and is open
+  std::uint32_t cseq = 0;      // while exchanging
   bool call_new = false;       // call was made by this request: ends with its failure
   bool grace_used = false;     // has waited for the user agent once
   bool session_timer = false;  // the request asked for one and its sender supports it

@@ -198,35 +198,41 @@ void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant 
   const bool repeated = sip::is_success(status) && context.method == Method::Invite &&
                         (context.initial ? calls_.is_repeated_success(context, in)
                                          : context.is_answered());
-  if (context.initial && context.method == Method::Invite) calls_.progress(context, in, now);
+  SlotId dialog = context.dialog;
+  if (context.initial && context.method == Method::Invite) {
+    dialog = calls_.progress(context, in, now);
+  }
   if (media_.comes_late(context, in.view)) {
     if (sip::is_success(status) && !context.is_answered()) answer_without_media(id, now, outbox);
     return;
   }
-  if (repeated) return repeat(id, in, now, outbox);
+  const sdp::Action action = media_.response_passes(context, dialog, in.view);
+  if (repeated) return repeat(id, in, action, now, outbox);
   // Nothing overtakes what waits for the relay (RFC 3262 3, RFC 3264 4).
-  if (context.parked_count != 0 || media_.needs_relay(context, in.view)) {
-    return park(id, in, now, outbox);
+  if (context.parked_count != 0 || media_.needs_relay(context, action)) {
+    return park(id, in, action, now, outbox);
   }
-  forward(id, in.view, {}, now, outbox);
+  const auto body = media_.body_without_relay(context, action, in.view, now, outbox);
+  forward(id, in.view, body, now, outbox);
 }
 
 // A 2xx that its sender repeats until it has an ACK (RFC 3261 13.3.1.4): what was made of it the
 // first time. Another dialog's 2xx is no repetition.
-void Responses::repeat(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
+void Responses::repeat(SlotId id, const Incoming& in, sdp::Action action, Instant now,
+                       Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
-  if (context.parked_count != 0) return;  // the first one waits itself
-  if (!media_.needs_relay(context, in.view)) return forward(id, in.view, {}, now, outbox);
-  if (const BufferRef body = media_.last_answer(context, in.view)) {
-    forward(id, in.view, as_text(body.bytes()), now, outbox);
-  }
+  // The first one waits itself, or the relay could make nothing of it.
+  if (context.parked_count != 0 || media_.needs_relay(context, action)) return;
+  const auto body = media_.body_without_relay(context, action, in.view, now, outbox);
+  forward(id, in.view, body, now, outbox);
 }
 
-void Responses::park(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
+void Responses::park(SlotId id, const Incoming& in, sdp::Action action, Instant now,
+                     Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   const sip::Status status = in.view.status();
   BufferRef copy = core_.buffers.copy(as_bytes(in.view.text()));
-  if (!copy || !context.park_response(std::move(copy), status)) {
+  if (!copy || !context.park_response({std::move(copy), status, action})) {
     core_.drop(DropReason::NoBuffer);
     if (sip::is_success(status)) answer_without_media(id, now, outbox);
     return;
@@ -242,13 +248,12 @@ void Responses::answer_done(SlotId id, const Calls::MediaResult& result, Instant
   if (!context || context->parked_count == 0) return;
   const ParkedResponse parked = context->take_parked();
   const bool success = sip::is_success(parked.status);
-  BufferRef body = media_.answer_done(*context, parked.message, result, now);
+  BufferRef body = media_.answer_done(*context, parked, result, now);
   // A call that stands goes on with what was agreed; its 2xx must be acknowledged.
   if (!body && success && !context->initial) {
     body = media_.last_answer(*context, parked.message);
   }
   if (body) {
-    if (success) context->offer_open = false;
     forward_stored(id, parked.message, as_text(body.bytes()), now, outbox);
   } else if (success && !context->is_answered()) {
     return answer_without_media(id, now, outbox);
@@ -266,13 +271,15 @@ void Responses::next_parked(SlotId id, Instant now, Outbox& outbox) {
       context->take_parked();
       continue;
     }
-    if (media_.needs_relay(*context, stored_)) {
+    const sdp::Action action = context->parked[0].action;
+    if (media_.needs_relay(*context, action)) {
       if (!media_.send_response(id, now, outbox)) answer_done(id, {}, now, outbox);
       return;
     }
     const sip::Status status = context->take_parked().status;
     if (!media_.comes_late(*context, stored_)) {
-      forward_stored(id, message, {}, now, outbox);
+      const auto body = media_.body_without_relay(*context, action, stored_, now, outbox);
+      forward_stored(id, message, body, now, outbox);
     } else if (sip::is_success(status) && !context->is_answered()) {
       return answer_without_media(id, now, outbox);
     }
@@ -413,13 +420,11 @@ void Responses::forward(SlotId id, const sip::MessageView& response,
     context.answer();
     // A 2xx to INVITE may be repeated for 64*T1 (RFC 6026 8.1).
     if (context.method == Method::Invite && sip::is_success(status)) {
-      context.offer_open = false;
       return calls_.note_answer(context, &response, status, now, outbox);
     }
   } else if (!sip::is_final(status)) {
     return;  // a request of our own, or its asker is gone
   }
-  if (sip::is_success(status)) context.offer_open = false;
   calls_.note_answer(context, &response, status, now, outbox);
   if (registered && !context.target.to_access &&
       sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
@@ -436,6 +441,8 @@ void Responses::fail(SlotId id, sip::Status status, std::string_view extra, Inst
   if (server && transactions_.server(server) && !context.is_answered()) {
     if (status == 408 && context.method != Method::Invite) {
       transactions_.abandon(server, now, outbox);  // RFC 4320 4.2
+    } else if (hold_refusal(id, status, extra, now, outbox)) {
+      admission_.answered(context, status, now);
     } else if (sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
       replies_.respond(server, request_, context.source, status, extra, now, outbox);
       admission_.answered(context, status, now);
@@ -451,6 +458,7 @@ void Responses::fail(SlotId id, sip::Status status, std::string_view extra, Inst
   } else {
     calls_.note_answer(context, nullptr, status, now, outbox);
   }
+  if (context.held.message) return;  // until its asker is back
   end(id, now, outbox);
 }
 
@@ -476,6 +484,23 @@ void Responses::asker_gone(SlotId id, Instant now, Outbox& outbox) {
   context.asker_away = false;
   if (context.held.message) return give_held(id, now, outbox);
   if (context.method == Method::Invite) cancel(id, nullptr, now, outbox);
+}
+
+// A refusal of ours waits for it like a response of the far end. What is still under way for the
+// request is called off. False: its asker is there, or there is no buffer.
+bool Responses::hold_refusal(SlotId id, sip::Status status, std::string_view extra, Instant now,
+                             Outbox& outbox) {
+  ResponseContext& context = *contexts_.find(id);
+  if (!context.asker_away || context.held.message ||
+      !sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
+    return false;
+  }
+  context.held = {replies_.response(request_, context.source, status, extra), status};
+  if (!context.held.message) return false;
+  context.answer();
+  contexts_.disarm(context);
+  cancel_branches(id, now, outbox);
+  return true;
 }
 
 void Responses::give_held(SlotId id, Instant now, Outbox& outbox) {
@@ -577,7 +602,7 @@ void Responses::end(SlotId id, Instant now, Outbox& outbox) {
     registrations_.stop_waiting(context, id);
   }
   if (context.asker_away) registrations_.stop_asking(context, id);
-  if (context.offer_open) calls_.offer_void(context, now, outbox);
+  media_.request_failed(context, now, outbox);
   if (context.call_new) {  // nobody has answered it, and nobody will
     calls_.refused(context, context.best_status(), CallEnder::Gateway, CallEndReason::NoAnswer, now,
                    outbox);

@@ -87,8 +87,8 @@ class Responses {
   bool is_from_target(const Source& source, const Target& target) const;
   void send_ack(SlotId client, const Incoming& in, Outbox& outbox);
   void take(SlotId id, std::uint8_t branch, const Incoming& in, Instant now, Outbox& outbox);
-  void repeat(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
-  void park(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
+  void repeat(SlotId id, const Incoming& in, sdp::Action action, Instant now, Outbox& outbox);
+  void park(SlotId id, const Incoming& in, sdp::Action action, Instant now, Outbox& outbox);
   void next_parked(SlotId id, Instant now, Outbox& outbox);
   void branch_ended(SlotId id, std::uint8_t branch, sip::Status status, const Incoming* in,
                     Instant now, Outbox& outbox);
@@ -98,6 +98,8 @@ class Responses {
   void forward(SlotId id, const sip::MessageView& response, std::optional<std::string_view> body,
                Instant now, Outbox& outbox);
   void give_held(SlotId id, Instant now, Outbox& outbox);
+  bool hold_refusal(SlotId id, sip::Status status, std::string_view extra, Instant now,
+                    Outbox& outbox);
   void forward_stored(SlotId id, const BufferRef& message, std::optional<std::string_view> body,
                       Instant now, Outbox& outbox);
   void answer_without_media(SlotId id, Instant now, Outbox& outbox);

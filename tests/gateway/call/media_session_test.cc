@@ -117,6 +117,43 @@ TEST_F(MediaSessionTest, AnotherForksAnswerReplacesTheOneBefore) {
   relay(MediaCommand::Answer, Party::Callee, "a2");
 }
 
+TEST_F(MediaSessionTest, Rfc3261_13_2_1_APreviewIsNoAnswerUntilItIsSettled) {
+  ASSERT_TRUE(offer(Party::Caller, "o1"));
+  relay(MediaCommand::Offer, Party::Caller, "o1");
+  ASSERT_TRUE(media_.answer(Party::Callee, text("p1"), kOwner, true));
+  relay(MediaCommand::Answer, Party::Callee, "p1");
+  EXPECT_EQ(media_.state(), State::Offered);
+  EXPECT_EQ(last_for(Party::Caller), "");
+  ASSERT_TRUE(media_.answer(Party::Callee, text("p2"), kOwner, true));
+  relay(MediaCommand::Answer, Party::Callee, "p2");
+  media_.settle();
+  EXPECT_EQ(media_.state(), State::Agreed);
+  EXPECT_EQ(last_for(Party::Caller), "relay:p2");
+  EXPECT_EQ(last_for(Party::Callee), "relay:o1");
+}
+
+TEST_F(MediaSessionTest, Rfc3261_14_1_ARefusalAfterAPreviewGoesBackToTheAgreedPair) {
+  agree();
+  ASSERT_TRUE(offer(Party::Callee, "o2"));
+  relay(MediaCommand::Offer, Party::Callee, "o2");
+  ASSERT_TRUE(media_.answer(Party::Caller, text("p2"), kOwner, true));
+  relay(MediaCommand::Answer, Party::Caller, "p2");
+  media_.refused();
+  relay(MediaCommand::Offer, Party::Caller, "o1");
+  relay(MediaCommand::Answer, Party::Callee, "a1");
+  EXPECT_EQ(last_for(Party::Caller), "relay:a1");
+  EXPECT_EQ(media_.state(), State::Agreed);
+}
+
+TEST_F(MediaSessionTest, NothingIsSettledWhereNothingWasPreviewed) {
+  media_.settle();
+  EXPECT_EQ(media_.state(), State::Idle);
+  ASSERT_TRUE(offer(Party::Caller, "o1"));
+  relay(MediaCommand::Offer, Party::Caller, "o1");
+  media_.settle();
+  EXPECT_EQ(media_.state(), State::Offered);
+}
+
 TEST_F(MediaSessionTest, TheEndDeletesOnceAndForgetsWhatWaits) {
   agree();
   ASSERT_TRUE(offer(Party::Caller, "o2"));
@@ -126,6 +163,19 @@ TEST_F(MediaSessionTest, TheEndDeletesOnceAndForgetsWhatWaits) {
   relay(MediaCommand::Delete, Party::Caller, "");
   EXPECT_EQ(media_.next(), nullptr);
   EXPECT_FALSE(media_.at_relay());
+}
+
+TEST_F(MediaSessionTest, WhoWaitsAtTheEndIsNamedOnce) {
+  const SlotId first(1, 1), second(2, 1);
+  ASSERT_TRUE(media_.offer(Party::Caller, text("o1"), first));
+  media_.sent();
+  ASSERT_TRUE(media_.answer(Party::Callee, text("a1"), second));
+  EXPECT_FALSE(media_.next_abandoned());
+  media_.end();
+  EXPECT_EQ(media_.next_abandoned(), second);
+  EXPECT_EQ(media_.next_abandoned(), first);
+  EXPECT_FALSE(media_.next_abandoned());
+  EXPECT_FALSE(media_.completed(true, text("x")).owner);
 }
 
 TEST_F(MediaSessionTest, DeleteWaitsForWhatIsAtTheRelay) {
