@@ -40,6 +40,7 @@ enum class DropReason : std::uint8_t {
   WrongSource,  // a response that does not come from where its request went
   Banned,       // its source is kept out
   Budget,       // its sender has spent his budget
+  Amplifying,   // a response of ours that is longer than the datagram of a stranger
 };
 
 // Everything that one shard counts. Gauges say so; the rest only grows. The control thread sums

@@ -13,6 +13,7 @@ enum class Subject : std::uint8_t {
   ServerLifetime,
   ClientRetransmit,
   ClientLifetime,  // deadlines of transactions
+  ServerHold,      // a response that waits for its time
   ServerSend,
   ClientSend,  // tickets
   Context,     // deadline or lookup of a request being forwarded

@@ -129,6 +129,16 @@ bool AdmissionCheck::tells_too_much(const ResponseContext& context, sip::Status 
   return true;
 }
 
+Instant AdmissionCheck::refuse_from(const Source& source, const Incoming& in, Instant now) const {
+  const AnswersConfig& answers = core_.config.answers;
+  if (!answers.alike || !in.essentials.to_tag.empty() ||
+      core_.listener(source.listener).side != Side::Access ||
+      registrations_.is_registered(source)) {
+    return Instant{};
+  }
+  return now + answers.refuse_after;
+}
+
 void AdmissionCheck::scanner(const Source& source, std::uint16_t points) {
   if (!counts(source)) return;
   report(source, points == 0 ? Evidence::Kind::Signature : Evidence::Kind::Score,

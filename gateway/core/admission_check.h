@@ -35,6 +35,10 @@ class AdmissionCheck {
   // configuration wants none: a 403 of ours takes its place.
   bool tells_too_much(const ResponseContext& context, sip::Status status);
 
+  // When the earliest refusal of a request of a stranger may leave, where the configuration wants
+  // that nobody learns from the time; else Instant{}.
+  Instant refuse_from(const Source& source, const Incoming& in, Instant now) const;
+
   // The filter found a signature. points: of a score; 0: it is enough by itself.
   void scanner(const Source& source, std::uint16_t points);
   // A stream carries no SIP.

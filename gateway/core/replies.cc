@@ -4,6 +4,7 @@
 
 #include "protocol/base/ascii.h"
 #include "protocol/sip/build.h"
+#include "protocol/sip/compact.h"
 #include "protocol/sip/params.h"
 
 namespace ringway {
@@ -83,7 +84,13 @@ bool Replies::is_for_own_response(const Incoming& ack) const {
   return ack.essentials.to_tag == own_tag(core_.hash_key, ack.view, tag);
 }
 
-// Empty: no buffer, counted.
+bool Replies::is_unverified(const Source& source) const {
+  return source.transport == Transport::Udp &&
+         core_.listener(source.listener).side == Side::Access &&
+         !registrations_.is_registered(source);
+}
+
+// Empty, and counted: no buffer, or however it is written it is longer than a stranger's datagram.
 BufferRef Replies::write(const sip::MessageView& request, const Source& source, sip::Status status,
                          std::string_view reason, std::string_view extra) {
   std::array<std::uint8_t, 2048> memory;
@@ -103,7 +110,30 @@ BufferRef Replies::write(const sip::MessageView& request, const Source& source, 
     return {};
   }
   buffer.set_size(out.size());
-  return buffer;
+  // A CANCEL that is obeyed came with the INVITE of its sender: together they were longer.
+  const bool has_invite = request.method() == Method::Cancel && sip::is_success(status);
+  if (has_invite || out.size() <= request.text().size() || !is_unverified(source)) return buffer;
+  return shorten(std::move(buffer), request, status, options);
+}
+
+// In the order of what is lost: nothing (compact names), the reason in words, the extra lines.
+BufferRef Replies::shorten(BufferRef buffer, const sip::MessageView& request, sip::Status status,
+                           sip::ResponseOptions options) {
+  constexpr std::string_view kShortReason = "No";
+  const std::size_t limit = request.text().size();
+  BufferRef whole = core_.buffers.take(buffer.size());
+  for (int step = 0; whole && step < 3; ++step) {
+    if (step == 1 && status >= 300) options.reason = kShortReason;
+    if (step == 2) options.extra = {};
+    Writer out(whole.space());
+    sip::write_response(request, status, options, out);
+    Writer compact(buffer.space());
+    if (!sip::write_compact(out.written_text(), compact) || compact.size() > limit) continue;
+    buffer.set_size(compact.size());
+    return buffer;
+  }
+  core_.drop(DropReason::Amplifying);
+  return {};
 }
 
 void Replies::refuse(const sip::MessageView& request, const Source& source, sip::Status status,

@@ -3,19 +3,28 @@
 #include <string_view>
 
 #include "gateway/base/outbox.h"
+#include "gateway/core/registrations.h"
 #include "gateway/core/services.h"
 #include "gateway/transaction/layer.h"
 #include "protocol/base/writer.h"
+#include "protocol/sip/build.h"
 #include "protocol/sip/via.h"
 
 namespace ringway {
 
 // Responses that we make ourselves (RFC 3261 8.2.6). extra: whole header lines, each with CRLF.
+//
+// Whoever sends a datagram in another's name shall not make us send him more than he paid: to a UDP
+// source of the access side that has not registered no response is longer than its request. It is
+// written shorter where that helps, else it does not go at all, counted.
 class Replies {
  public:
-  // Both outlive this object.
-  Replies(Services& core, TransactionLayer& transactions)
-      : core_(core), transactions_(transactions) {}
+  // All outlive this object.
+  Replies(Services& core, TransactionLayer& transactions, Registrations& registrations)
+      : core_(core), transactions_(transactions), registrations_(registrations) {}
+
+  // True where source may be somebody else: a datagram's, of nobody who has registered.
+  bool is_unverified(const Source& source) const;
 
   // Without a transaction: it costs a stranger's packet one packet and no memory. An ACK gets none.
   void refuse(const sip::MessageView& request, const Source& source, sip::Status status,
@@ -23,6 +32,11 @@ class Replies {
   // Through the server transaction, which repeats it.
   void respond(SlotId server, const sip::MessageView& request, const Source& source,
                sip::Status status, std::string_view extra, Instant now, Outbox& outbox);
+  // The same, to be sent later. Empty: no buffer, counted.
+  BufferRef response(const sip::MessageView& request, const Source& source, sip::Status status,
+                     std::string_view extra) {
+    return write(request, source, status, {}, extra);
+  }
   // 100, without a To tag and with the Timestamp of the request (RFC 3261 8.2.6.1).
   void trying(SlotId server, const sip::MessageView& request, const Source& source, Outbox& outbox);
 
@@ -40,9 +54,12 @@ class Replies {
  private:
   BufferRef write(const sip::MessageView& request, const Source& source, sip::Status status,
                   std::string_view reason, std::string_view extra);
+  BufferRef shorten(BufferRef buffer, const sip::MessageView& request, sip::Status status,
+                    sip::ResponseOptions options);
 
   Services& core_;
   TransactionLayer& transactions_;
+  Registrations& registrations_;
 };
 
 }  // namespace ringway

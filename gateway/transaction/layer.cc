@@ -25,13 +25,12 @@ std::size_t index_of(State state) {
 }  // namespace
 
 TransactionLayer::TransactionLayer(const Config& config, ShardIndex shard, TimerWheel& wheel,
-                                   Counters& counters, Random& random)
+                                   Counters& counters)
     : config_(config),
       shard_(shard),
       timers_{config.timers.t1, config.timers.t2, config.timers.t4},
       wheel_(wheel),
       counters_(counters),
-      random_(random),
       servers_(config.limits.transactions),
       clients_(config.limits.client_transactions),
       buckets_(std::bit_ceil(std::size_t{config.limits.transactions} * 2)),
@@ -118,9 +117,30 @@ TransactionLayer::Outcome TransactionLayer::ack_received(SlotId id, Instant now,
   return perform(id, transaction, actions, nullptr, now, outbox);
 }
 
+// A final response is said once: whatever follows while it waits is not sent.
+bool TransactionLayer::hold(SlotId id, sip::Status status, BufferRef& response, Instant now) {
+  ServerTransaction& transaction = *servers_.find(id);
+  if (transaction.held) return true;
+  if (now >= transaction.refuse_from || status < 300) return false;
+  transaction.held = std::move(response);
+  transaction.held_status = status;
+  transaction.hold =
+      wheel_.arm(transaction.refuse_from, subject_value(Subject::ServerHold, id));
+  return true;
+}
+
+TransactionLayer::Outcome TransactionLayer::release_held(SlotId id, Instant now, Outbox& outbox) {
+  ServerTransaction* transaction = servers_.find(id);
+  if (!transaction || !transaction->held) return {};
+  transaction->hold = 0;
+  transaction->refuse_from = {};
+  return respond(id, transaction->held_status, std::exchange(transaction->held, {}), now, outbox);
+}
+
 TransactionLayer::Outcome TransactionLayer::respond(SlotId id, sip::Status status,
                                                     BufferRef response, Instant now,
                                                     Outbox& outbox) {
+  if (hold(id, status, response, now)) return {};
   ServerTransaction& transaction = *servers_.find(id);
   const Reliability reliability = reliability_of(transaction.source.transport);
   Actions actions;
@@ -242,6 +262,7 @@ TransactionLayer::Outcome TransactionLayer::perform(SlotId id, ServerTransaction
 void TransactionLayer::release_server(SlotId id, ServerTransaction& transaction) {
   wheel_.cancel(transaction.retransmit);
   wheel_.cancel(transaction.lifetime);
+  wheel_.cancel(transaction.hold);
   finished_servers_.remove(transaction);
   std::uint32_t* link = &bucket(transaction.key);
   while (*link != id.slot + 1) link = &servers_.at(*link - 1)->next_in_bucket;
@@ -447,11 +468,16 @@ TransactionLayer::Outcome TransactionLayer::expire(std::uint64_t payload, Instan
                                                    Outbox& outbox, SlotId& id) {
   id = SlotId::unpack(payload);
   const Subject subject = subject_of(payload);
+  if (subject == Subject::ServerHold) return release_held(id, now, outbox);
   if (subject == Subject::ServerRetransmit || subject == Subject::ServerLifetime) {
     ServerTransaction* transaction = servers_.find(id);
     if (!transaction) return {};
     const bool retransmit = subject == Subject::ServerRetransmit;
     (retransmit ? transaction->retransmit : transaction->lifetime) = 0;
+    if (retransmit && transaction->is_invite && transaction->repeats_left-- == 0) {
+      transaction->repeats_left = 0;
+      return {};
+    }
     const Reliability reliability = reliability_of(transaction->source.transport);
     const Actions actions = transaction->is_invite
                                 ? step(transaction->invite,

@@ -38,6 +38,13 @@ struct ServerTransaction {
   BufferRef response;  // the last one sent
   SlotId context;      // empty once the request is answered for good
   TimerWheel::Handle retransmit = 0, lifetime = 0;
+  // How often Timer G may still repeat a final response (RFC 3261 17.2.1).
+  std::uint8_t repeats_left = 255;
+  // A refusal that comes before refuse_from waits for it in held.
+  Instant refuse_from{};
+  BufferRef held;
+  sip::Status held_status = 0;
+  TimerWheel::Handle hold = 0;
   FinishedPlace finished;  // listed: answered for good; only absorbs from now on
 };
 
@@ -84,8 +91,7 @@ class TransactionLayer {
   };
 
   // All outlive the layer.
-  TransactionLayer(const Config& config, ShardIndex shard, TimerWheel& wheel, Counters& counters,
-                   Random& random);
+  TransactionLayer(const Config& config, ShardIndex shard, TimerWheel& wheel, Counters& counters);
   TransactionLayer(const TransactionLayer&) = delete;
   TransactionLayer& operator=(const TransactionLayer&) = delete;
 
@@ -97,7 +103,8 @@ class TransactionLayer {
                      const Source& source, Instant now, Outbox& outbox, Outcome& outcome);
   Outcome request_repeated(SlotId id, Instant now, Outbox& outbox);
   Outcome ack_received(SlotId id, Instant now, Outbox& outbox);
-  // response is kept for repetition. sent is false where the machine discards it.
+  // response is kept for repetition. sent is false where the machine discards it, and where it is a
+  // refusal that waits for the transaction's refuse_from.
   Outcome respond(SlotId id, sip::Status status, BufferRef response, Instant now, Outbox& outbox);
   void send_100(SlotId id, BufferRef response, Outbox& outbox);
   // The connection that the request came over has ended: responses go to source from now on, which
@@ -131,7 +138,7 @@ class TransactionLayer {
   // is forgotten 64*T1 later (RFC 3261 9.1).
   void give_up_on(SlotId id, Instant now);
 
-  // A deadline whose payload has one of the four transaction subjects. id is set to the
+  // A deadline whose payload has one of the five transaction subjects. id is set to the
   // transaction it was about.
   Outcome expire(std::uint64_t payload, Instant now, Outbox& outbox, SlotId& id);
 
@@ -154,6 +161,9 @@ class TransactionLayer {
   void answer(const ServerTransaction& transaction, BufferRef response, Ticket ticket,
               Outbox& outbox);
   void release_server(SlotId id, ServerTransaction& transaction);
+  // True: response waits.
+  bool hold(SlotId id, sip::Status status, BufferRef& response, Instant now);
+  Outcome release_held(SlotId id, Instant now, Outbox& outbox);
   template <typename Machine, typename Event>
   transaction::Actions step(Machine& machine, Event event, transaction::Reliability reliability,
                             CounterArray<6>& states);
@@ -166,7 +176,6 @@ class TransactionLayer {
   transaction::Timers timers_;
   TimerWheel& wheel_;
   Counters& counters_;
-  Random& random_;
   SlotTable<ServerTransaction> servers_;
   SlotTable<ClientTransaction> clients_;
   ReservedArray<std::uint32_t> buckets_;  // slot + 1 of the first of each chain; 0: none

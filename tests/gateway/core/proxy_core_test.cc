@@ -25,6 +25,37 @@ TEST_F(ProxyCoreTest, Rfc3261_16_7_TheResponseGoesBackWithoutOurVia) {
   EXPECT_EQ(back[0].find("10.0.0.1"), std::string::npos) << back[0];
 }
 
+TEST_F(ProxyCoreTest, Rfc3261_16_7_AResponseThatMakesNoDialogGivesNobodyARouteSet) {
+  for (const std::string_view status : {"401 Unauthorized", "486 Busy Here", "302 Moved"}) {
+    const std::string branch = "z9hG4bK" + std::string(status.substr(0, 3));
+    const auto sent = receive(
+        phone_, request({{"OPTIONS", "INVITE"},
+                         {"z9hG4bKone", branch},
+                         {"one@test", branch},
+                         {"Max-Forwards", "Contact: <sip:a@198.51.100.7:40000>\r\nMax-Forwards"}}));
+    ASSERT_NE(sent.at(1).find("\r\nRecord-Route: "), std::string::npos) << sent[1];
+    std::string refusal = response(sent[1], status);
+    refusal.insert(refusal.find("Max-Forwards"), "Record-Route: <sip:other.test;lr>\r\n");
+    for (const std::string& text : receive(pbx_, refusal)) {
+      if (!text.starts_with("phone ")) continue;
+      const std::size_t at = text.find("\r\nRecord-Route: ");
+      ASSERT_NE(at, std::string::npos) << text;
+      EXPECT_EQ(text.find("\r\nRecord-Route: <sip:other.test;lr>\r\n"), at) << text;
+      EXPECT_EQ(text.find("Record-Route", at + 4), std::string::npos) << text;
+    }
+  }
+}
+
+TEST_F(ProxyCoreTest, AStrangerOnTheNetworkSideHearsNothingWhateverHeWrites) {
+  for (const auto& text :
+       {request(), request({{"CSeq: 1 OPTIONS", "CSeq: one"}}), request({{"SIP/2.0\r\nVia", "SIP/3.0\r\nVia"}}),
+        request({{"Call-ID: one@test\r\n", ""}}), request({{"Max-Forwards: 70", "Max-Forwards: 0"}}),
+        request({{"OPTIONS", "CANCEL"}}), request({{"OPTIONS sip:bob@example.test", "OPTIONS sip:10.0.0.1"}})}) {
+    EXPECT_TRUE(receive(far_, text).empty()) << text;
+  }
+  EXPECT_EQ(counters_->strangers_dropped.value(), 7u);
+}
+
 TEST_F(ProxyCoreTest, Rfc3261_17_2_2_ARepetitionGetsTheSameAnswerAndGoesNoFurther) {
   const auto sent = receive(phone_, request());
   EXPECT_TRUE(receive(phone_, request()).empty()) << "nothing to say yet";

@@ -20,7 +20,7 @@ class LayerTest : public ::testing::Test {
   LayerTest() {
     config_.limits.transactions = 4;
     config_.limits.client_transactions = 4;
-    layer_ = std::make_unique<TransactionLayer>(config_, 3, wheel_, *counters_, random_);
+    layer_ = std::make_unique<TransactionLayer>(config_, 3, wheel_, *counters_);
     udp_.remote = *parse_endpoint("198.51.100.7:5060");
     tcp_.transport = Transport::Tcp;
     tcp_.flow = FlowId(3, 1, 1);
@@ -110,7 +110,6 @@ class LayerTest : public ::testing::Test {
   std::unique_ptr<Counters> counters_ = std::make_unique<Counters>();
   TimerWheel wheel_{64};
   BufferPool buffers_{std::size_t{1} << 20};
-  Random random_{17};
   Outbox outbox_;
   Source udp_, tcp_;
   Instant now_{1000s};
