@@ -63,6 +63,11 @@ void Probes::send(std::uint16_t index, Instant now, Outbox& outbox) {
   if (next_hop.removed || next_hop.probe_interval <= Duration::zero()) return;
   timers_[index] =
       core_.wheel.arm(now + next_hop.probe_interval, subject_value(Subject::Probe, {index, 1}));
+  ask_now(index, now, outbox);
+}
+
+void Probes::ask_now(std::uint16_t index, Instant now, Outbox& outbox) {
+  const NextHopConfig& next_hop = core_.config.next_hops[index];
   TargetList list;
   next_hops_.select_for_probe(index, list);
   for (std::size_t i = 0; i < list.count; ++i) {

@@ -23,6 +23,8 @@ class Probes {
   void next_hops_changed(Instant now);
   // The deadline of that next hop: one OPTIONS to each of its addresses.
   void send(std::uint16_t next_hop, Instant now, Outbox& outbox);
+  // The same beside its deadline, whether or not it is probed at all.
+  void ask_now(std::uint16_t next_hop, Instant now, Outbox& outbox);
   // status 0: no answer, which was counted as a failure already.
   void answered(const Target& target, sip::Status status, Instant now, Outbox& outbox);
   // A request that was too large for a datagram did not get there by TCP; every shard is told.

@@ -27,6 +27,12 @@ HashKey derive_branch_key(const tls::Mac& mac, std::uint32_t epoch) {
   return {read_u64(tag), read_u64(Bytes(tag).subspan(8))};
 }
 
+// The configuration's number, or one of 16 that the machine's name stands for.
+std::uint8_t node_number(std::string_view name) {
+  if (const auto number = ascii::parse_number(name, 15)) return static_cast<std::uint8_t>(*number);
+  return static_cast<std::uint8_t>(keyed_hash(HashKey{}, name) & 15);
+}
+
 std::uint32_t deadlines_max(const LimitsConfig& limits) {
   const std::uint64_t sum = 2 * (std::uint64_t{limits.transactions} + limits.client_transactions) +
                             limits.contexts + limits.bindings + 2 * std::uint64_t{limits.dialogs} +
@@ -77,6 +83,9 @@ struct ProxyCore::Parts {
   void refuse_unreadable(const Source& source, DropReason reason, Outbox& outbox);
   void receive_request(const Source& source, bool handed_over, Instant now, Outbox& outbox);
 
+  std::uint32_t for_next_hops(std::string_view name, auto work);
+  std::uint32_t for_relays(std::string_view address, auto work);
+
   Services core;
   Flows flows;
   TransactionLayer transactions;
@@ -123,9 +132,10 @@ ProxyCore::Parts::Parts(Environment& environment)
            environment.log,
            Random(environment.seed),
            TimerWheel(deadlines_max(environment.config.limits)),
-           environment.calendar},
+           environment.calendar,
+           node_number(environment.config.host_name)},
       flows(core.shard),
-      transactions(core.config, core.shard, core.wheel, core.counters, core.random),
+      transactions(core.config, core.shard, core.wheel, core.counters),
       next_hops(core.config, core.listeners, core.counters, core.log, core.random),
       contexts(core, flows),
       peers(core.config, core.listeners),
@@ -138,7 +148,7 @@ ProxyCore::Parts::Parts(Environment& environment)
       relay_watch(core, relays, calls),
       media(core, contexts, calls, relays),
       probes(core, transactions, next_hops),
-      replies(core, transactions),
+      replies(core, transactions, registrations),
       router(core, flows, registrations, next_hops, peers, places),
       peer_check(core, flows, registrations, peers),
       gate(environment.gate ? *environment.gate : open_gate),
@@ -310,6 +320,8 @@ void ProxyCore::Parts::receive_request(const Source& source, bool handed_over, I
     const Incoming in{view, essentials};
     return requests.receive(source, in, handed_over, now, outbox);
   }
+  // A stranger on the network side hears nothing, whatever he writes.
+  if (peer_check.is_dropped(source, peer_check.peer_of(source, now), view, now)) return;
   core.counters.bad_requests.add();
   core.log.info("bad_request", {{"status", verdict.status},
                                 {"reason", verdict.reason},
@@ -333,7 +345,7 @@ void ProxyCore::Parts::settle(Instant now, Outbox& outbox) {
     } else if (const auto change = registrations.next_change()) {
       agent_changed(*change, now, outbox);
     } else {
-      return;
+      return media.let_go();
     }
   }
 }
@@ -617,6 +629,10 @@ void ProxyCore::config_changed(Instant now) {
   parts_->header_rules = HeaderRules(parts_->core.config);
   parts_->registrations.next_hops_changed();
   parts_->probes.next_hops_changed(now);
+  const auto& next_hops = parts_->core.config.next_hops;
+  for (std::size_t i = 0; i < next_hops.size(); ++i) {  // whoever takes that place over is not held
+    if (next_hops[i].removed) parts_->next_hops.set_held(static_cast<std::uint16_t>(i), false);
+  }
 }
 
 void ProxyCore::set_in_service(bool in_service) {
@@ -639,7 +655,7 @@ void ProxyCore::release_calls(Instant now, Outbox& outbox) {
 }
 
 bool ProxyCore::is_quiet() const {
-  return parts_->contexts.size() == 0;
+  return !parts_->contexts.has_unanswered();
 }
 
 ProxyCore::Occupancy ProxyCore::occupancy() const {
@@ -706,6 +722,7 @@ void ProxyCore::Parts::expired(std::uint64_t payload, Instant now, Outbox& outbo
   switch (subject_of(payload)) {
     case Subject::ServerRetransmit:
     case Subject::ServerLifetime:
+    case Subject::ServerHold:
       return server_deadline(payload, now, outbox);
     case Subject::ClientRetransmit:
     case Subject::ClientLifetime:
@@ -750,6 +767,88 @@ Duration ProxyCore::expire(Instant now, Outbox& outbox) {
 
 std::vector<CallInfo> ProxyCore::calls(std::size_t max, Instant now) const {
   return parts_->calls.list(max, now);
+}
+
+// --- Commands ----------------------------------------------------------------------------------
+
+std::vector<AgentInfo> ProxyCore::agents(std::size_t max, Instant now) const {
+  return parts_->registrations.list(max, now);
+}
+
+std::vector<NextHopInfo> ProxyCore::next_hops(Instant now) const {
+  std::vector<NextHopInfo> result;
+  const NextHopSet& all = parts_->next_hops;
+  const auto& configured = parts_->core.config.next_hops;
+  for (std::size_t i = 0; i < configured.size(); ++i) {
+    if (configured[i].removed) continue;
+    const auto place = static_cast<std::uint16_t>(i);
+    TargetList list;
+    all.select_for_probe(place, list);
+    for (std::size_t k = 0; k < list.count; ++k) {
+      const Target& target = list.targets[k];
+      const bool held_off = all.is_held_off(target.remote, target.transport, now);
+      const bool up = held_off || all.is_up(target.remote, target.transport, now);
+      result.push_back({configured[i].name, target, up, held_off, all.is_held(place)});
+    }
+  }
+  return result;
+}
+
+std::uint32_t ProxyCore::end_calls(std::string_view call_id, Instant now, Outbox& outbox) {
+  std::uint32_t count = 0;
+  for (const SlotId id : parts_->calls.all()) {
+    if (parts_->calls.get(id)->call_id() != call_id) continue;
+    parts_->calls.end_by_command(id, now, outbox);
+    ++count;
+  }
+  parts_->settle(now, outbox);
+  return count;
+}
+
+std::uint32_t ProxyCore::forget_agents(std::string_view aor, Instant now, Outbox& outbox) {
+  const std::uint32_t count = parts_->registrations.forget(aor, outbox);
+  parts_->settle(now, outbox);
+  return count;
+}
+
+std::uint32_t ProxyCore::Parts::for_next_hops(std::string_view name, auto work) {
+  std::uint32_t count = 0;
+  for (std::size_t i = 0; i < core.config.next_hops.size(); ++i) {
+    if (core.config.next_hops[i].removed || core.config.next_hops[i].name != name) continue;
+    work(static_cast<std::uint16_t>(i));
+    ++count;
+  }
+  return count;
+}
+
+std::uint32_t ProxyCore::Parts::for_relays(std::string_view address, auto work) {
+  std::uint32_t count = 0;
+  for (std::size_t i = 0; i < relays.pool().size(); ++i) {
+    if (text_of(core.config.media.relays[i].address) != address) continue;
+    work(static_cast<std::uint8_t>(i));
+    ++count;
+  }
+  return count;
+}
+
+std::uint32_t ProxyCore::hold_next_hop(std::string_view name, bool held) {
+  return parts_->for_next_hops(
+      name, [&](std::uint16_t place) { parts_->next_hops.set_held(place, held); });
+}
+
+std::uint32_t ProxyCore::probe_next_hop(std::string_view name, Instant now, Outbox& outbox) {
+  return parts_->for_next_hops(
+      name, [&](std::uint16_t place) { parts_->probes.ask_now(place, now, outbox); });
+}
+
+std::uint32_t ProxyCore::hold_relay(std::string_view address, bool held) {
+  return parts_->for_relays(
+      address, [&](std::uint8_t relay) { parts_->relays.pool().set_held(relay, held); });
+}
+
+std::uint32_t ProxyCore::probe_relay(std::string_view address, Instant now, Outbox& outbox) {
+  return parts_->for_relays(
+      address, [&](std::uint8_t relay) { parts_->relay_watch.probe(relay, now, outbox); });
 }
 
 }  // namespace ringway

@@ -111,6 +111,19 @@ class ProxyCore {
 
   // For /calls: calls receive(CallInfo) for at most max calls.
   std::vector<CallInfo> calls(std::size_t max, Instant now) const;
+  // For /agents and /next-hops. Views are lent until the next call of the core.
+  std::vector<AgentInfo> agents(std::size_t max, Instant now) const;
+  std::vector<NextHopInfo> next_hops(Instant now) const;
+
+  // Commands of a person. Each says on how many entries it was carried out; 0: none has that name.
+  std::uint32_t end_calls(std::string_view call_id, Instant now, Outbox& outbox);
+  // aor: "bob@example.org"; its bindings here are forgotten, its registrar is not told.
+  std::uint32_t forget_agents(std::string_view aor, Instant now, Outbox& outbox);
+  // true: nothing new goes there until it is false again.
+  std::uint32_t hold_next_hop(std::string_view name, bool held);
+  std::uint32_t probe_next_hop(std::string_view name, Instant now, Outbox& outbox);
+  std::uint32_t hold_relay(std::string_view address, bool held);
+  std::uint32_t probe_relay(std::string_view address, Instant now, Outbox& outbox);
 
  private:
   struct Parts;

@@ -270,18 +270,66 @@ void Registrations::learn(const ResponseContext& context, const sip::MessageView
     news.expires_seconds = granted_seconds(contact, response);
     news.contact = keyed_by(agents_.hash_text(contact.uri), group);
     news.user_agent = user_agent_of(news.aor, contact);
-    if (news.expires_seconds != 0) grant(news, next_hop, now, outbox);
+    if (news.expires_seconds != 0) {
+      grant(news, next_hop, request.value(HeaderName::To), now, outbox);
+    }
     return false;
   });
 }
 
-void Registrations::grant(Announcement news, std::uint16_t next_hop, Instant now, Outbox& outbox) {
+void Registrations::grant(Announcement news, std::uint16_t next_hop, std::string_view to,
+                          Instant now, Outbox& outbox) {
   const UserAgent* known = agents_.get(agents_.find(news.user_agent));
   if (known && is_older(*known, news)) return;
   news.kind = Announcement::Kind::UserAgentHere;
   news.alias = known && known->aor_hash != 0 ? known->alias : uses_alias(next_hop, news.user_agent);
   announce(news, outbox);
   here(news, now);
+  set_name(news.user_agent, to);
+}
+
+void Registrations::set_name(std::uint64_t user_agent, std::string_view to) {
+  UserAgent* agent = agents_.get(agents_.find(user_agent));
+  const auto parsed = sip::parse_name_addr(to);
+  if (!agent || !parsed) return;
+  std::array<std::uint8_t, sip::kUriBytesMax> memory;
+  Writer text(memory);
+  text.text(parsed->uri.user).character('@').text(parsed->uri.host);
+  const std::string_view name = text.written_text().substr(0, UserAgent::kNameMax);
+  std::copy(name.begin(), name.end(), agent->name_text.begin());
+  agent->name_size = static_cast<std::uint8_t>(name.size());
+}
+
+std::vector<AgentInfo> Registrations::list(std::size_t max, Instant now) const {
+  std::vector<AgentInfo> result;
+  for (std::uint32_t slot = 0; slot < agents_.used_slots() && result.size() < max; ++slot) {
+    const UserAgent* agent = agents_.at(slot);
+    if (!agent || agent->name_size == 0) continue;
+    AgentInfo info{agent->name(), agent->source, {}, agent->away, agent->expires - now};
+    if (agent->group != 0 && agent->group <= core_.config.next_hops.size()) {
+      info.next_hop = core_.config.next_hops[agent->group - 1u].name;
+    }
+    result.push_back(info);
+  }
+  return result;
+}
+
+std::uint32_t Registrations::forget(std::string_view aor, Outbox& outbox) {
+  std::uint32_t count = 0;
+  for (std::uint32_t slot = 0; slot < agents_.used_slots(); ++slot) {
+    const UserAgent* agent = agents_.at(slot);
+    if (!agent || agent->name_size == 0 ||
+        agent->name() != aor.substr(0, UserAgent::kNameMax)) {
+      continue;
+    }
+    Announcement news;
+    news.kind = Announcement::Kind::UserAgentGone;
+    news.user_agent = agent->hash;
+    announce(news, outbox);
+    gone(agents_.id_at(slot), agent->away);
+    ++count;
+  }
+  return count;
 }
 
 void Registrations::announce(const Announcement& news, Outbox& outbox) {
@@ -315,6 +363,7 @@ void Registrations::here(const Announcement& news, Instant now) {
   const bool moved = agent.away || old_flow != news.flow ||
                      agent.source.remote != news.source.remote ||
                      agent.contact_hash != news.contact;
+  agent.name_size = 0;
   agent.call_id_hash = news.call_id;
   agent.cseq = news.cseq;
   agent.group = news.group;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gateway/base/outbox.h"
+#include "gateway/core/call_info.h"
 #include "gateway/core/context_table.h"
 #include "gateway/core/flows.h"
 #include "gateway/core/services.h"
@@ -48,6 +49,10 @@ class Registrations {
   }
   // True if a binding was granted to a user agent that speaks from there.
   bool is_registered(const Source& source);
+  // For /agents: at most max of those that this shard has learnt.
+  std::vector<AgentInfo> list(std::size_t max, Instant now) const;
+  // Forgets those of that AOR ("bob@example.org") that this shard has learnt; how many.
+  std::uint32_t forget(std::string_view aor, Outbox& outbox);
   void release(SlotId agent);
   std::uint32_t size() const { return agents_.size(); }
 
@@ -99,7 +104,9 @@ class Registrations {
   void take_back(std::uint64_t user_agent, std::uint64_t contact, const Announcement& news,
                  Outbox& outbox);
   void take_back_all(const Announcement& news, Outbox& outbox);
-  void grant(Announcement news, std::uint16_t next_hop, Instant now, Outbox& outbox);
+  void grant(Announcement news, std::uint16_t next_hop, std::string_view to, Instant now,
+             Outbox& outbox);
+  void set_name(std::uint64_t user_agent, std::string_view to);
   void here(const Announcement& news, Instant now);
   void away(SlotId agent, Instant now);
   void gone(SlotId agent, bool left);

@@ -59,6 +59,11 @@ void RelayWatch::expired(Instant now, Outbox& outbox) {
   arm(now);
 }
 
+void RelayWatch::probe(std::uint8_t relay, Instant now, Outbox& outbox) {
+  Watched& watched = watched_[relay];
+  if (!watched.pinging) watched.pinging = relays_.send(relay, {}, {}, now, outbox);
+}
+
 void RelayWatch::completed(const RelaySet::Completion& completion, Instant now, Outbox& outbox) {
   Watched& watched = watched_[completion.relay];
   switch (completion.command) {

@@ -30,6 +30,8 @@ class RelayWatch {
 
   void connected(std::uint8_t relay, Instant now);
   void lost(std::uint8_t relay) { watched_[relay].here = false; }
+  // A ping leaves at once, unless one waits for its answer.
+  void probe(std::uint8_t relay, Instant now, Outbox& outbox);
   // What it holds of the shard's deadlines, and its pings and lists without an answer.
   std::uint32_t deadlines() const { return timer_ != 0 ? 1 : 0; }
   std::uint32_t asking() const;

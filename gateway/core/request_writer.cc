@@ -99,6 +99,7 @@ FlowToken RequestWriter::token_of_source(const Job& job) const {
   const ResponseContext& context = job.context;
   FlowToken token;
   token.epoch = core_.token_epoch();
+  token.node = core_.node;
   token.shard = core_.shard;
   token.day = static_cast<std::uint8_t>(core_.today(job.now) & 15);
   token.next_hop = job.target.next_hop;
@@ -115,6 +116,7 @@ void RequestWriter::add_record_route(const Job& job) {
   FlowToken access;
   if (target.to_access) {
     access.epoch = core_.token_epoch();
+    access.node = core_.node;
     access.shard = core_.shard;
     access.day = static_cast<std::uint8_t>(core_.today(job.now) & 15);
     access.next_hop = context.peer_next_hop;
@@ -294,6 +296,8 @@ void RequestWriter::set_body(const Job& job, std::string_view body) {
     edits_.replace(length->value, text_.written_text().substr(at));
   }
   if (is_new) edits_.replace(request.slice(request.body()), body);
+  const sip::Header* type = request.find(HeaderName::ContentType);
+  if (is_new && body.empty() && type) edits_.remove(*type);
 }
 
 }  // namespace ringway

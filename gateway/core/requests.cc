@@ -4,6 +4,7 @@
 
 #include "gateway/base/subject.h"
 #include "protocol/base/ascii.h"
+#include "protocol/sip/compact.h"
 #include "protocol/sip/header_values.h"
 #include "protocol/sip/name_addr.h"
 #include "protocol/sip/parse.h"
@@ -214,7 +215,7 @@ std::optional<ShardIndex> Requests::owner_by_token(const Source& source, const I
   const FlowToken& token = *routed_.access;
   const bool in_dialog = routed_.in_dialog && routed_.leg != 0;
   const bool begins =
-      makes_call(in.view.method()) && token.flow && token.epoch == core_.token_epoch();
+      makes_call(in.view.method()) && token.flow && core_.is_of_this_run(token);
   if (!in_dialog && !begins) return {};
   return static_cast<ShardIndex>(token.shard % core_.shard_count);
 }
@@ -273,7 +274,7 @@ void Requests::receive(const Source& source, const Incoming& in, bool handed_ove
     core_.counters.loops_482.add();
     return replies_.refuse(request, source, 482, {}, {}, outbox);
   }
-  const SlotId invite = method == Method::Cancel ? invite_of(in) : SlotId{};
+  const SlotId invite = method == Method::Cancel ? invite_of(source, in) : SlotId{};
   if (method == Method::Cancel && !invite) {
     return replies_.refuse(request, source, 481, {}, {}, outbox);
   }
@@ -289,6 +290,7 @@ void Requests::receive(const Source& source, const Incoming& in, bool handed_ove
   const SlotId server = transactions_.open_server(key, method, reply, now, outbox, outcome);
   if (!server) return replies_.refuse(request, source, 503, {}, "Retry-After: 5\r\n", outbox);
   if (outcome.send_100) replies_.trying(server, request, source, outbox);
+  if (!invite) limit_answers(server, source, in, now);
   if (invite) return receive_cancel(server, invite, source, in, now, outbox);
 
   const SlotId id = contexts_.open(source, in);
@@ -306,6 +308,14 @@ void Requests::receive(const Source& source, const Incoming& in, bool handed_ove
   admission_.began(context, in, now);
   routed_for_ = id;
   route(id, in, now, outbox);
+}
+
+// What a stranger learns from our answers, and how much a forged datagram makes us send.
+void Requests::limit_answers(SlotId server, const Source& source, const Incoming& in, Instant now) {
+  constexpr std::uint8_t kRepeatsToStranger = 2;
+  ServerTransaction& transaction = *transactions_.server(server);
+  transaction.refuse_from = admission_.refuse_from(source, in, now);
+  if (replies_.is_unverified(source)) transaction.repeats_left = kRepeatsToStranger;
 }
 
 // An ACK that matches no transaction is the one for a 2xx: it is routed like a request and has no
@@ -329,29 +339,31 @@ void Requests::receive_ack(const Source& source, const Peer& peer, const Incomin
 }
 
 // The server transaction of the INVITE that a CANCEL is about (RFC 3261 9.2).
-SlotId Requests::invite_of(const Incoming& cancel) {
-  return transactions_.find_server(
+// Empty: there is none, or the CANCEL does not come from where its INVITE came from (RFC 3261 9.2):
+// who has merely seen the branch calls off nothing. A SIP server may use another connection, from
+// the same address. It is told before a transaction is opened, which would swallow the true one.
+SlotId Requests::invite_of(const Source& source, const Incoming& cancel) {
+  const SlotId invite = transactions_.find_server(
       transaction::transaction_key(core_.hash_key, identity_of(cancel, "INVITE")));
+  if (!invite) return {};
+  const Source& from = transactions_.server(invite)->source;
+  const bool on_network = core_.listener(source.listener).side == Side::Network;
+  if (from.transport == source.transport && from.listener == source.listener &&
+      (from.flow == source.flow || on_network) && from.remote.address == source.remote.address) {
+    return invite;
+  }
+  core_.counters.cancel_wrong_source.add();
+  return {};
 }
 
-// RFC 3261 16.10: the CANCEL is answered 200; what it is about ends with 487 soon. It counts only
-// from where its INVITE came from: who has merely seen the branch calls off nothing. A SIP server
-// may use another connection, from the same address. Without an INVITE there is nothing to call
-// off: sent on, it would have another branch, and the next hop might look at the Call-ID alone.
+// RFC 3261 16.10: the CANCEL is answered 200; what it is about ends with 487 soon. Without an
+// INVITE there is nothing to call off: sent on, it would have another branch, and the next hop
+// might look at the Call-ID alone.
 void Requests::receive_cancel(SlotId server, SlotId invite, const Source& source,
                               const Incoming& in, Instant now, Outbox& outbox) {
   // A full table has made room for this CANCEL with its INVITE, which was answered for good.
   const ServerTransaction* found = transactions_.server(invite);
   if (!found) return replies_.respond(server, in.view, source, 481, {}, now, outbox);
-  const Source& from = found->source;
-  const bool on_network = core_.listener(source.listener).side == Side::Network;
-  const bool same = from.transport == source.transport && from.listener == source.listener &&
-                    (from.flow == source.flow || on_network) &&
-                    from.remote.address == source.remote.address;
-  if (!same) {
-    core_.counters.cancel_wrong_source.add();
-    return replies_.respond(server, in.view, source, 481, {}, now, outbox);
-  }
   const SlotId context = found->context;
   replies_.respond(server, in.view, source, 200, {}, now, outbox);
   responses_.cancel(context, &in.view, now, outbox);
@@ -498,6 +510,8 @@ void Requests::offer_and_forward(SlotId id, const Incoming& in, Instant now, Out
     case MediaSteps::Next::NotAcceptable:
     case MediaSteps::Next::Encoded:
     case MediaSteps::Next::Late:
+    case MediaSteps::Next::Glare:
+    case MediaSteps::Next::Busy:
       return refuse_media(id, next, now, outbox);
   }
 }
@@ -510,6 +524,14 @@ void Requests::refuse_media(SlotId id, MediaSteps::Next why, Instant now, Outbox
       return responses_.fail(id, 488, {}, now, outbox);
     case MediaSteps::Next::Encoded:
       return responses_.fail(id, 415, "Accept-Encoding: identity\r\n", now, outbox);
+    case MediaSteps::Next::Glare:
+      return responses_.fail(id, 491, {}, now, outbox);
+    case MediaSteps::Next::Busy: {
+      static constexpr std::array<std::string_view, 4> kWaits = {  // within 0 to 10 s
+          "Retry-After: 0\r\n", "Retry-After: 3\r\n", "Retry-After: 7\r\n",
+          "Retry-After: 10\r\n"};
+      return responses_.fail(id, 500, kWaits[core_.random.next() % kWaits.size()], now, outbox);
+    }
     case MediaSteps::Next::Forward:
     case MediaSteps::Next::Wait:
     case MediaSteps::Next::NoRelay:
@@ -583,13 +605,30 @@ void Requests::offer_done(SlotId id, const Calls::MediaResult& result, Instant n
 
 // --- 16.6: the copy, and its client transaction ------------------------------------------------
 
-// RFC 3261 18.1.1: a request above 1,300 bytes leaves UDP, and its Via says so. Our Record-Route
-// stays as it is: only the size of this one message asked for TCP.
-bool Requests::switch_to_tcp(Target& target, BufferRef& message, Instant now) {
+// RFC 3261 18.1.1: a request above 1,300 bytes leaves UDP, unless compact names bring it below.
+void Requests::fit_datagram(Target& target, BufferRef& message, Instant now) {
   if (target.transport != Transport::Udp || target.to_access ||
       message.size() <= kDatagramRequestMax) {
+    return;
+  }
+  if (!make_compact(message)) switch_to_tcp(target, message, now);
+}
+
+// True: message is one of at most 1,300 bytes now. Else it is what it was.
+bool Requests::make_compact(BufferRef& message) {
+  BufferRef other = core_.buffers.take(message.size());
+  if (!other) return false;
+  Writer out(other.space());
+  if (!sip::write_compact(as_text(message.bytes()), out) || out.size() > kDatagramRequestMax) {
     return false;
   }
+  other.set_size(out.size());
+  message = std::move(other);
+  return true;
+}
+
+// Its Via says so. Our Record-Route stays as it is: only the size of this one message asks for TCP.
+bool Requests::switch_to_tcp(Target& target, BufferRef& message, Instant now) {
   if (next_hops_.is_tcp_refused(target.remote, now)) return false;
   const ListenerIndex twin =
       next_hops_.listener_for(Transport::Tcp, target.remote.family(), target.next_hop);
@@ -647,7 +686,7 @@ void Requests::forward(SlotId id, const Incoming& in, Instant now, Outbox& outbo
     if (!message) transactions_.release_client(client);
   }
   if (!message) return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
-  switch_to_tcp(target, message, now);
+  fit_datagram(target, message, now);
   start_client(id, client, std::move(message), target, now, outbox);
 }
 
@@ -663,7 +702,7 @@ void Requests::forward_ack(SlotId id, RequestWriter::Job job, Instant now, Outbo
   job.branch = branch.written_text();
   if (BufferRef message = writer_.write(job)) {
     Target target = job.target;
-    switch_to_tcp(target, message, now);
+    fit_datagram(target, message, now);
     TransactionLayer::send_to(target, core_.config, std::move(message), 0, outbox);
   } else {
     core_.drop(DropReason::NoBuffer);

@@ -81,9 +81,10 @@ class Requests {
                              Instant now, Outbox& outbox);
   bool comes_back(const Incoming& in, std::uint32_t loop_hash) const;
   std::uint32_t loop_hash(const Incoming& in) const;
+  void limit_answers(SlotId server, const Source& source, const Incoming& in, Instant now);
   void receive_ack(const Source& source, const Peer& peer, const Incoming& in, Instant now,
                    Outbox& outbox);
-  SlotId invite_of(const Incoming& cancel);
+  SlotId invite_of(const Source& source, const Incoming& cancel);
   void receive_cancel(SlotId server, SlotId invite, const Source& source, const Incoming& in,
                       Instant now, Outbox& outbox);
   void route(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
@@ -105,6 +106,8 @@ class Requests {
   void forward_ack(SlotId id, RequestWriter::Job job, Instant now, Outbox& outbox);
   void start_client(SlotId id, SlotId client, BufferRef message, const Target& target, Instant now,
                     Outbox& outbox);
+  bool make_compact(BufferRef& message);
+  void fit_datagram(Target& target, BufferRef& message, Instant now);
   bool switch_to_tcp(Target& target, BufferRef& message, Instant now);
   bool read_again(const ResponseContext& context, sip::Essentials& essentials);
 

@@ -179,6 +179,8 @@ void ResponseWriter::set_body(const sip::MessageView& response,
     edits_.insert(response.headers_end(), text_.written_text().substr(at));
   }
   if (body) edits_.replace(response.slice(response.body()), *body);
+  const sip::Header* type = response.find(HeaderName::ContentType);
+  if (body && body->empty() && type) edits_.remove(*type);
 }
 
 }  // namespace ringway

@@ -56,8 +56,9 @@ std::uint32_t Router::far_end_hash(std::string_view uri_text, Instant now) const
   const std::string_view host = host_of(*uri);
   if (const auto address = parse_address(host)) {
     const std::uint16_t port = uri->port != 0 ? uri->port : default_port(*transport);
-    if (places_.place_of({*address, port}, now) == Targets::Place::Listed) return 0;
-  } else if (peers_.next_hop_named(host) != Peer::kNoNextHop) {
+    const bool listed = places_.place_of({*address, port}, now) == Targets::Place::Listed;
+    if (listed && needs_no_proof(peers_.next_hop_at({*address, port}, now))) return 0;
+  } else if (needs_no_proof(peers_.next_hop_named(host))) {
     return 0;
   }
   std::array<std::uint8_t, sip::kUriBytesMax + 16> memory;
@@ -66,6 +67,10 @@ std::uint32_t Router::far_end_hash(std::string_view uri_text, Instant now) const
   out.character(':').number(uri->port).text(to_text(*transport));
   const std::uint64_t hash = keyed_hash(core_.hash_key, out.written_text());
   return static_cast<std::uint32_t>(hash) | 1;
+}
+
+bool Router::needs_no_proof(std::uint16_t next_hop) const {
+  return next_hops_.is_open_to(next_hop, Side::Access);
 }
 
 std::uint32_t Router::far_end_of(const sip::MessageView& message, Instant now) const {
@@ -105,10 +110,11 @@ Router::Decision Router::step(const ResponseContext& context, const Incoming& in
   }
   switch (context.right) {
     case Right::AccessHops:
-      return from_access(route, uri, now);
-    case Right::ToUserAgents:
+      return to_open_hop(Side::Access, route, uri, now);
+    case Right::NetworkHops:
+      return to_open_hop(Side::Network, route, uri, now);
     case Right::Anywhere:
-      return from_network(context, route, uri, now);
+      return from_next_hop(context, route, uri, now);
     case Right::OwnDialog:
       return in_dialog(context, route, uri, now);
     case Right::Drop:
@@ -119,35 +125,33 @@ Router::Decision Router::step(const ResponseContext& context, const Incoming& in
   return refuse(403);
 }
 
-// One next hop that is open to the access side: the one that the Route set names, else that of the
+// One next hop that is open to that side: the one that the Route set names, else that of the
 // domain. A Route set of more would make the next hop a relay for whoever writes it.
-Router::Decision Router::from_access(const RoutePreprocess& route, const sip::Uri* uri,
+Router::Decision Router::to_open_hop(Side from, const RoutePreprocess& route, const sip::Uri* uri,
                                      Instant now) {
   if (route.more_routes) return refuse(403);
   if (route.next_route.empty()) {
-    return to_next_hop(uri ? uri->host : std::string_view{}, Side::Access, false, now);
+    return to_next_hop(uri ? uri->host : std::string_view{}, from, false, now);
   }
   const auto hop = sip::parse_uri(route.next_route);
   if (!hop) return refuse(400);
   std::uint16_t next_hop = next_hops_.find_by_uri(*hop);
   if (next_hop == NextHopSet::kNone) next_hop = peers_.next_hop_named(hop->host);
-  if (!next_hops_.is_open_to(next_hop, Side::Access)) return refuse(403);
+  if (!next_hops_.is_open_to(next_hop, from)) return refuse(403);
   return to_uri(route.next_route, Reach::Listed, next_hop, now);
 }
 
-// A new request of a next hop or of a trusted server.
-Router::Decision Router::from_network(const ResponseContext& context, const RoutePreprocess& route,
-                                      const sip::Uri* uri, Instant now) {
-  const bool anywhere = context.right == Right::Anywhere;
+// A new request of a next hop.
+Router::Decision Router::from_next_hop(const ResponseContext& context, const RoutePreprocess& route,
+                                       const sip::Uri* uri, Instant now) {
   if (!route.next_route.empty()) {
-    return anywhere ? to_uri(route.next_route, Reach::Listed, NextHopSet::kNone, now) : refuse(403);
+    return to_uri(route.next_route, Reach::Listed, NextHopSet::kNone, now);
   }
   // A registrar that sends to the Contact it has.
   const std::uint16_t group = next_hops_.group_of(context.peer_next_hop);
   if (const SlotId agent = registrations_.find_contact(route.request_uri, group)) {
     return to_contact(context, agent, now);
   }
-  if (!anywhere) return refuse(403);
   return to_next_hop(uri ? uri->host : std::string_view{}, Side::Network, true, now);
 }
 
@@ -169,8 +173,19 @@ Router::Decision Router::in_dialog(const ResponseContext& context, const RoutePr
     const bool found = next_hops_.select_next_hop(next_hop, now, list_) == Found::Found;
     return found ? targets_found() : refuse(503, "Retry-After: 10\r\n");
   }
-  const bool named = is_named(context, route, target, made_here, now);
-  return to_uri(target, named ? Reach::FarEnd : Reach::Listed, next_hop, now);
+  if (is_named(context, route, target, made_here, now)) {
+    return to_uri(target, Reach::FarEnd, next_hop, now);
+  }
+  // A next hop may send anywhere. Whoever else has the tokens of a call reaches by them no next hop
+  // that is closed to him outside of it.
+  const bool anywhere = context.peer_next_hop != NextHopSet::kNone || made_here;
+  return to_uri(target, anywhere ? Reach::Listed : Reach::Open, next_hop, now);
+}
+
+// next_hop: the call's own. found: one that is not of it.
+bool Router::is_closed(Reach reach, std::uint16_t found, std::uint16_t next_hop) const {
+  return reach == Reach::Open && found != next_hop && found != NextHopSet::kNone &&
+         !next_hops_.is_open_to(found, Side::Access);
 }
 
 // The far end is where the tokens say, or where it has said since that it is (RFC 3261 12.2.1.2).
@@ -229,7 +244,7 @@ Router::FlowLookup Router::find_flow(const FlowToken& token, bool in_dialog, Ins
     if (agent && !agent->away && agent->source.transport == Transport::Udp) source = agent->source;
     return go(source);
   }
-  const bool here = token.epoch == core_.token_epoch() && is_live(token.flow, token.user_agent);
+  const bool here = core_.is_of_this_run(token) && is_live(token.flow, token.user_agent);
   const bool agent_here =
       agent && !agent->away && (!agent->source.flow || is_live(agent->source.flow, agent->hash));
   if (here) {
@@ -243,8 +258,8 @@ Router::FlowLookup Router::find_flow(const FlowToken& token, bool in_dialog, Ins
   if (!in_dialog || token.user_agent == 0) return FlowLookup::Dead;
   if (agent_here) return go(agent->source);
   const bool may_return = agent ? now < agent->away_since + core_.config.timers.grace
-                                // We restarted: it has to come back.
-                                : token.epoch != core_.token_epoch();
+                                // We restarted, or the other machine died: it has to come back.
+                                : !core_.is_of_this_run(token);
   return may_return ? FlowLookup::Wait : FlowLookup::Dead;
 }
 
@@ -278,6 +293,7 @@ Router::Decision Router::to_contact(const ResponseContext& context, SlotId agent
   FlowToken token;
   token.kind = FlowToken::Kind::Path;
   token.epoch = core_.token_epoch();
+  token.node = core_.node;
   token.flow = found.source.flow;
   token.listener = found.source.listener;
   token.user_agent = found.hash;
@@ -308,6 +324,11 @@ Router::Decision Router::to_next_hop(std::string_view domain, Side from, bool ex
   return refuse(500);
 }
 
+Router::Decision Router::forbidden() {
+  core_.counters.targets_forbidden.add();
+  return refuse(403);
+}
+
 // next_hop: the one on whose behalf, if it is known; its profile counts for its members.
 Router::Decision Router::to_uri(std::string_view uri_text, Reach reach, std::uint16_t next_hop,
                                 Instant now) {
@@ -324,6 +345,7 @@ Router::Decision Router::to_uri(std::string_view uri_text, Reach reach, std::uin
   if (!transport) return refuse(404);
   const std::uint16_t found =
       is_host ? next_hops_.find_by_uri(*uri, next_hop) : NextHopSet::kNone;
+  if (is_closed(reach, found, next_hop)) return forbidden();
   if (found != NextHopSet::kNone) {
     // RFC 3263 4.1: a transport that the URI names is the one, whatever the next hop's own is.
     const bool says_transport = uri->param("transport") || uri->scheme == sip::Scheme::Sips;
@@ -343,10 +365,9 @@ Router::Decision Router::to_uri(std::string_view uri_text, Reach reach, std::uin
     return added == Added::Some ? targets_found() : refuse(403);
   }
   // Only names that the configuration or the dialog has named are looked up.
-  if (reach == Reach::Listed && peers_.next_hop_named(host) == Peer::kNoNextHop) {
-    core_.counters.targets_forbidden.add();
-    return refuse(403);
-  }
+  const std::uint16_t named = peers_.next_hop_named(host);
+  const bool listed = named != Peer::kNoNextHop && !is_closed(reach, named, next_hop);
+  if (reach != Reach::FarEnd && !listed) return forbidden();
   Decision decision;
   decision.kind = Kind::AwaitName;
   decision.name = host;
@@ -424,6 +445,10 @@ Router::Added Router::add_targets(const Resolution& resolution, std::string_view
         if (target.next_hop == Peer::kNoNextHop) {
           target.next_hop = peers_.next_hop_at(resolved.endpoint, now);
         }
+      }
+      if (is_closed(reach, target.next_hop, next_hop)) {
+        forbidden = true;
+        continue;
       }
       const std::uint16_t profile = next_hop != NextHopSet::kNone ? next_hop : target.next_hop;
       target.listener =

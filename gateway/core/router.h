@@ -56,30 +56,37 @@ class Router {
   const TargetList& targets() const { return list_; }
 
   // Where a dialog goes on, as its tokens remember it: a hash of host, port and transport of that
-  // URI; 0: a next hop or a member, which needs no proof.
+  // URI; 0: a next hop or a member that is open to the access side, which needs no proof.
   std::uint32_t far_end_hash(std::string_view uri, Instant now) const;
   // The same of a message that makes a dialog: where the other end has to send, which is its first
   // Record-Route value, of a response the last one in front of ours, else its Contact.
   std::uint32_t far_end_of(const sip::MessageView& message, Instant now) const;
 
  private:
-  // Who may be reached: next hops and members, or the far end of a dialog, too.
-  enum class Reach : std::uint8_t { Listed, FarEnd };
+  // Who may be reached.
+  enum class Reach : std::uint8_t {
+    Open,    // next hops and members that are open to the access side, and those of the call's own
+    Listed,  // all next hops and members
+    FarEnd,  // the far end of a dialog, too
+  };
   Decision to_access(const ResponseContext& context, const RoutePreprocess& route, Instant now);
   Decision to_contact(const ResponseContext& context, SlotId agent, Instant now);
   Decision to_uri(std::string_view uri_text, Reach reach, std::uint16_t next_hop, Instant now);
   Decision to_self(const sip::Uri& uri);
   Decision to_next_hop(std::string_view domain, Side from, bool explicit_only, Instant now);
-  Decision from_access(const RoutePreprocess& route, const sip::Uri* uri, Instant now);
-  Decision from_network(const ResponseContext& context, const RoutePreprocess& route,
-                        const sip::Uri* uri, Instant now);
+  Decision to_open_hop(Side from, const RoutePreprocess& route, const sip::Uri* uri, Instant now);
+  Decision from_next_hop(const ResponseContext& context, const RoutePreprocess& route,
+                         const sip::Uri* uri, Instant now);
   Decision in_dialog(const ResponseContext& context, const RoutePreprocess& route,
                      const sip::Uri* uri, Instant now);
+  bool is_closed(Reach reach, std::uint16_t found, std::uint16_t next_hop) const;
+  bool needs_no_proof(std::uint16_t next_hop) const;
   bool is_named(const ResponseContext& context, const RoutePreprocess& route,
                 std::string_view target, bool made_here, Instant now) const;
   Decision step(const ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
                 Instant now);
   Decision only_secure(const Incoming& in, Decision decision);
+  Decision forbidden();
   enum class FlowLookup : std::uint8_t { Found, Wait, Dead };
   FlowLookup find_flow(const FlowToken& token, bool in_dialog, Instant now, Target& target);
   bool is_live(FlowId flow, std::uint64_t user_agent);

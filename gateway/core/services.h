@@ -10,6 +10,7 @@
 #include "gateway/base/timer_wheel.h"
 #include "gateway/config/config.h"
 #include "gateway/config/listener_info.h"
+#include "gateway/nat/flow_token.h"
 #include "gateway/nat/own_uris.h"
 #include "protocol/base/keyed_hash.h"
 #include "protocol/sip/message.h"
@@ -40,10 +41,15 @@ struct Services {
   Random random;
   TimerWheel wheel;
   Duration calendar{};  // from the clock of Instant to the calendar
+  std::uint8_t node = 0;  // of tokens: which of the gateways that share a key this is, 0..15
 
   const ListenConfig& listener(ListenerIndex index) const { return listeners[index].config; }
   // As tokens have it.
   std::uint16_t token_epoch() const { return static_cast<std::uint16_t>(epoch); }
+  // A token's flow means something only in the run that wrote it.
+  bool is_of_this_run(const FlowToken& token) const {
+    return token.node == node && token.epoch == token_epoch();
+  }
   // Days of a calendar that goes on over restarts.
   std::uint64_t today(Instant now) const {
     return static_cast<std::uint64_t>((now + calendar).time_since_epoch() / std::chrono::hours(24));

@@ -26,7 +26,7 @@ constexpr std::array<Row, 4> kRights{{
   //           registered   open                                                           network
   /* to us */ {Answer,      Answer,      Answer,      Answer,        Answer,    Answer,    Drop},
   /* REGISTER*/{AccessHops, AccessHops,  AccessHops,  Refuse,        Refuse,    Refuse,    Drop},
-  /* new */   {Refuse,      AccessHops,  AccessHops,  ToUserAgents,  Anywhere,  Refuse,    Drop},
+  /* new */   {Refuse,      AccessHops,  AccessHops,  NetworkHops,   Anywhere,  Refuse,    Drop},
   /* dialog */{OwnDialog,   OwnDialog,   OwnDialog,   OwnDialog,     OwnDialog, OwnDialog, Drop},
 }};
 // clang-format on

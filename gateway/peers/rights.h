@@ -22,7 +22,7 @@ enum class Right : std::uint8_t {
   Refuse,        // 403
   Answer,        // by ourselves
   AccessHops,    // to a next hop that is open to the access side
-  ToUserAgents,  // down the flow that a Path token or a Contact alias of ours names
+  NetworkHops,   // to one that is open to the network side, or down the flow of a Path token
   OwnDialog,     // to the other end of the dialog whose tokens it carries
   Anywhere,      // wherever its Route set or Request-URI leads, under the rules of targets
 };
