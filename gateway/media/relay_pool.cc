@@ -35,7 +35,7 @@ RelayState RelayPool::state(std::uint8_t relay, Instant now) const {
 }
 
 bool RelayPool::is_usable(std::uint8_t relay, Instant now) const {
-  return relay < size_ && state(relay, now) == RelayState::Up && !config_.media.relays[relay].drain;
+  return relay < size_ && state(relay, now) == RelayState::Up && !takes_no_more(relay);
 }
 
 bool RelayPool::has_usable(Mask without, Instant now) const {
@@ -56,7 +56,7 @@ std::optional<std::uint8_t> RelayPool::choose(Mask without, Instant now) {
   for (std::uint8_t relay = 0; relay < size_; ++relay) {
     const RelayConfig& config = config_.media.relays[relay];
     rank[relay] = 4;
-    if ((without & bit(relay)) != 0 || config.drain) continue;
+    if ((without & bit(relay)) != 0 || takes_no_more(relay)) continue;
     const RelayState state = this->state(relay, now);
     if (state == RelayState::Up) {
       rank[relay] = config.weight == 0 ? 1 : 0;

@@ -49,6 +49,11 @@ class RelayPool {
   // back in time. Never one that is drained. nullopt: none is left.
   std::optional<std::uint8_t> choose(Mask without, Instant now);
 
+  // Held: no new session is begun there; those that are there stay.
+  void set_held(std::uint8_t relay, bool held) {
+    held_ = held ? held_ | bit(relay) : held_ & ~bit(relay);
+  }
+
   void connected(std::uint8_t relay);
   void lost(std::uint8_t relay);
   void answered(std::uint8_t relay);
@@ -61,6 +66,9 @@ class RelayPool {
     bool silent = false;
     Instant paused_until{};
   };
+  bool takes_no_more(std::uint8_t relay) const {
+    return config_.media.relays[relay].drain || (held_ & bit(relay)) != 0;
+  }
   void publish(std::uint8_t relay);
   std::string_view name(std::uint8_t relay, class Writer& out) const;
 
@@ -69,6 +77,7 @@ class RelayPool {
   Log& log_;
   Random& random_;
   std::size_t size_;  // size_ <= kRelaysMax
+  Mask held_ = 0;
   std::array<Relay, kRelaysMax> relays_{};
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -16,6 +17,7 @@ namespace ringway {
 // One user agent as its REGISTERs showed it. A user agent is an AOR with an instance (or, without
 // one, with its Contact); a socket is only where it is right now.
 struct UserAgent {
+  static constexpr std::size_t kNameMax = 62;
   std::uint64_t hash = 0;  // user_agent_hash()
   // Keyed by the group of next hops that granted it; 0: not known.
   std::uint64_t aor_hash = 0, contact_hash = 0;
@@ -24,6 +26,10 @@ struct UserAgent {
   std::uint64_t call_id_hash = 0;
   std::uint32_t cseq = 0;
   std::uint16_t group = 0;  // of the next hop that granted it
+  // For people: the beginning of its AOR; only on the shard that learnt it. Empty: elsewhere.
+  std::uint8_t name_size = 0;
+  std::array<char, kNameMax> name_text;
+  std::string_view name() const { return {name_text.data(), name_size}; }
   Source source;            // newest flow, or UDP address
   bool away = false;        // its flow ended; it may come back until the grace is over
   bool alias = false;       // registered with a Contact that points at us
@@ -65,6 +71,9 @@ class BindingTable {
 
   std::uint64_t hash_text(std::string_view text) const { return keyed_hash(key_, text); }
   SlotId id_at(std::uint32_t slot) const { return table_.id_at(slot); }
+  // nullptr: nobody is in that slot. Slots that were ever used are 0 .. used_slots()-1.
+  const UserAgent* at(std::uint32_t slot) const { return table_.at(slot); }
+  std::uint32_t used_slots() const { return table_.used_slots(); }
   std::uint32_t size() const { return table_.size(); }
 
  private:

@@ -178,7 +178,7 @@ NextHopSet::Outcome NextHopSet::select(std::string_view domain, Side from, bool 
   };
   std::array<Candidate, 32> candidates;
   std::size_t count = 0;
-  bool by_domain = false, any_serves = false;
+  bool by_domain = false, any_serves = false, any_open = false;
   for (const NextHopConfig& next_hop : config_.next_hops) {
     by_domain |= !next_hop.removed && names_domain(next_hop, domain);
   }
@@ -189,8 +189,11 @@ NextHopSet::Outcome NextHopSet::select(std::string_view domain, Side from, bool 
     if (by_domain ? !names_domain(next_hop, domain) : !next_hop.domains.empty()) continue;
     any_serves = true;
     if (!is_open_to(static_cast<std::uint16_t>(i), from)) continue;
+    any_open = true;
+    if (held_.test(i)) continue;
     candidates[count++] = {static_cast<std::uint16_t>(i), next_hop.priority, next_hop.weight};
   }
+  if (count == 0 && any_open) return Outcome::AllDown;
   if (count == 0) return any_serves ? Outcome::NotOpen : Outcome::NoRoute;
   if (count > 1) {
     // RFC 2782 in short: draw within a priority, each in proportion to its weight. Few, in the

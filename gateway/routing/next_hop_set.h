@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -76,6 +77,11 @@ class NextHopSet {
   // Without send_from the first of the network side, else the first of any side. kNoListener: none.
   ListenerIndex listener_for(Transport transport, Family family, std::uint16_t next_hop) const;
 
+  // Held: new requests that only a domain leads here go to others. What names it, or belongs to a
+  // dialog, goes on.
+  void set_held(std::uint16_t next_hop, bool held) { held_.set(next_hop, held); }
+  bool is_held(std::uint16_t next_hop) const { return held_.test(next_hop); }
+
   // Health, by address. Failures in a row put it aside; success brings it back.
   void failed(const Target& target, Instant now);
   void succeeded(const Target& target);
@@ -121,6 +127,7 @@ class NextHopSet {
   Random& random_;
   std::shared_ptr<const NextHopSnapshot> snapshot_;
   std::vector<std::uint16_t> groups_;  // by next hop
+  std::bitset<256> held_;              // by next hop; there are 255 at most
   std::array<Health, 256> health_{};   // bounded: the oldest place is used again
   std::size_t next_health_ = 0;
 };
