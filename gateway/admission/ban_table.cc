@@ -167,6 +167,19 @@ std::vector<BanTable::Ban> BanTable::list(std::size_t max, Instant now) const {
   return bans;
 }
 
+BanTable::Page BanTable::page(std::size_t from, std::size_t max, Instant now) const {
+  Page page;
+  if (remembered() == 0 || from >= places_.size()) return page;
+  const std::size_t end = from + std::min(kPagePlaces, places_.size() - from);
+  std::size_t i = from;
+  for (; i < end && page.bans.size() < max; ++i) {
+    if (places_[i].source.load(kRelaxed) == 0) continue;
+    if (const auto ban = read(places_[i], seconds_before(now))) page.bans.push_back(*ban);
+  }
+  if (i < places_.size()) page.next = i;
+  return page;
+}
+
 std::optional<BanTable::Ban> BanTable::find(SourceKey source, Instant now) const {
   const Place* place = find_place(source);
   return place ? read(*place, seconds_before(now)) : std::nullopt;

@@ -70,6 +70,14 @@ class BanTable {
   bool lift(SourceKey source, Instant now);
   // Bans in force, at most max. Cost: reads the whole table.
   std::vector<Ban> list(std::size_t max, Instant now) const;
+  // The same a part at a time: bans in force at place from and behind it, at most max of them, from
+  // at most kPagePlaces places. next: where the part behind begins; 0: there is none. A ban that is
+  // in force all the while is in exactly one part.
+  struct Page {
+    std::vector<Ban> bans;
+    std::size_t next = 0;
+  };
+  Page page(std::size_t from, std::size_t max, Instant now) const;
   std::optional<Ban> find(SourceKey source, Instant now) const;
   // The level of its next ban: 0 for one that is not remembered.
   std::uint8_t next_level(SourceKey source, Instant now) const;
@@ -79,6 +87,7 @@ class BanTable {
 
   static constexpr Duration kRememberedFor = std::chrono::hours(24);
   static constexpr std::uint8_t kLevelMax = 15;
+  static constexpr std::size_t kPagePlaces = 65'536;
 
  private:
   static constexpr std::size_t kWays = 8;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* kJson = "application/json";
 constexpr std::size_t kBansShown = 1'000;
+constexpr std::size_t kBansInPart = 2'000;
 constexpr std::int64_t kSecondsMax = 366 * 86'400;
 
 // The clock of the shards: CLOCK_MONOTONIC, which is steady_clock's.
@@ -70,6 +71,22 @@ void Control::read_evidence() {
       ban(decision->source, decision->scope, decision->cause, {});
     }
   }
+}
+
+// All bans, in parts: for programs that keep a copy, whose list has no order.
+AdminAnswer Control::bans_part(const std::string& from) const {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  BanTable::Page page;
+  const Instant now = monotonic_now();
+  if (setup_.bans) {
+    page = setup_.bans->table().page(std::strtoull(from.c_str(), nullptr, 10), kBansInPart, now);
+  }
+  for (const BanTable::Ban& ban : page.bans) {
+    list.push_back({{"source", to_text(ban.source)},
+                    {"scope", to_text(ban.scope)},
+                    {"seconds_left", seconds_of(ban.until - now)}});
+  }
+  return answer(200, {{"bans", list}, {"next", page.next}});
 }
 
 AdminAnswer Control::bans_page(const std::string& name) const {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <thread>
 
 namespace ringway {
@@ -54,6 +55,30 @@ TEST(BanTable, WhatDatagramsDidLeavesConnectionsAlone) {
   EXPECT_TRUE(table.is_banned(key, BanScope::Everything, kNow + 599s));
   EXPECT_FALSE(table.is_banned(key, BanScope::Everything, kNow + 600s));
   EXPECT_TRUE(table.is_banned(key, BanScope::Datagrams, kNow + 1'199s));
+}
+
+TEST(BanTable, ItsPartsTogetherAreAllBansInForceOnce) {
+  BanTable table(500'000, kKey);
+  EXPECT_EQ(table.page(0, 10, kNow).next, 0u);
+  std::set<std::uint64_t> put, read;
+  for (std::uint32_t i = 1; i <= 3'000; ++i) {
+    const SourceKey key{(std::uint64_t{0xffff'ffff} << 32) | i};
+    put.insert(key.value);
+    table.put(ban(key, BanScope::Everything, i % 2 == 0 ? 60s : 600s), kNow);
+  }
+  std::size_t from = 0, parts = 0;
+  do {
+    const auto page = table.page(from, 100, kNow);
+    EXPECT_LE(page.bans.size(), 100u);
+    for (const auto& one : page.bans) EXPECT_TRUE(read.insert(one.source.value).second);
+    ASSERT_TRUE(page.next == 0 || page.next > from);
+    from = page.next;
+    ++parts;
+  } while (from != 0);
+  EXPECT_EQ(read, put);
+  EXPECT_GE(parts, 30u);
+  EXPECT_EQ(table.page(1'000'000, 10, kNow).next, 0u);
+  EXPECT_EQ(table.page(0, 10'000, kNow + 100s).bans.size() > 0, true);
 }
 
 TEST(BanTable, RemembersHowOftenForADayAfterTheEnd) {
