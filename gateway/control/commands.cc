@@ -79,7 +79,12 @@ std::optional<AdminAnswer> Control::command(const AdminRequest& request) {
     query.name = query_value(request.query, "name");
     query.seconds = std::atoll(query_value(request.query, "seconds").c_str());
     if (query.name.empty()) return wrong(400, "name=... is missing: say which one is meant");
+    // An AOR is known without its scheme.
+    if (query.topic == Query::Topic::UserAgents && query.name.starts_with("sip")) {
+      query.name.erase(0, query.name.find(':') + 1);
+    }
     setup_.log.event(LogLevel::Info, "command", {{"path", request.path}, {"name", query.name}});
+    remember_held(query);
     ask(request, std::move(query), {});
     return std::nullopt;
   }

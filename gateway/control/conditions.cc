@@ -1,6 +1,7 @@
 #include "gateway/control/conditions.h"
 
 #include <algorithm>
+#include <array>
 
 namespace ringway {
 namespace {
@@ -9,7 +10,8 @@ using State = Condition::State;
 
 constexpr std::int64_t kDay = 24 * 3'600;
 constexpr std::int64_t kEarliestClock = 1'767'225'600;  // 2026-01-01: before it no clock is right
-constexpr int kWarnDays = 21;
+constexpr int kWarnDays = 21, kWarnDaysOfList = 3;
+constexpr std::array<std::int64_t, 4> kReminders = {21 * kDay, 7 * kDay, kDay, 0};
 constexpr std::uint64_t kFullPercent = 90;
 
 std::string count_of(std::size_t count, std::string_view one) {
@@ -35,7 +37,10 @@ Condition judge_next_hops(const Facts& facts) {
   condition.reason = count_of(used, "next hop") + " with " + std::to_string(addresses) +
                      (addresses == 1 ? " address" : " addresses");
   if (used == 0) return condition;
-  if (addresses == 0) {
+  if (!facts.absent_address.empty()) {
+    condition.reason += ", not asked: " + facts.absent_address +
+                        " is not on this machine, so another one serves";
+  } else if (addresses == 0) {
     condition.state = State::Failed;
     condition.reason = "no next hop has an address: DNS gave none for " + unresolved;
   } else if (down >= addresses) {
@@ -76,23 +81,46 @@ Condition judge_relays(const Facts& facts) {
   return condition;
 }
 
+// The one that ends first. Lists live for days where certificates live for months.
+const CertificateEnd* first_end(const Facts& facts, bool is_list) {
+  const CertificateEnd* first = nullptr;
+  for (const CertificateEnd& end : facts.certificates) {
+    if (end.is_list != is_list || (first && first->not_after <= end.not_after)) continue;
+    first = &end;
+  }
+  return first;
+}
+
 Condition judge_certificates(const Facts& facts) {
   Condition condition{"certificates", State::Ok, "no certificate is in use"};
-  if (facts.certificates.empty()) return condition;
-  const auto first = std::min_element(
-      facts.certificates.begin(), facts.certificates.end(),
-      [](const CertificateEnd& a, const CertificateEnd& b) { return a.not_after < b.not_after; });
-  const std::int64_t left = first->not_after - facts.wall_seconds;
-  if (left <= 0) {
-    condition.state = State::Failed;
-    condition.reason = "the certificate in " + first->file + " has ended: renew it and reload";
-    return condition;
+  const auto add = [&](State state, const std::string& text) {
+    condition.reason = condition.state == State::Ok && state != State::Ok
+                           ? text
+                           : condition.reason + "; " + text;
+    condition.state = std::max(condition.state, state);
+  };
+  if (const CertificateEnd* first = first_end(facts, false)) {
+    const std::int64_t left = first->not_after - facts.wall_seconds;
+    condition.reason =
+        "the first certificate ends in " + count_of(static_cast<std::size_t>(left / kDay), "day");
+    if (left <= 0) {
+      condition.state = State::Failed;
+      condition.reason = "the certificate in " + first->file + " has ended: renew it and reload";
+    } else if (left < kWarnDays * kDay) {
+      condition.state = State::Degraded;
+      condition.reason += ": renew " + first->file + " and reload";
+    }
   }
-  const auto days = static_cast<std::size_t>(left / kDay);
-  condition.reason = "the first certificate ends in " + count_of(days, "day");
-  if (left < kWarnDays * kDay) {
-    condition.state = State::Degraded;
-    condition.reason += ": renew " + first->file + " and reload";
+  if (const CertificateEnd* first = first_end(facts, true)) {
+    const std::int64_t left = first->not_after - facts.wall_seconds;
+    const std::string list = "the revocation list " + first->file;
+    if (left <= 0) {
+      add(State::Failed, list + " has ended, so no certificate it is for is accepted: fetch a new "
+                                "one");
+    } else {
+      add(left < kWarnDaysOfList * kDay ? State::Degraded : State::Ok,
+          list + " ends in " + count_of(static_cast<std::size_t>(left / kDay), "day"));
+    }
   }
   return condition;
 }
@@ -154,6 +182,23 @@ std::string_view to_text(State state) {
 std::vector<Condition> judge(const Facts& facts) {
   return {judge_next_hops(facts), judge_relays(facts), judge_certificates(facts),
           judge_tables(facts), judge_clock(facts)};
+}
+
+std::vector<const CertificateEnd*> EndReminders::due(std::span<const CertificateEnd> ends,
+                                                     std::int64_t wall_seconds) {
+  std::vector<const CertificateEnd*> result;
+  std::map<std::string, Known> seen;
+  for (const CertificateEnd& end : ends) {
+    const std::int64_t left = end.not_after - wall_seconds;
+    const auto stage = static_cast<std::size_t>(std::ranges::count_if(
+        kReminders, [left](std::int64_t reminder) { return left <= reminder; }));
+    const auto before = known_.find(end.file);
+    const bool same = before != known_.end() && before->second.not_after == end.not_after;
+    if (stage > (same ? before->second.stage : 0)) result.push_back(&end);
+    seen[end.file] = {end.not_after, stage};
+  }
+  known_ = std::move(seen);
+  return result;
 }
 
 void Readiness::update(std::vector<Condition> conditions, std::int64_t now_ms) {

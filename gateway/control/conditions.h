@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,11 +23,27 @@ struct Condition {
 };
 std::string_view to_text(Condition::State state);
 
-// When a certificate that is in use ends.
+// When a certificate or a revocation list that is in use ends.
 struct CertificateEnd {
-  std::string file, subject;
+  std::string file, subject;   // subject: empty for a list
   std::string used_by;         // "listener browsers", "next hop pbx"
-  std::int64_t not_after = 0;  // seconds since 1970
+  std::int64_t not_after = 0;  // seconds since 1970; of a list: its nextUpdate (RFC 5280 5.1.2.5)
+  bool is_list = false;
+};
+
+// Which of them are to be logged: each once when it has 21 days left, 7, 1, and when it has ended.
+class EndReminders {
+ public:
+  // Those that have come to the next of these since the last call; valid as long as ends is.
+  std::vector<const CertificateEnd*> due(std::span<const CertificateEnd> ends,
+                                         std::int64_t wall_seconds);
+
+ private:
+  struct Known {
+    std::int64_t not_after = 0;
+    std::size_t stage = 0;  // how many of the days have come
+  };
+  std::map<std::string, Known> known_;  // by file
 };
 
 // What conditions are judged by.
@@ -36,6 +53,9 @@ struct Facts {
   const std::vector<Resolution>& next_hops;  // by place in config.next_hops
   std::span<const CertificateEnd> certificates;
   std::int64_t wall_seconds = 0;  // since 1970
+  // Of the network side, an address to listen at that is not on this machine; empty: all are here.
+  // Without it next hops cannot be asked: it is with the other one of two machines.
+  std::string absent_address{};
 };
 
 // All conditions, in a fixed order: next_hops, relays, certificates, tables, clock.

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "gateway/control/service_manager.h"
+
 namespace ringway {
 namespace {
 
@@ -44,7 +46,8 @@ Control::Control(Setup setup)
                 [](uv_async_t* async) { static_cast<Control*>(async->data)->read_shards(); });
   async_.data = this;
   for (uv_timer_t* timer :
-       {&log_timer_, &file_timer_, &drain_timer_, &ticket_timer_, &health_timer_}) {
+       {&log_timer_, &file_timer_, &drain_timer_, &ticket_timer_, &health_timer_,
+        &watchdog_timer_}) {
     uv_timer_init(&loop_, timer);
     timer->data = this;
   }
@@ -76,7 +79,10 @@ std::expected<void, std::string> Control::open() {
   resolver_ = std::move(*resolver);
   next_hops_ = std::make_unique<NextHopLookups>(
       &loop_, *resolver_, setup_.log, [this](std::shared_ptr<const NextHopSnapshot> snapshot) {
-        if (!shards_) return;
+        if (!shards_) {
+          first_next_hops_ = std::move(snapshot);
+          return;
+        }
         send_all(PublishNextHops{std::move(snapshot)});
         next_hops_sent_ += shards_->size();
       });
@@ -122,11 +128,25 @@ void Control::follow(int descriptor) {
   });
 }
 
+std::shared_ptr<const NextHopSnapshot> Control::first_next_hops(Duration patience) {
+  next_hops_->set(config_.next_hops);
+  bool over = false;
+  log_timer_.data = &over;
+  uv_timer_start(
+      &log_timer_, [](uv_timer_t* timer) { *static_cast<bool*>(timer->data) = true; },
+      milliseconds(patience), 0);
+  while (!over && !next_hops_->all_tried()) uv_run(&loop_, UV_RUN_ONCE);
+  uv_timer_stop(&log_timer_);
+  log_timer_.data = this;
+  return std::move(first_next_hops_);
+}
+
 int Control::run(std::vector<std::unique_ptr<Shard>>& shards) {
   shards_ = &shards;
   unsent_.resize(shards.size());
   start_timers();
   start_signals();
+  start_watchdog();
   watch_files();
   judge_certificates();
   next_hops_->set(config_.next_hops);
@@ -249,6 +269,8 @@ void Control::read_shards() {
       } else if (std::holds_alternative<NextHopsTaken>(message)) {
         ++next_hops_taken_;
         check_ready();
+      } else if (const auto* answer = std::get_if<Alive>(&message)) {
+        alive(answer->round);
       } else if (std::holds_alternative<Drained>(message)) {
         if (++drained_ == shards_->size()) return stop();
       } else if (auto* failed = std::get_if<ShardFailed>(&message)) {
@@ -299,7 +321,8 @@ void Control::close_all() {
   if (resolver_) resolver_->close();
   close_handle(&async_);
   for (uv_timer_t* timer :
-       {&log_timer_, &file_timer_, &drain_timer_, &ticket_timer_, &health_timer_}) {
+       {&log_timer_, &file_timer_, &drain_timer_, &ticket_timer_, &health_timer_,
+        &watchdog_timer_}) {
     close_handle(timer);
   }
   for (uv_signal_t& signal : signals_) close_handle(&signal);

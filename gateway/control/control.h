@@ -34,8 +34,10 @@ namespace ringway {
 //   control.cc   start, mail, signals, the end
 //   reload.cc    files and configuration
 //   pages.cc     what the admin address and the control socket answer
+//   tables.cc    the tables among that
 //   commands.cc  what they command
 //   bans.cc      who is kept out
+//   watchdog.cc  the service manager's watchdog
 class Control {
  public:
   struct Setup {
@@ -63,6 +65,10 @@ class Control {
   // Also follows text lines of a descriptor (a child's output) and logs them at debug level.
   void follow(int descriptor);
 
+  // Where next hops lead, for shards that begin: what is known after patience at the latest. What
+  // waits in their sockets (a restart) is then not refused for want of an address.
+  std::shared_ptr<const NextHopSnapshot> first_next_hops(Duration patience);
+
   // Serves until a signal has ended it; the exit code of the process.
   int run(std::vector<std::unique_ptr<Shard>>& shards);
 
@@ -84,6 +90,11 @@ class Control {
   void stop();
   void close_all();
 
+  // watchdog.cc
+  void start_watchdog();
+  void begin_round();
+  void alive(std::uint64_t round);
+
   // reload.cc
   struct Reloaded {
     std::vector<std::string> mistakes;  // not empty: nothing was changed
@@ -101,13 +112,16 @@ class Control {
 
   // pages.cc
   void judge();
+  void remind_of_ends();
+  void look_for_addresses();
   std::vector<const Counters*> counters() const;
   std::optional<AdminAnswer> serve(const AdminRequest& request);
   std::optional<AdminAnswer> serve_table(const AdminRequest& request);
   AdminAnswer health_page(bool readiness) const;
   nlohmann::ordered_json status() const;
   AdminAnswer certificates_page() const;
-  AdminAnswer next_hops_page() const;
+  nlohmann::ordered_json next_hop_rows(const std::vector<ReportRow>& reported) const;
+  std::string held(std::string_view what, const std::string& name) const;
   AdminAnswer relays_page() const;
   bool may(const AdminRequest& request) const;
   void collect(Report& report);
@@ -116,6 +130,7 @@ class Control {
   // commands.cc
   std::optional<AdminAnswer> command(const AdminRequest& request);
   AdminAnswer reload_command(bool dry_run);
+  void remember_held(const Query& query);
   AdminAnswer service_command(bool in_service);
   AdminAnswer log_level_command(std::string_view query);
 
@@ -123,6 +138,7 @@ class Control {
   void read_evidence();
   BanTable::Ban ban(SourceKey source, BanScope scope, BanCause cause, Duration lasting);
   AdminAnswer bans_page(const std::string& name) const;
+  AdminAnswer bans_part(const std::string& from) const;
   AdminAnswer ban_command(const AdminRequest& request);
 
   // A question to all shards on its way back to who asked.
@@ -144,7 +160,8 @@ class Control {
   std::uint64_t generation_ = 1;
   uv_loop_t loop_{};
   uv_async_t async_{};
-  uv_timer_t log_timer_{}, file_timer_{}, drain_timer_{}, ticket_timer_{}, health_timer_{};
+  uv_timer_t log_timer_{}, file_timer_{}, drain_timer_{}, ticket_timer_{}, health_timer_{},
+      watchdog_timer_{};
   uv_signal_t signals_[3]{};
   uv_poll_t follow_{};
   int follow_descriptor_ = -1;
@@ -153,12 +170,17 @@ class Control {
   std::vector<std::deque<ToShard>> unsent_;  // by shard: what its mailbox had no place for
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<NextHopLookups> next_hops_;
+  std::shared_ptr<const NextHopSnapshot> first_next_hops_;  // until run()
   std::unique_ptr<AdminServer> admin_, socket_;
   tls::SystemTrust trust_;
   std::string admin_token_;
   std::map<std::string, std::int64_t> file_times_;
   std::vector<CertificateEnd> certificates_;
+  std::string absent_address_;  // as conditions are judged by
+  EndReminders reminders_;
   Readiness readiness_;
+  // What a person holds: "next-hops/NAME" or "relays/ADDRESS", and the word for it.
+  std::map<std::string, std::string> held_;
   BanJudge judge_;
   Duration utc_offset_ = utc_offset();  // that the shards' fraud rules go by
   std::map<std::uint64_t, Pending> pending_;
@@ -169,10 +191,9 @@ class Control {
   std::size_t next_hops_sent_ = 0, next_hops_taken_ = 0;  // snapshots, over all shards
   bool draining_ = false, stopped_ = false, out_of_service_ = false;
   std::size_t drained_ = 0;
+  std::uint64_t round_ = 0;      // of the watchdog: what every shard was asked last
+  std::size_t still_asked_ = 0;  // shards that have not answered it
   int exit_code_ = 0;
 };
-
-// sd_notify by hand: one datagram to the service manager, if there is one. Never waits.
-void notify_service_manager(std::string_view state);
 
 }  // namespace ringway

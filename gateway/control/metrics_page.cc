@@ -97,10 +97,10 @@ void write_messages(Page& page) {
            &Counters::bad_responses);
   page.one("stray_responses_total", "counter", "Responses of no transaction, dropped.",
            &Counters::stray_responses);
-  static constexpr std::array<std::string_view, 13> kReasons{
+  static constexpr std::array<std::string_view, 14> kReasons{
       "unparsable", "unanswerable", "filter",         "bad_response", "stray_response", "no_buffer",
       "ack",        "table_full",   "dead_requester", "stranger",     "wrong_source",
-      "banned",       "budget"};
+      "banned",       "budget",      "amplifying"};
   page.head("drops_total", "counter", "Messages dropped without an answer.");
   for (std::size_t i = 0; i < kReasons.size(); ++i) {
     page.line("drops_total", Page::label("reason", kReasons[i]), page.sum(&Counters::drops, i));
@@ -411,11 +411,17 @@ void write_process(Page& page, const ProcessFacts& facts) {
               static_cast<double>(condition.state));
   }
   page.head("certificate_end_seconds", "gauge", "When a certificate in use ends, since 1970.");
-  for (const CertificateEnd& end : facts.certificates) {
-    page.line("certificate_end_seconds",
-              Page::label("file", end.file) + "," + Page::label("used_by", end.used_by),
-              static_cast<double>(end.not_after));
-  }
+  const auto write_ends = [&](std::string_view name, bool lists) {
+    for (const CertificateEnd& end : facts.certificates) {
+      if (end.is_list != lists) continue;
+      page.line(name, Page::label("file", end.file) + "," + Page::label("used_by", end.used_by),
+                static_cast<double>(end.not_after));
+    }
+  };
+  write_ends("certificate_end_seconds", false);
+  page.head("revocation_list_end_seconds", "gauge",
+            "When a revocation list in use wants to be replaced, since 1970.");
+  write_ends("revocation_list_end_seconds", true);
 }
 
 }  // namespace

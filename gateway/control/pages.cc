@@ -4,18 +4,17 @@
 
 #include "gateway/control/control.h"
 #include "gateway/control/metrics_page.h"
+#include "gateway/transport/port_owner.h"
 #include "protocol/base/ascii.h"
 #include "tls/mac.h"
 
-// What the admin address and the control socket answer: health, metrics, status and the tables of
-// the shards, as JSON with the same words everywhere.
+// What the admin address and the control socket answer: health, metrics and status, as JSON with
+// the same words everywhere. The tables are in tables.cc.
 
 namespace ringway {
 namespace {
 
 constexpr std::size_t kRowsMax = 1'000;
-constexpr std::uint64_t kReportMs = 2'000;
-constexpr std::size_t kRelaysShown = std::tuple_size_v<decltype(Counters::relay_up)>;
 constexpr const char* kJson = "application/json";
 
 std::string text_of(const nlohmann::ordered_json& value) {
@@ -36,14 +35,6 @@ nlohmann::ordered_json json_of(const std::vector<Condition>& conditions) {
                     {"reason", condition.reason}});
   }
   return list;
-}
-
-nlohmann::ordered_json json_of(const ReportRow& row) {
-  nlohmann::ordered_json object;
-  for (const auto& [key, value] : row) {
-    std::visit([&](const auto& plain) { object[std::string(key)] = plain; }, value);
-  }
-  return object;
 }
 
 struct Page {
@@ -73,10 +64,56 @@ std::vector<const Counters*> Control::counters() const {
   return counters;
 }
 
+// A certificate that nobody thinks of is the most usual reason why a whole edge stops one night.
+void Control::remind_of_ends() {
+  for (const CertificateEnd* end : reminders_.due(certificates_, wall_seconds())) {
+    const std::int64_t left = end->not_after - wall_seconds();
+    setup_.log.event(
+        LogLevel::Warning, end->is_list ? "revocation_list_ends" : "certificate_ends",
+        {{"file", end->file},
+         {"used_by", end->used_by},
+         {"days_left", left / 86'400},
+         {"meaning", left <= 0 ? "it has ended: replace the file, it is read at once"
+                               : "replace the file before it ends, it is read at once"}});
+  }
+}
+
+// An address that comes makes this machine the one that serves: what was found out about next hops
+// without it is asked again at once.
+void Control::look_for_addresses() {
+  std::string absent;
+  for (const ListenConfig& listen : config_.listen) {
+    if (listen.side != Side::Network || host_has(listen.address.address)) continue;
+    absent = ringway::text_of(listen.address);
+    absent.resize(absent.rfind(':'));
+    break;
+  }
+  if (absent == absent_address_) return;
+  absent_address_ = absent;
+  if (!absent.empty()) {
+    setup_.log.event(LogLevel::Warning, "address_absent",
+                     {{"address", absent},
+                      {"meaning", "nothing arrives until it comes to this machine"}});
+    return;
+  }
+  setup_.log.event(LogLevel::Info, "address_here", {});
+  for (const NextHopConfig& next_hop : config_.next_hops) {
+    if (next_hop.removed) continue;
+    Query query;
+    query.topic = Query::Topic::NextHops;
+    query.verb = Query::Verb::Probe;
+    query.name = next_hop.name;
+    send_all(query);
+  }
+}
+
 void Control::judge() {
+  remind_of_ends();
+  look_for_addresses();
   const auto shards = counters();
   readiness_.update(
-      ringway::judge({config_, shards, next_hops_->resolutions(), certificates_, wall_seconds()}),
+      ringway::judge({config_, shards, next_hops_->resolutions(), certificates_, wall_seconds(),
+                      absent_address_}),
       static_cast<std::int64_t>(uv_now(&loop_)));
   const std::uint64_t now = uv_now(&loop_);
   std::vector<std::uint64_t> late;
@@ -140,13 +177,16 @@ std::optional<AdminAnswer> Control::serve(const AdminRequest& request) {
 std::optional<AdminAnswer> Control::serve_table(const AdminRequest& request) {
   if (request.path == "/status") return AdminAnswer{200, kJson, text_of(status())};
   if (request.path == "/certificates") return certificates_page();
-  if (request.path == "/next-hops") return next_hops_page();
   if (request.path == "/relays") return relays_page();
-  if (request.path == "/bans") return bans_page(query_value(request.query, "name"));
+  if (request.path == "/bans") {
+    const std::string from = query_value(request.query, "from");
+    return from.empty() ? bans_page(query_value(request.query, "name")) : bans_part(from);
+  }
   static constexpr std::pair<std::string_view, Query::Topic> kTables[] = {
       {"calls", Query::Topic::Calls},
       {"agents", Query::Topic::UserAgents},
       {"flows", Query::Topic::Flows},
+      {"next-hops", Query::Topic::NextHops},
   };
   for (const auto& [name, topic] : kTables) {
     if (request.path.substr(1) != name) continue;
@@ -199,114 +239,6 @@ nlohmann::ordered_json Control::status() const {
   status["log_level"] = std::string(to_text(config_.log_level));
   status["log_lines_dropped"] = setup_.log.dropped();
   return status;
-}
-
-// Where each next hop leads now. Whether an address answers is each shard's own view, of which the
-// condition next_hops tells the sum.
-AdminAnswer Control::next_hops_page() const {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  const std::vector<Resolution>& resolutions = next_hops_->resolutions();
-  for (std::size_t i = 0; i < config_.next_hops.size(); ++i) {
-    const NextHopConfig& next_hop = config_.next_hops[i];
-    if (next_hop.removed) continue;
-    std::string addresses;
-    if (i < resolutions.size()) {
-      for (const ResolvedTarget& target : resolutions[i].targets) {
-        addresses += (addresses.empty() ? "" : " ") + std::string(to_text(target.transport)) + ":" +
-                     text_of(target.endpoint);
-      }
-    }
-    list.push_back({{"name", next_hop.name},
-                    {"state", addresses.empty() ? "no address" : "in use"},
-                    {"priority", next_hop.priority},
-                    {"weight", next_hop.weight},
-                    {"addresses", addresses}});
-  }
-  return {200, kJson, text_of({{"next_hops", list}})};
-}
-
-AdminAnswer Control::relays_page() const {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  const auto shards = counters();
-  const auto& relays = config_.media.relays;
-  for (std::size_t i = 0; i < relays.size() && i < kRelaysShown; ++i) {
-    const auto connected = std::ranges::count_if(
-        shards, [i](const Counters* shard) { return shard->relay_up[i].value() != 0; });
-    const bool silent = std::ranges::any_of(
-        shards, [i](const Counters* shard) { return shard->relay_silent[i].value() != 0; });
-    std::string_view state = silent ? "silent" : "not connected";
-    if (connected != 0) state = relays[i].drain ? "draining" : "connected";
-    list.push_back({{"address", text_of(relays[i].address)},
-                    {"transport", relays[i].transport == Transport::Udp ? "udp" : "tcp"},
-                    {"weight", relays[i].weight},
-                    {"state", state},
-                    {"shards_connected", connected}});
-  }
-  return {200, kJson, text_of({{"relays", list}})};
-}
-
-AdminAnswer Control::certificates_page() const {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  for (const CertificateEnd& end : certificates_) {
-    list.push_back({{"file", end.file},
-                    {"subject", end.subject},
-                    {"used_by", end.used_by},
-                    {"ends", end.not_after},
-                    {"days_left", (end.not_after - wall_seconds()) / 86'400}});
-  }
-  return {200, kJson, text_of({{"certificates", list}})};
-}
-
-// --- Questions to shards
-// --------------------------------------------------------------------------
-
-void Control::ask(const AdminRequest& request, Query query, std::string_view list) {
-  query.request = next_query_++;
-  Pending& pending = pending_[query.request];
-  pending.server = serving_;
-  pending.request = request.id;
-  pending.list = list;
-  pending.name = query.name;
-  pending.shards_left = shards_->size();
-  pending.until = uv_now(&loop_) + kReportMs;
-  for (std::size_t i = 0; i < shards_->size(); ++i) send(i, Query(query));
-}
-
-void Control::collect(Report& report) {
-  const auto found = pending_.find(report.request);
-  if (found == pending_.end()) return;  // it came too late
-  Pending& pending = found->second;
-  for (ReportRow& row : report.rows) {
-    if (pending.rows.size() < kRowsMax) pending.rows.push_back(std::move(row));
-  }
-  pending.done += report.done;
-  pending.known &= report.known;
-  if (--pending.shards_left == 0) answer_report(report.request, true);
-}
-
-void Control::answer_report(std::uint64_t request, bool complete) {
-  const Pending pending = std::move(pending_[request]);
-  pending_.erase(request);
-  if (!pending.server || stopped_) return;
-  nlohmann::ordered_json body;
-  int status = 200;
-  if (!pending.known) {
-    status = 404;
-    body["error"] = "this program keeps no such table, or cannot do that with it";
-  } else if (pending.list.empty()) {
-    body["done"] = pending.done;
-    if (pending.done == 0) {
-      status = 404;
-      body["error"] = "nothing is named \"" + pending.name + "\"; list the names first";
-    }
-  } else {
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
-    for (const ReportRow& row : pending.rows) list.push_back(json_of(row));
-    body[std::string(pending.list)] = std::move(list);
-    if (pending.rows.size() == kRowsMax) body["cut_at"] = kRowsMax;
-  }
-  if (!complete) body["incomplete"] = "a shard did not answer within 2 s";
-  pending.server->answer(pending.request, {status, kJson, text_of(body)});
 }
 
 }  // namespace ringway

@@ -2,6 +2,7 @@
 
 #include "gateway/config/load.h"
 #include "gateway/control/control.h"
+#include "gateway/control/service_manager.h"
 
 // Reload: the whole file is read and judged, what it changes is built, and only if all of that has
 // worked it is given to the shards, in one message. Otherwise nothing changes.
@@ -121,6 +122,9 @@ std::expected<void, std::string> Control::apply(const Config& next) {
                           *lists, *fraud});
   }
   next_hops_->set(config_.next_hops);
+  for (const NextHopConfig& next_hop : config_.next_hops) {
+    if (next_hop.removed) held_.erase("next-hops/" + next_hop.name);
+  }
   watch_files();
   judge_certificates();
   judge();

@@ -293,7 +293,12 @@ std::vector<CertificateEnd> certificate_ends(const Config& config) {
                                    [&](const CertificateEnd& end) { return end.file == path; });
     if (known) return;
     const auto facts = tls::describe_certificate(file(path));
-    if (facts) ends.push_back({path, facts->subject, used_by, facts->not_after});
+    if (facts) ends.push_back({path, facts->subject, used_by, facts->not_after, false});
+  };
+  const auto add_list = [&](const std::string& path, const std::string& used_by) {
+    if (path.empty()) return;
+    const auto ends_at = tls::crl_expiry(file(path));
+    if (ends_at && *ends_at != 0) ends.push_back({path, {}, used_by, *ends_at, true});
   };
   for (const ListenConfig& listen : config.listen) {
     if (!is_secure(listen.transport)) continue;
@@ -301,9 +306,12 @@ std::vector<CertificateEnd> certificate_ends(const Config& config) {
       add(certificate.chain_file, "listener " + listen.name);
       add(certificate.rsa_chain_file, "listener " + listen.name);
     }
+    add_list(listen.client_crl_file, "listener " + listen.name);
   }
   for (const NextHopConfig& next_hop : config.next_hops) {
-    if (!next_hop.removed) add(next_hop.tls_certificate_file, "next hop " + next_hop.name);
+    if (next_hop.removed) continue;
+    add(next_hop.tls_certificate_file, "next hop " + next_hop.name);
+    add_list(next_hop.tls_crl_file, "next hop " + next_hop.name);
   }
   return ends;
 }

@@ -72,6 +72,7 @@ void ShardThread::handle(ToShard& message) {
             });
           },
           [&](Query& query) { tell_control(report(query)); },
+          [&](AskAlive& ask) { tell_control(Alive{ask.round}); },
           [&](Drain&) { begin_drain(); },
           [&](Stop&) { stopping_ = true; },
       },

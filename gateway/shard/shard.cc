@@ -194,7 +194,7 @@ void ShardThread::run(std::promise<std::expected<void, std::string>>& started) {
   const bool is_open = opened.has_value();
   started.set_value(std::move(opened));
   while (is_open && !stopping_) turn();
-  if (parts_) parts_->reactor.end();
+  end();
 }
 
 // One turn: wait, dispatch what has completed, read the mail, serve deadlines, a few handshakes,

@@ -74,13 +74,16 @@ struct Query {
   std::uint32_t max = 0;  // rows at most
   std::int64_t seconds = 0;  // Add: how long it lasts
 };
+struct AskAlive {  // answered by Alive, at the end of the turn at the latest
+  std::uint64_t round = 0;
+};
 struct Drain {};  // no new dialogs; answered by Drained once all flows are closed
 struct Stop {};   // the thread ends, whatever is open
 
 using ToShard =
     std::variant<std::monostate, PublishConfig, PublishService, PublishNextHops, PublishFilter,
-                 PublishTls, PublishPages, PublishLists, PublishLogLevel, Resolved, Query, Drain,
-                 Stop>;
+                 PublishTls, PublishPages, PublishLists, PublishLogLevel, Resolved, Query,
+                 AskAlive, Drain, Stop>;
 
 // Shard to control thread.
 struct ResolveName {  // RFC 3263, as far as the URI decides; answered by Resolved
@@ -104,13 +107,16 @@ struct Report {
   bool known = true;            // false: this program has no such topic or verb
 };
 struct NextHopsTaken {};  // one PublishNextHops is in force
+struct Alive {
+  std::uint64_t round = 0;
+};
 struct Drained {};
 struct ShardFailed {  // the thread has ended by itself
   std::string text;
 };
 
 using FromShard =
-    std::variant<std::monostate, ResolveName, Report, NextHopsTaken, Drained, ShardFailed>;
+    std::variant<std::monostate, ResolveName, Report, NextHopsTaken, Alive, Drained, ShardFailed>;
 
 // Shard to shard. Bytes travel as a view into a buffer of the sender's pool, which its mailbox
 // holds until the receiver has dealt with the message: a BufferRef never leaves its thread.

@@ -3,6 +3,7 @@
 #include <expected>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -43,6 +44,18 @@ class ShardThread {
   ControlPort& port() { return port_; }
   const Counters& counters() const { return counters_; }
 
+  // The turns without a thread, for who brings a kernel whose wait() does not wait: open(), then
+  // turn() until it is over, then end(). All from one thread, instead of start().
+  [[nodiscard]] std::expected<void, std::string> open();
+  void turn();
+  bool is_stopping() const { return stopping_; }
+  // Nobody wakes it any more. What it holds can still be looked at.
+  void end() {
+    if (parts_) parts_->reactor.end();
+  }
+  // Between open() and the end of its life.
+  const ProxyCore& core() const { return parts_->core; }
+
  private:
   // Everything that lives on the thread. The reactor ends before any of it goes, so that the kernel
   // lets go of its memory.
@@ -64,8 +77,6 @@ class ShardThread {
 
   // shard.cc
   void run(std::promise<std::expected<void, std::string>>& started);
-  std::expected<void, std::string> open();
-  void turn();
   [[nodiscard]] std::expected<void, std::string> open_relays();
   void serve_comers_and_goers();
   void note_lag();
@@ -101,6 +112,10 @@ class ShardThread {
 
   // query.cc
   Report report(const Query& query);
+  bool list(const Query& query, Report& report);
+  std::optional<std::uint32_t> command(const Query& query);
+  std::uint32_t kick(std::string_view name);
+  ReportRow row_of_flow(FlowId flow, const Stream& stream) const;
 
   // drain.cc
   void begin_drain();

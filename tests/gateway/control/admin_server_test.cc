@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "gateway/control/control.h"
+#include "gateway/control/service_manager.h"
 #include "gateway/shard/exchange.h"
 #include "gateway/transport/listener.h"
 #include "tests/gateway/reactor/peer.h"
@@ -192,8 +193,13 @@ TEST(ControlThread, ServesItsPagesAndEndsOnASignal) {
   }
   std::map<std::string, std::string> answers;
   std::thread client([&] {
+    // It is ready once both shards have the next hops.
+    for (int attempt = 0; attempt < 2'000 && !answers["/healthz"].starts_with("HTTP/1.1 200");
+         ++attempt) {
+      answers["/healthz"] = get(config.admin.address, page("/healthz"));
+    }
     for (const std::string path :
-         {"/healthz", "/livez", "/metrics", "/calls", "/status", "/version", "/", "/nothing"}) {
+         {"/livez", "/metrics", "/calls", "/status", "/version", "/", "/nothing"}) {
       answers[path] = get(config.admin.address, page(path));
     }
     kill(getpid(), SIGTERM);
