@@ -1,14 +1,11 @@
 #include "gateway/ctl/ctl.h"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 
-#include "gateway/config/load.h"
-#include "gateway/ctl/http_client.h"
+#include "gateway/ctl/place.h"
 #include "gateway/ctl/render.h"
 
 namespace ringway::ctl {
@@ -17,8 +14,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kDone = 0, kRefused = 1, kUsage = 2, kNobody = 3;
-constexpr const char* kUsualConfig = "/etc/ringway/ringway.toml";
-constexpr const char* kUsualSocket = "/run/ringway/control.sock";
 
 // What is typed and what is asked for it. Argument: what the second or third word names.
 struct Command {
@@ -51,7 +46,8 @@ constexpr Command kCommands[] = {
     {"relays", "drain", "ADDRESS", "POST", "/relays/drain", "hold it, let its sessions end"},
     {"relays", "probe", "ADDRESS", "POST", "/relays/probe", "ask it now"},
     {"certificates", "", "", "GET", "/certificates", "files, owners and ends"},
-    {"log-level", "", "LEVEL", "POST", "/log-level", "debug, info, warning or error"},
+    {"log", "level", "LEVEL", "POST", "/log-level", "debug, info, warning or error"},
+    {"log-level", "", "LEVEL", "POST", "/log-level", "the same"},
 };
 
 int complain(int code, const std::string& text) {
@@ -99,58 +95,10 @@ std::optional<std::int64_t> seconds_of(const std::string& text) {
   return std::nullopt;
 }
 
-std::expected<Place, std::string> find_place(const Options& options) {
-  Place place;
-  if (!options.token_file.empty()) {
-    const FileText read = read_text_file(options.token_file);
-    if (!read.error.empty()) return std::unexpected(options.token_file + ": " + read.error);
-    place.token = read.text.substr(0, read.text.find_first_of("\r\n"));
-  }
-  if (!options.admin.empty()) {
-    const auto address = parse_endpoint(options.admin);
-    if (!address) return std::unexpected("--admin: " + options.admin + " is not ADDRESS:PORT");
-    place.address = *address;
-    return place;
-  }
-  if (!options.socket.empty()) {
-    place.socket = options.socket;
-    return place;
-  }
-  const std::string file = options.config.empty() ? kUsualConfig : options.config;
-  if (options.config.empty() && access(kUsualSocket, F_OK) == 0) {
-    place.socket = kUsualSocket;
-    return place;
-  }
-  if (options.config.empty() && access(kUsualConfig, F_OK) != 0) {
-    return std::unexpected(std::string("there is neither ") + kUsualSocket + " nor " +
-                           kUsualConfig +
-                           ": name the gateway by --config FILE, --socket PATH or --admin "
-                           "ADDRESS:PORT");
-  }
-  // Mistakes elsewhere in the file do not matter here: it may be the one that is being mended.
-  const Config config = load_config(file).config;
-  if (!config.ctl.socket.empty()) {
-    place.socket = config.ctl.socket;
-  } else if (config.admin.enabled) {
-    place.address = config.admin.address;
-    if (place.token.empty() && !config.admin.token_file.empty()) {
-      const FileText read = read_text_file(config.admin.token_file);
-      place.token = read.text.substr(0, read.text.find_first_of("\r\n"));
-    }
-  } else if (access(kUsualSocket, F_OK) == 0) {
-    place.socket = kUsualSocket;
-  } else {
-    return std::unexpected(file +
-                           " names neither ctl.socket nor admin.address: add one of them, or "
-                           "use --socket or --admin");
-  }
-  return place;
-}
-
 std::string target_of(const Command& command, const Options& options) {
   std::string target(command.path);
   const std::string argument = command.argument.empty() ? "" : options.words.back();
-  if (command.name == "log-level") return target + "?level=" + encoded(argument);
+  if (command.path == "/log-level") return target + "?level=" + encoded(argument);
   if (command.name == "reload") return target + (options.dry_run ? "?dry_run=1" : "");
   if (!argument.empty()) target += "?name=" + encoded(argument);
   if (command.verb == "add") {
@@ -158,6 +106,12 @@ std::string target_of(const Command& command, const Options& options) {
     target += "&seconds=" + std::to_string(seconds.value_or(3'600));
   }
   return target;
+}
+
+// As people call what a command lists.
+std::string_view what_of(std::string_view command) {
+  if (command == "next-hops") return "next hops";
+  return command == "flows" ? "connections" : command;
 }
 
 std::string text_of(const Command& command, const Options& options, const Json& answer) {
@@ -174,7 +128,7 @@ std::string text_of(const Command& command, const Options& options, const Json& 
     std::string key(command.name == "next-hops" ? "next_hops" : command.name);
     const Json list = answer.value(key, Json::array());
     if (command.verb == "show" && list.size() == 1) return object_text(list.front());
-    std::string text = table_text(list, command.name == "next-hops" ? "next hops" : command.name);
+    std::string text = table_text(list, what_of(command.name));
     if (answer.contains("incomplete")) text += answer.value("incomplete", "") + "\n";
     return text;
   }
@@ -193,8 +147,8 @@ std::string commands_help() {
             std::string(command.purpose) + "\n";
   }
   return text +
-         "Exit codes: 0 done (status: ready), 1 refused or not ready, 2 no such command, "
-         "3 nobody answers.";
+         "Exit codes: 0 done (status: ready), 1 refused or not ready,\n"
+         "            2 no such command, 3 nobody answers.";
 }
 
 int run(const Options& options) {
@@ -220,7 +174,7 @@ int run(const Options& options) {
     std::fputs(text_of(*command, options, body).c_str(), refused ? stderr : stdout);
   }
   if (command->name == "status" && !body.value("ready", false)) return kRefused;
-  return refused || not_found ? kRefused : kDone;
+  return refused || not_found || body.contains("incomplete") ? kRefused : kDone;
 }
 
 }  // namespace ringway::ctl
