@@ -1,21 +1,17 @@
 #include "gateway/check.h"
 
-#include <netinet/in.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <set>
 
 #include "gateway/config/next_hop_address.h"
 #include "gateway/control/setup.h"
 #include "gateway/cpus.h"
-#include "gateway/transport/sockaddr.h"
-#include "gateway/transport/socket.h"
+#include "gateway/transport/port_owner.h"
 #include "tls/context.h"
 
 namespace ringway {
@@ -26,15 +22,6 @@ std::string text_of(const Address& address) {
   Writer out(memory);
   write_address(address, AddressForm::Bare, out);
   return std::string(out.written_text());
-}
-
-// False only if the kernel says that no interface has it.
-bool host_has(const Address& address) {
-  const Socket probe(socket(socket_family(address.family), SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!probe) return true;
-  SocketAddress name;
-  const socklen_t size = write_socket_address({address, 0}, name);
-  return bind(probe.fd(), &name.any, size) == 0 || errno != EADDRNOTAVAIL;
 }
 
 class Warner {
@@ -77,7 +64,7 @@ class Warner {
       if (address.is_any() || host_has(address)) continue;
       add("listen[" + std::to_string(i) + "].address",
           "no interface of this host has the address " + text_of(address) +
-              ": `ringway run` would not start here");
+              ": nothing arrives until it comes, as with a fail-over; is it mistyped?");
     }
     const Address& admin = config_.admin.address.address;
     if (config_.admin.enabled && !admin.is_any() && !host_has(admin)) {

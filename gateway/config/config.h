@@ -262,6 +262,7 @@ struct ProcessConfig {
 // Whether answers tell strangers who has an account.
 struct AnswersConfig {
   bool alike = false;  // refusals of registrations and calls look the same for all
+  Duration refuse_after = 250ms;  // with alike: no refusal of a stranger leaves earlier
   friend bool operator==(const AnswersConfig&, const AnswersConfig&) = default;
 };
 

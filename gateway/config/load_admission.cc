@@ -63,6 +63,7 @@ void read_rest(TableReader& root, Config& config, ReadLog& log) {
   process.finish();
   TableReader answers(root.find("answers"), "answers", log);
   answers.read("alike", config.answers.alike);
+  answers.read("refuse_after", config.answers.refuse_after, 0ms, 5s);
   answers.finish();
 }
 

@@ -51,6 +51,7 @@ class Planner {
     keep("pin", running_.pin, next.pin);
     keep("udp_trains", running_.udp_trains, next.udp_trains);
     keep("key_file", running_.key_file, next.key_file);
+    keep("node", running_.host_name, next.host_name);
     keep("log.format", running_.log_format, next.log_format);
     keep("admin.enabled", running_.admin.enabled, next.admin.enabled);
     keep("admin.address", running_.admin.address, next.admin.address);
