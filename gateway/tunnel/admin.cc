@@ -42,7 +42,7 @@ std::expected<int, std::string> listen_on(const Endpoint& endpoint, const std::s
 }
 
 Admin::Admin(Kernel& kernel, ReceiveBuffers& buffers, int fd, Pages& pages)
-    : kernel_(kernel), buffers_(buffers), fd_(fd), pages_(pages), visits_(kConnectionsMax) {
+    : kernel_(kernel), buffers_(buffers), fd_(fd), pages_(pages), visits_(2 * kConnectionsMax) {
   arm();
 }
 
@@ -71,9 +71,11 @@ void Admin::completed(const Completion& completion) {
   if (completion.operation.kind == OperationKind::Accept) {
     armed_ = false;
     if (completion.result < 0) return;
+    if (visits_.size() >= kConnectionsMax) end_oldest();
     const SlotId id = visits_.take();
     if (!id) return kernel_.close(completion.result);
     visits_.find(id)->fd = completion.result;
+    visits_.find(id)->number = ++count_;
     return;
   }
   const SlotId id{completion.operation.id.slot & ~kAdminTag, completion.operation.id.generation};
@@ -101,11 +103,15 @@ void Admin::serve(SlotId id, Visit& visit) {
     if (visit.request.size() > kRequestMax) end(id, visit);
     return;
   }
-  if (visit.request.starts_with("GET /metrics ")) {
+  // What a "?" adds is not looked at.
+  const std::string_view request = visit.request;
+  const std::string_view page = request.substr(0, request.find_first_of("?\r", 4));
+  const std::string_view what = page.substr(0, page.find(' ', 4));
+  if (what == "GET /metrics") {
     visit.answer = answer_of("200 OK", pages_.metrics());
-  } else if (visit.request.starts_with("GET /status ")) {
+  } else if (what == "GET /status") {
     visit.answer = answer_of("200 OK", pages_.status());
-  } else if (visit.request.starts_with("GET /healthz ")) {
+  } else if (what == "GET /healthz") {
     visit.answer = answer_of("200 OK", "ok\n");
   } else {
     visit.answer = answer_of("404 Not Found", "there are /metrics, /status and /healthz\n");
@@ -113,6 +119,17 @@ void Admin::serve(SlotId id, Visit& visit) {
   visit.sending = true;
   kernel_.send(visit.fd, as_bytes(visit.answer), Kernel::Chain::Last,
                operation(OperationKind::SendStream, id));
+}
+
+// Some of them may be over already, and the kernel has not let go of them yet.
+void Admin::end_oldest() {
+  SlotId oldest;
+  for (std::uint32_t slot = 0; slot < visits_.used_slots(); ++slot) {
+    const Visit* visit = visits_.at(slot);
+    if (!visit || visit->over) continue;
+    if (!oldest || visit->number < visits_.find(oldest)->number) oldest = visits_.id_at(slot);
+  }
+  if (oldest) end(oldest, *visits_.find(oldest));
 }
 
 void Admin::end(SlotId id, Visit& visit) {

@@ -21,7 +21,7 @@ namespace ringway::tunnel {
 std::string metrics_page(const Numbers& numbers, std::string_view end);
 
 // The admin port: GET /metrics, /status and /healthz, one request for each connection. It changes
-// nothing. Bound: kConnectionsMax; more are closed at once.
+// nothing. Bound: kConnectionsMax; a new one ends the oldest.
 class Admin {
  public:
   static constexpr std::uint32_t kConnectionsMax = 32;
@@ -50,11 +50,13 @@ class Admin {
   struct Visit {
     int fd = -1;
     bool receiving = false, sending = false, over = false;
+    std::uint64_t number = 0;  // the how manieth
     std::string request, answer;
   };
 
   void serve(SlotId id, Visit& visit);
   void end(SlotId id, Visit& visit);
+  void end_oldest();
 
   Kernel& kernel_;
   ReceiveBuffers& buffers_;
@@ -62,6 +64,7 @@ class Admin {
   bool armed_ = false;
   Pages& pages_;
   SlotTable<Visit> visits_;
+  std::uint64_t count_ = 0;
 };
 
 }  // namespace ringway::tunnel

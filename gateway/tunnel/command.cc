@@ -23,6 +23,8 @@ Instead of two socats:
                            --relay RTPENGINE_HOST:2225 --keys /etc/ringway/tunnel/controller
 
 The SIP server's rtpengine socket then is udp:127.0.0.1:2223, as if rtpengine ran beside it.
+Does it work?          printf '1 d7:command4:pinge' | nc -u -w1 127.0.0.1 2223
+                         (prints 1 d6:result4:ponge, or an error that says what fails)
 With a file: ringway tunnel --config FILE (configs/tunnel-controller.toml, tunnel-relay.toml).)";
 
 int fail(const std::string& text) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace ringway::tunnel {
 namespace {
@@ -33,6 +34,9 @@ std::string tls_reason(const tls::TlsSession& session) {
     case tls::ErrorCode::PeerCertificateMissing:
       return "the far end does not have the certificate that peer.pem names; one end takes the "
              "controller folder, the other one the relay folder, of the same `ringway tunnel keys`";
+    case tls::ErrorCode::PeerCertificateExpired:
+      return "the far end's certificate is not valid now; set both hosts' clocks, or make new "
+             "folders with `ringway tunnel keys`";
     case tls::ErrorCode::NotTls:
       return "the far end does not speak TLS; is it started with --keys?";
     default:
@@ -161,13 +165,12 @@ void Connections::completed(const Completion& completion) {
       owner_.on_connected(connection->place);
       if (tls_) connection->session = tls::TlsSession::connect(*tls_, 0, "ringway-tunnel");
       return secure(id, *connection);
-    case OperationKind::SendStream: {
+    case OperationKind::SendStream:
       connection->sending = false;
       if (ending) break;
-      const bool whole = completion.result == static_cast<std::int32_t>(connection->flying.size());
-      if (!whole) return lost(*connection, "the connection broke while sending");
+      if (std::cmp_less(completion.result, connection->flying.size()))
+        return lost(*connection, "the connection broke while sending");
       return send(id, *connection);
-    }
     default:
       if (!completion.more) connection->receiving = false;
       if (completion.has_buffer) {

@@ -20,6 +20,8 @@ std::string_view text_of(Refusal refusal) {
       return "the relay end serves as many sockets as it may";
     case Refusal::NotFramed:
       return "the target's TCP port takes bencode only";
+    case Refusal::Ended:
+      return "the target closed its connection before it answered";
   }
   return {};
 }
@@ -73,6 +75,7 @@ void ControllerEnd::received(const SourceName& from, Bytes datagram, Instant now
   Source& source = *sources_.find(id);
   source.used = now;
   if (message) return request(id, source, *message);
+  if (settings_.link.carries == Carries::Datagrams) source.waiting = 1;
   Place* place = choose(source, id);
   const auto sent = place ? place->link.send(stream_of(id), datagram, now) : Link::Sent::Down;
   switch (sent) {
@@ -93,7 +96,7 @@ void ControllerEnd::request(SlotId id, Source& source, const Message& message) {
   };
   Place* place = choose(source, id);
   if (!place) return refuse(reason_);
-  if (pending_.size() == settings_.pending_max) {
+  if (pending_.size() == settings_.pending_max || source.waiting >= settings_.pending_max / 4) {
     numbers_.dropped_full.add();
     return refuse("tunnel: too many requests wait for an answer");
   }
@@ -124,57 +127,8 @@ void ControllerEnd::request(SlotId id, Source& source, const Message& message) {
   pending.since = now_;
   pending.set_cookies(message.cookie, sent);
   static_cast<void>(pending_.add(pending));
+  ++source.waiting;
   numbers_.pending.set(pending_.size());
-}
-
-// --- Sources
-
-// Sixteen bits of slot, sixteen of generation: sources_max <= 65,536.
-std::uint32_t ControllerEnd::stream_of(SlotId source) {
-  return source.slot << 16 | (source.generation & 0xffff);
-}
-
-SlotId ControllerEnd::source_of(std::uint32_t stream) const {
-  const std::uint32_t slot = stream >> 16;
-  if (slot >= sources_.used_slots() || !sources_.at(slot)) return {};
-  const SlotId id = sources_.id_at(slot);
-  return stream_of(id) == stream ? id : SlotId{};
-}
-
-SlotId ControllerEnd::source_of(const SourceName& name, Instant now) {
-  if (const auto found = source_index_.find(name); found != source_index_.end()) {
-    return found->second;
-  }
-  // A full table lets go of what was silent for a while.
-  if (sources_.size() == sources_.capacity()) forget_idle(now, settings_.timeout);
-  const SlotId id = sources_.take();
-  if (!id) return {};
-  Source& source = *sources_.find(id);
-  source.name = name;
-  source.used = now;
-  std::array<std::uint8_t, sizeof name.address + 2> text{};
-  write_u16(text, name.listener);
-  std::copy_n(name.address.begin(), name.size, text.begin() + 2);
-  source.prefix = make_prefix(key_, Bytes(text).first(std::size_t{name.size} + 2));
-  source_index_.emplace(name, id);
-  numbers_.sources.set(sources_.size());
-  return id;
-}
-
-void ControllerEnd::forget(SlotId id) {
-  const Source& source = *sources_.find(id);
-  for (const auto& place : places_) place->link.send_forget(stream_of(id));
-  source_index_.erase(source.name);
-  sources_.release(id);
-  numbers_.sources.set(sources_.size());
-}
-
-// Requests are answered, with an error if need be, long before their source is forgotten.
-void ControllerEnd::forget_idle(Instant now, Duration idle) {
-  for (std::uint32_t slot = 0; slot < sources_.used_slots(); ++slot) {
-    const Source* source = sources_.at(slot);
-    if (source && now - source->used > idle) forget(sources_.id_at(slot));
-  }
 }
 
 // --- Answers
@@ -182,7 +136,7 @@ void ControllerEnd::forget_idle(Instant now, Duration idle) {
 void ControllerEnd::on_message(std::uint16_t, std::uint32_t stream, std::uint32_t, Bytes bytes) {
   const SlotId id = source_of(stream);
   if (!id) return numbers_.dropped_unexpected.add();
-  const Source& source = *sources_.find(id);
+  Source& source = *sources_.find(id);
   const auto message = settings_.link.carries == Carries::Control
                            ? split_message(bytes, kSentCookieBytesMax)
                            : std::nullopt;
@@ -190,8 +144,10 @@ void ControllerEnd::on_message(std::uint16_t, std::uint32_t stream, std::uint32_
     Pending pending;
     if (!pending_.take(id, message->cookie, pending)) return numbers_.dropped_unexpected.add();
     numbers_.pending.set(pending_.size());
+    --source.waiting;
     return deliver(source, pending, *message);
   }
+  if (settings_.link.carries == Carries::Datagrams) source.waiting = 0;
   switch (outside_.send_datagram(source.name, bytes)) {
     case ControllerOutside::Sent::Yes:
       numbers_.messages_out.add();
@@ -231,9 +187,10 @@ void ControllerEnd::count_latency(Duration passed) {
 
 // One error for all copies of a request, and none if one of them had its answer.
 void ControllerEnd::fail(const Pending& pending, std::string_view reason) {
+  Source* source = sources_.find(pending.source);
+  if (source) --source->waiting;
   if (pending.answered) return;
   pending_.mark_answered(pending.source, pending.sent());
-  const Source* source = sources_.find(pending.source);
   if (source) answer_error(source->name, pending.own(), pending.encoding, reason);
 }
 
@@ -292,6 +249,15 @@ void ControllerEnd::expire(Instant now) {
     next_sweep_ = now + kSweepEvery;
     forget_idle(now, std::max(settings_.source_idle, settings_.timeout));
   }
+}
+
+void ControllerEnd::stop(Instant now) {
+  now_ = now;
+  pending_.take_if([](const Pending&) { return true; },
+                   [&](const Pending& pending) {
+                     fail(pending, "tunnel: it was stopped before the answer came");
+                   });
+  numbers_.pending.set(pending_.size());
 }
 
 }  // namespace ringway::tunnel

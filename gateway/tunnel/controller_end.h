@@ -17,23 +17,25 @@
 
 namespace ringway::tunnel {
 
-// Where a datagram came from and its answer goes: a listener, and the peer's address as its socket
-// family writes it.
+// Where a datagram came from and its answer goes: a listener, the peer's address as its socket
+// family writes it, and which of our addresses it asked: the answer comes from there.
 struct SourceName {
   std::uint16_t listener = 0;
   std::uint8_t size = 0;
   std::array<std::uint8_t, 112> address{};
+  std::array<std::uint8_t, 16> asked{};  // IPv4 in the first four; zeroes where there is only one
 
   Bytes bytes() const { return Bytes(address).first(size); }
   friend bool operator==(const SourceName& a, const SourceName& b) {
-    return a.listener == b.listener && a.size == b.size && a.address == b.address;
+    return a.listener == b.listener && a.size == b.size && a.address == b.address &&
+           a.asked == b.asked;
   }
 };
 
 // What the controller end asks of its surroundings.
 class ControllerOutside {
  public:
-  enum class Sent : std::uint8_t { Yes, TooLong, Failed };
+  enum class Sent : std::uint8_t { Yes, TooLong, Failed };  // Yes: or soon
   virtual Sent send_datagram(const SourceName& to, Bytes bytes) = 0;
   // Opens a connection; connected(), opened() or closed() follow.
   virtual void connect(std::uint16_t link, const Endpoint& relay_end) = 0;
@@ -53,7 +55,7 @@ struct RelayAddress {
 struct ControllerSettings {
   std::vector<RelayAddress> relays;    // 1..kRelaysMax, the preferred one first
   std::uint16_t connections = 2;       // to each relay end, 1..8
-  std::uint32_t pending_max = 16'384;  // requests that wait for an answer
+  std::uint32_t pending_max = 16'384;  // requests that wait; a quarter of them of one socket
   std::uint32_t sources_max = 4096;    // controllers' sockets at one time
   Duration timeout = 4500ms;           // then an error is the answer
   Duration source_idle = 300s;         // after which a socket is forgotten
@@ -71,6 +73,9 @@ struct ControllerSettings {
 //   Waiting ---------> Connecting -----------------> Open ------> (Link is Up)
 //      ^                   |                           |
 //      +-------------------+---------------------------+  closed: back-off with jitter
+//
+// A full table of controllers' sockets lets go of one that waits for nothing. Its cookies' prefix
+// comes from its address, so it is the same one when it asks again.
 //
 // Relay ends: all requests go to one that is up and whose target serves, and stay with it until it
 // fails: calls that it holds are not torn from it when a preferred one comes back.
@@ -96,6 +101,8 @@ class ControllerEnd final : private LinkOwner {
 
   Instant next_deadline() const;
   void expire(Instant now);
+  // The process is about to end: what waits gets its error.
+  void stop(Instant now);
   // One line for each relay end: up or why not.
   std::string status() const;
 
@@ -121,6 +128,8 @@ class ControllerEnd final : private LinkOwner {
     SourceName name;
     CookiePrefix prefix{};
     std::uint16_t link = 0xffff;
+    // Requests that wait; of kind datagrams: 1 from a message to the next answer.
+    std::uint32_t waiting = 0;
     Instant used{};
   };
   struct SourceHash {
@@ -141,6 +150,7 @@ class ControllerEnd final : private LinkOwner {
   static std::uint32_t stream_of(SlotId source);
   void forget(SlotId source);
   void forget_idle(Instant now, Duration idle);
+  void make_room();
   void request(SlotId id, Source& source, const Message& message);
   bool usable(const Place& place) const { return place.link.up() && place.serves; }
   bool usable(std::uint8_t relay) const;
@@ -165,6 +175,7 @@ class ControllerEnd final : private LinkOwner {
   std::uint8_t current_ = 0;
   std::string reason_;
   SlotTable<Source> sources_;
+  std::uint32_t hand_ = 0;  // where make_room() goes on
   std::unordered_map<SourceName, SlotId, SourceHash> source_index_;
   PendingTable pending_;
   Instant next_sweep_{};

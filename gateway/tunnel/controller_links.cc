@@ -66,7 +66,15 @@ void ControllerEnd::on_target(std::uint16_t link, bool serves) {
   const bool before = usable(place.relay);
   place.serves = serves;
   const bool after = usable(place.relay);
-  if (!serves) relays_[place.relay].reason = "rtpengine does not answer at the far end";
+  if (!serves) {
+    relays_[place.relay].reason = "rtpengine does not answer at the far end";
+    // What its target had of this connection is not answered any more.
+    pending_.take_if([&](const Pending& pending) { return pending.link == link; },
+                     [&](const Pending& pending) {
+                       fail(pending, "tunnel: rtpengine stopped answering at the far end");
+                     });
+    numbers_.pending.set(pending_.size());
+  }
   if (before == after) return;
   outside_.say(settings_.relays[place.relay].name +
                (after ? ": rtpengine answers there again" : ": rtpengine does not answer there"));

@@ -1,5 +1,7 @@
 #include "gateway/tunnel/controller_shell.h"
 
+#include <algorithm>
+
 #include "tls/random.h"
 
 namespace ringway::tunnel {
@@ -33,6 +35,15 @@ std::expected<void, std::string> ControllerShell::start(int admin_fd) {
   return {};
 }
 
+Instant ControllerShell::next_deadline() const {
+  return std::min(end_.next_deadline(), listeners_.next_deadline());
+}
+
+void ControllerShell::expire() {
+  end_.expire(now());
+  listeners_.expire(now());
+}
+
 void ControllerShell::completed(const Completion& completion) {
   if (completion.operation.kind == OperationKind::ReceiveDatagram) {
     listeners_.completed(completion, end_, now());
@@ -48,7 +59,7 @@ void ControllerShell::on_closed(std::uint16_t place, const std::string& reason) 
 }
 
 ControllerOutside::Sent ControllerShell::send_datagram(const SourceName& to, Bytes bytes) {
-  return listeners_.send(to, bytes);
+  return listeners_.send(to, bytes, now());
 }
 
 }  // namespace ringway::tunnel

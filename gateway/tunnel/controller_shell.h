@@ -20,8 +20,9 @@ class ControllerShell final : public EndShell, private ControllerOutside {
   [[nodiscard]] std::expected<void, std::string> start(int admin_fd);
 
  private:
-  Instant next_deadline() const override { return end_.next_deadline(); }
-  void expire() override { end_.expire(now()); }
+  Instant next_deadline() const override;
+  void expire() override;
+  void stop() override { end_.stop(now()); }
   void arm() override { listeners_.arm(); }
   void completed(const Completion& completion) override;
   std::uint16_t links() const override { return end_.links(); }

@@ -48,6 +48,7 @@ std::expected<void, std::string> EndShell::loop() {
     admin_->arm();
     arm();
   }
+  stop();
   return {};
 }
 

@@ -44,6 +44,8 @@ class EndShell : public ConnectionOwner, public Admin::Pages {
 
   virtual Instant next_deadline() const = 0;
   virtual void expire() = 0;
+  // The loop is over.
+  virtual void stop() = 0;
   // Once a turn, after all completions.
   virtual void arm() = 0;
   // What is neither of a connection nor of the admin port.
@@ -53,6 +55,7 @@ class EndShell : public ConnectionOwner, public Admin::Pages {
   Kernel& kernel() { return reactor_.kernel(); }
   Instant now() const { return reactor_.now(); }
   void say_line(const std::string& text) { voice_.say(text, now()); }
+  void say_now_and_then(const std::string& text) { voice_.say_now_and_then(text, now()); }
 
   const Settings& settings_;
   const tls::TlsContext* tls_;

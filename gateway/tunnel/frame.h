@@ -48,7 +48,8 @@ enum class Refusal : std::uint8_t {
   TooLong,
   SocketFull,
   TooManyStreams,
-  NotFramed
+  NotFramed,
+  Ended,  // the target closed its connection before it answered
 };
 
 enum class FrameError : std::uint8_t { UnknownKind, UnknownFlags, TooLong };

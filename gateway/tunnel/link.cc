@@ -49,7 +49,7 @@ void Link::closed() {
   output_.clear();
   while (!queue_.empty()) queue_.take_front();
   queued_bytes_ = 0;
-  ping_out_ = false;
+  ping_out_ = probe_due_ = false;
   deadline_ = kNever;
 }
 
@@ -104,7 +104,7 @@ std::expected<void, LinkError> Link::dispatch(const FrameHead& head, Bytes paylo
       return data(head, payload);
     case FrameKind::Refused:
       if (payload.size() != 1 || payload[0] < 1 ||
-          payload[0] > static_cast<std::uint8_t>(Refusal::NotFramed)) {
+          payload[0] > static_cast<std::uint8_t>(Refusal::Ended)) {
         return std::unexpected(LinkError::BadFrame);
       }
       owner_.on_refused(index_, head.stream, head.message, static_cast<Refusal>(payload[0]));
@@ -193,7 +193,10 @@ Link::Sent Link::send(std::uint32_t stream, Bytes message, Instant now) {
 }
 
 void Link::probe(Instant now) {
-  if (up() && !ping_out_ && now - pinged_at_ >= kProbeEvery) ping(now);
+  if (!up() || ping_out_) return;
+  if (now - pinged_at_ >= kProbeEvery) return ping(now);
+  probe_due_ = true;
+  arm();
 }
 
 void Link::send_refused(std::uint32_t stream, std::uint32_t message, Refusal refusal) {
@@ -255,6 +258,7 @@ void Link::ping(Instant now) {
   const std::array<std::uint8_t, 8> payload{};
   write({.kind = FrameKind::Ping}, payload);
   ping_out_ = true;
+  probe_due_ = false;
   pinged_at_ = now;
   arm();
 }
@@ -264,6 +268,8 @@ void Link::arm() {
     deadline_ = opened_at_ + settings_.greeting;
   } else if (ping_out_) {
     deadline_ = std::max(pinged_at_, heard_at_) + settings_.silence;
+  } else if (probe_due_) {
+    deadline_ = pinged_at_ + kProbeEvery;
   } else {
     deadline_ = std::max(pinged_at_, heard_at_) + kPingEvery;
   }

@@ -92,7 +92,7 @@ class Link {
   std::uint32_t last_message() const { return last_message_; }
   // The longest message that the far end takes.
   std::size_t message_bytes_max() const { return far_message_bytes_max_; }
-  // Asks whether the far end is there, if that was not asked a moment ago.
+  // Asks whether the far end is there, at once or kProbeEvery after it was asked last.
   void probe(Instant now);
   void send_refused(std::uint32_t stream, std::uint32_t message, Refusal refusal);
   void send_target(bool serves);
@@ -145,6 +145,7 @@ class Link {
 
   Instant opened_at_{}, heard_at_{}, pinged_at_{};
   bool ping_out_ = false;
+  bool probe_due_ = false;  // asked for before its time
   Instant deadline_ = kNever;
 };
 

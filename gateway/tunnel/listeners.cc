@@ -1,10 +1,12 @@
 #include "gateway/tunnel/listeners.h"
 
+#include <netinet/in.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -14,8 +16,10 @@ namespace ringway::tunnel {
 namespace {
 
 constexpr std::uint16_t kUdpGroup = 1, kUnixGroup = 2;
-constexpr std::uint32_t kNameRoom = sizeof(sockaddr_un);
-constexpr std::uint32_t kHead = sizeof(DatagramHead) + kNameRoom;
+// What follows it is aligned.
+constexpr std::uint32_t kNameRoom = (sizeof(sockaddr_un) + 7) / 8 * 8;
+constexpr std::uint32_t kControlRoom = CMSG_SPACE(sizeof(in6_pktinfo));
+constexpr std::uint32_t kHead = sizeof(DatagramHead) + kNameRoom + kControlRoom;
 constexpr std::uint32_t kUdpSize = (kHead + 65'536 + 63) / 64 * 64;
 constexpr std::uint32_t kUnixSize = (kHead + kMessageBytesMax + 64) / 64 * 64;
 constexpr int kSocketBytes = 4 << 20;
@@ -30,6 +34,13 @@ std::string complaint(const ListenAddress& address, int error) {
 int open_udp(const ListenAddress& address) {
   const int fd = socket(socket_family(address.endpoint.family()), SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
+  // Who asked one of several addresses takes an answer from that one only.
+  if (address.endpoint.address.is_any()) {
+    const int on = 1;
+    const bool v4 = address.endpoint.family() == Family::V4;
+    static_cast<void>(v4 ? setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on)
+                         : setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on));
+  }
   SocketAddress name;
   const socklen_t size = write_socket_address(address.endpoint, name);
   if (bind(fd, &name.any, size) == 0) return fd;
@@ -64,6 +75,43 @@ int open_unix(const ListenAddress& address) {
   return -error;
 }
 
+// Our address that a datagram was sent to, as the kernel tells it. RFC 3542 6.2 for IPv6.
+void read_asked(Bytes control, SourceName& name) {
+  msghdr header{};
+  header.msg_control = const_cast<std::uint8_t*>(control.data());
+  header.msg_controllen = control.size();
+  const cmsghdr* info = CMSG_FIRSTHDR(&header);
+  if (!info) return;
+  if (info->cmsg_level == IPPROTO_IP && info->cmsg_type == IP_PKTINFO &&
+      info->cmsg_len >= CMSG_LEN(sizeof(in_pktinfo))) {
+    std::memcpy(name.asked.data(), CMSG_DATA(info) + offsetof(in_pktinfo, ipi_spec_dst), 4);
+  } else if (info->cmsg_level == IPPROTO_IPV6 && info->cmsg_type == IPV6_PKTINFO &&
+             info->cmsg_len >= CMSG_LEN(sizeof(in6_pktinfo))) {
+    std::memcpy(name.asked.data(), CMSG_DATA(info) + offsetof(in6_pktinfo, ipi6_addr), 16);
+  }
+}
+
+// header: with kControlRoom for control data.
+void write_asked(Family family, const SourceName& name, msghdr& header) {
+  cmsghdr* info = CMSG_FIRSTHDR(&header);
+  if (family == Family::V4) {
+    in_pktinfo own{};
+    std::memcpy(&own.ipi_spec_dst, name.asked.data(), 4);
+    info->cmsg_level = IPPROTO_IP;
+    info->cmsg_type = IP_PKTINFO;
+    info->cmsg_len = CMSG_LEN(sizeof own);
+    std::memcpy(CMSG_DATA(info), &own, sizeof own);
+  } else {
+    in6_pktinfo own{};
+    std::memcpy(&own.ipi6_addr, name.asked.data(), 16);
+    info->cmsg_level = IPPROTO_IPV6;
+    info->cmsg_type = IPV6_PKTINFO;
+    info->cmsg_len = CMSG_LEN(sizeof own);
+    std::memcpy(CMSG_DATA(info), &own, sizeof own);
+  }
+  header.msg_controllen = info->cmsg_len;
+}
+
 }  // namespace
 
 Listeners::~Listeners() {
@@ -80,8 +128,10 @@ std::expected<void, std::string> Listeners::open(const std::vector<ListenAddress
     auto listener = std::make_unique<Listener>();
     listener->fd = fd;
     listener->unix_socket = address.unix_socket;
+    listener->family = address.endpoint.family();
     listener->path = address.path;
     listener->header.msg_namelen = kNameRoom;
+    listener->header.msg_controllen = kControlRoom;
     for (const int option : {SO_RCVBUF, SO_SNDBUF}) {
       static_cast<void>(setsockopt(fd, SOL_SOCKET, option, &kSocketBytes, sizeof kSocketBytes));
     }
@@ -132,6 +182,10 @@ void Listeners::completed(const Completion& completion, ControllerEnd& end, Inst
     from.listener = static_cast<std::uint16_t>(index);
     from.size = static_cast<std::uint8_t>(std::min(head.name_size, kNameRoom));
     std::memcpy(from.address.data(), bytes.data() + sizeof head, from.size);
+    if (!listener.unix_socket) {
+      read_asked(bytes.subspan(sizeof head + kNameRoom, std::min(head.control_size, kControlRoom)),
+                 from);
+    }
     const Bytes payload = bytes.subspan(kHead);
     // A Unix socket that is not bound has a family and no name: nothing can go back to it.
     if (from.size <= sizeof(sa_family_t)) {
@@ -145,14 +199,56 @@ void Listeners::completed(const Completion& completion, ControllerEnd& end, Inst
   buffers.give_back(completion.buffer);
 }
 
-ControllerOutside::Sent Listeners::send(const SourceName& to, Bytes bytes) {
-  const Listener& listener = *listeners_[to.listener];
-  const auto* address = reinterpret_cast<const sockaddr*>(to.address.data());
-  if (sendto(listener.fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, address,
-             to.size) >= 0) {
-    return ControllerOutside::Sent::Yes;
+int Listeners::send_now(const SourceName& to, Bytes bytes) const {
+  iovec payload{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+  alignas(cmsghdr) std::array<char, kControlRoom> control{};
+  msghdr header{};
+  header.msg_name = const_cast<std::uint8_t*>(to.address.data());
+  header.msg_namelen = to.size;
+  header.msg_iov = &payload;
+  header.msg_iovlen = 1;
+  if (to.asked != std::array<std::uint8_t, 16>{}) {
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    write_asked(listeners_[to.listener]->family, to, header);
   }
-  return errno == EMSGSIZE ? ControllerOutside::Sent::TooLong : ControllerOutside::Sent::Failed;
+  if (sendmsg(listeners_[to.listener]->fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
+  return errno;
+}
+
+ControllerOutside::Sent Listeners::send(const SourceName& to, Bytes bytes, Instant now) {
+  const bool behind = std::any_of(waiting_.begin(), waiting_.end(),
+                                  [&](const Waiting& waiting) { return waiting.to == to; });
+  const int error = behind ? EAGAIN : send_now(to, bytes);
+  if (error == 0) return ControllerOutside::Sent::Yes;
+  if (error == EMSGSIZE) return ControllerOutside::Sent::TooLong;
+  if ((error != EAGAIN && error != ENOBUFS) || waiting_.size() == kWaitingMax ||
+      waiting_bytes_ + bytes.size() > kWaitingBytesMax) {
+    return ControllerOutside::Sent::Failed;
+  }
+  waiting_.push_back({to, now, {bytes.begin(), bytes.end()}});
+  waiting_bytes_ += bytes.size();
+  if (try_at_ == kNever) try_at_ = now + kTryEvery;
+  return ControllerOutside::Sent::Yes;
+}
+
+void Listeners::expire(Instant now) {
+  if (now < try_at_) return;
+  std::vector<Waiting> still;
+  for (Waiting& waiting : waiting_) {
+    const bool behind = std::any_of(still.begin(), still.end(),
+                                    [&](const Waiting& other) { return other.to == waiting.to; });
+    const int error = behind ? EAGAIN : send_now(waiting.to, waiting.bytes);
+    const bool again = (error == EAGAIN || error == ENOBUFS) && now - waiting.since < kWaitMax;
+    if (error != 0 && !again) numbers_->dropped_socket.add();
+    if (again) {
+      still.push_back(std::move(waiting));
+    } else {
+      waiting_bytes_ -= waiting.bytes.size();
+    }
+  }
+  waiting_ = std::move(still);
+  try_at_ = waiting_.empty() ? kNever : now + kTryEvery;
 }
 
 }  // namespace ringway::tunnel

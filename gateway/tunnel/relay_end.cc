@@ -67,7 +67,7 @@ void RelayEnd::received(std::uint16_t link, Bytes bytes, Instant now) {
 }
 
 void RelayEnd::end(std::uint16_t link, const std::string& reason) {
-  if (!reason.empty()) outside_.say("a connection is closed: " + reason);
+  if (!reason.empty()) outside_.complain(link, reason);
   outside_.close(link);
   closed(link);
 }
@@ -191,6 +191,15 @@ void RelayEnd::target_refused(SlotId socket, Instant now) {
     places_[stream->link]->link.send_refused(stream->stream, 0, Refusal::PortClosed);
   }
   if (settings_.link.carries == Carries::Control && settings_.ping) set_health(Health::Silent);
+}
+
+// Others may still be served: a ping finds that out.
+void RelayEnd::target_ended(SlotId socket, Instant now) {
+  const Stream* stream = streams_.find(socket);
+  if (!stream) return;
+  if (stream->health) return target_refused(socket, now);
+  places_[stream->link]->link.send_refused(stream->stream, 0, Refusal::Ended);
+  if (next_ping_ != kNever) next_ping_ = now;
 }
 
 void RelayEnd::target_closed(SlotId socket) {

@@ -24,18 +24,20 @@ class RelayOutside {
   // Closes it; closed() does not follow.
   virtual void close(std::uint16_t link) = 0;
   virtual void say(const std::string& text) = 0;
+  // Why the connection of link is closed.
+  virtual void complain(std::uint16_t link, const std::string& reason) = 0;
 
  protected:
   ~RelayOutside() = default;
 };
 
 struct RelaySettings {
-  std::string target;                // for people
-  std::uint16_t links_max = 64;      // connections of controller ends at one time, 1..1024
-  std::uint32_t streams_max = 4096;  // sockets to the target, of all connections together
-  Duration stream_idle = 600s;       // after which a socket is closed
-  bool ping = true;                  // Control: ask the target whether it serves
-  Duration ping_every = 2s;          // while it does
+  std::string target;                  // for people
+  std::uint16_t links_max = 64;        // connections of controller ends at one time, 1..1024
+  std::uint32_t streams_max = 16'384;  // sockets to the target, of all connections together
+  Duration stream_idle = 600s;         // after which a socket is closed
+  bool ping = true;                    // Control: ask the target whether it serves
+  Duration ping_every = 1s;            // while it does
   LinkSettings link;
 };
 
@@ -72,6 +74,7 @@ class RelayEnd final : private LinkOwner {
 
   void target_received(SlotId socket, Bytes message, Instant now);
   void target_refused(SlotId socket, Instant now);  // its port is closed
+  void target_ended(SlotId socket, Instant now);    // it closed an established TCP connection
   void target_closed(SlotId socket);                // and the socket is gone
 
   Link& link(std::uint16_t index) { return places_[index]->link; }

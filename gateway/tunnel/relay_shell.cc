@@ -3,14 +3,26 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "gateway/tunnel/operation_tags.h"
 
 namespace ringway::tunnel {
+namespace {
+
+std::string text_of(const Address& address) {
+  std::array<std::uint8_t, kEndpointTextMax> memory;
+  Writer out(memory);
+  write_address(address, AddressForm::Bare, out);
+  return std::string(out.written_text());
+}
+
+}  // namespace
 
 RelayShell::RelayShell(const Process& process, int listen_fd)
     : EndShell(process),
       listen_fd_(listen_fd),
+      from_(process.settings.relay.links_max),
       targets_(process.settings.target, process.settings.relay.streams_max),
       end_(process.settings.relay, *this, numbers_) {}
 
@@ -51,11 +63,15 @@ void RelayShell::completed(const Completion& completion) {
 void RelayShell::accept(int fd) {
   SocketAddress name{};
   const int size = kernel().peer_of(fd, &name.any, sizeof name);
-  const bool known =
-      tls_ || (size > 0 && may_be_plain(read_socket_address(name).address, settings_.plain));
+  const Address from = size > 0 ? read_socket_address(name).address : Address{};
+  const bool known = tls_ || (size > 0 && may_be_plain(from, settings_.plain));
   const auto place = known ? end_.accepted(now()) : std::nullopt;
-  if (!known) numbers_.connections_refused.add();
+  if (!known) {
+    numbers_.connections_refused.add();
+    say_now_and_then("a connection from " + text_of(from) + " is closed: --plain does not name it");
+  }
   if (!place) return kernel().close(fd);
+  from_[*place] = from;
   connections_->accepted(*place, fd);
 }
 
@@ -64,8 +80,17 @@ void RelayShell::on_received(std::uint16_t place, Bytes bytes) {
 }
 
 void RelayShell::on_closed(std::uint16_t place, const std::string& reason) {
-  if (end_.link(place).up()) say_line("a controller end is gone: " + reason);
+  if (end_.link(place).up()) {
+    say_line("the controller end at " + text_of(from_[place]) + " is gone: " + reason);
+  } else {
+    complain(place, reason);
+  }
   end_.closed(place);
+}
+
+// A controller end that is wrong tries again several times a second.
+void RelayShell::complain(std::uint16_t link, const std::string& reason) {
+  say_now_and_then("a connection from " + text_of(from_[link]) + " is closed: " + reason);
 }
 
 }  // namespace ringway::tunnel

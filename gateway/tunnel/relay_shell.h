@@ -2,6 +2,7 @@
 
 #include <expected>
 #include <string>
+#include <vector>
 
 #include "gateway/tunnel/end_shell.h"
 #include "gateway/tunnel/relay_end.h"
@@ -22,6 +23,7 @@ class RelayShell final : public EndShell, private RelayOutside {
  private:
   Instant next_deadline() const override;
   void expire() override { end_.expire(now()); }
+  void stop() override {}
   void arm() override;
   void completed(const Completion& completion) override;
   std::uint16_t links() const override { return end_.links(); }
@@ -39,10 +41,12 @@ class RelayShell final : public EndShell, private RelayOutside {
   void close_target(SlotId socket) override { targets_.close(socket); }
   void close(std::uint16_t link) override { connections_->close(link); }
   void say(const std::string& text) override { say_line(text); }
+  void complain(std::uint16_t link, const std::string& reason) override;
 
   int listen_fd_;
   bool accepting_ = false;
-  Instant accept_at_{};  // not before, after accepting failed
+  Instant accept_at_{};        // not before, after accepting failed
+  std::vector<Address> from_;  // whose connection; by place
   Targets targets_;
   RelayEnd end_;
 };

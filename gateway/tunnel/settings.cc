@@ -41,19 +41,26 @@ std::string hint(const std::string& text) {
 }
 
 std::expected<RelayAddress, std::string> resolve(const std::string& text) {
-  if (const auto endpoint = parse_endpoint(text)) return RelayAddress{{*endpoint}, text};
+  const auto literal = parse_endpoint(text);
+  if (literal && literal->port != 0) return RelayAddress{{*literal}, text};
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos || colon == 0 || colon + 1 == text.size()) {
     return Failure("--relay: " + text + " is not HOST:PORT");
   }
   if (text.find(':') != colon)
     return Failure("--relay: " + text + " is not HOST:PORT" + hint(text));
+  const auto port = parse_endpoint("127.0.0.1:" + text.substr(colon + 1));
+  if (!port || port->port == 0) {
+    return Failure("--relay: " + text + " is not HOST:PORT; a port is a number from 1 to 65535");
+  }
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const int code =
       getaddrinfo(text.substr(0, colon).c_str(), text.substr(colon + 1).c_str(), &hints, &found);
-  if (code != 0) return Failure("--relay: " + text + ": " + gai_strerror(code));
+  if (code != 0) {
+    return Failure("--relay: " + text + ": the name cannot be looked up: " + gai_strerror(code));
+  }
   RelayAddress relay{{}, text};
   for (const addrinfo* one = found; one && relay.endpoints.size() < kAddressesMax;
        one = one->ai_next) {
@@ -104,6 +111,11 @@ std::string plain_refusal(const std::string& what) {
 }
 
 std::expected<void, std::string> check_controller(const Wishes& wishes, Settings& settings) {
+  if (!wishes.rtpengine.empty()) {
+    return Failure(
+        "rtpengine is a setting of the relay end, which runs beside it; this is the "
+        "controller end");
+  }
   if (wishes.listen.empty()) {
     return Failure(
         "a controller end needs --listen, where the SIP server finds its rtpengine: "
@@ -151,6 +163,11 @@ std::expected<void, std::string> check_controller(const Wishes& wishes, Settings
 }
 
 std::expected<void, std::string> check_relay(const Wishes& wishes, Settings& settings) {
+  if (!wishes.relay.empty()) {
+    return Failure(
+        "relay is a setting of the controller end, which connects there; this is the "
+        "relay end");
+  }
   const auto listen = wishes.listen.size() == 1 ? parse_endpoint(wishes.listen[0]) : std::nullopt;
   if (!listen) {
     return Failure(
@@ -172,6 +189,9 @@ std::expected<void, std::string> check_relay(const Wishes& wishes, Settings& set
         "a relay end needs --rtpengine ADDRESS:PORT (its listen-ng), or tcp:ADDRESS:PORT "
         "(its listen-tcp-ng)" +
         (target.empty() ? "" : ": " + target + " is none" + hint(target)));
+  }
+  if (endpoint->port == 0) {
+    return Failure("--rtpengine: " + target + ": a port is a number from 1 to 65535");
   }
   settings.target.endpoint = *endpoint;
   settings.target.text = wishes.rtpengine;

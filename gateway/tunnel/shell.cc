@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdint>
@@ -28,12 +29,16 @@ void on_signal(int) {
   static_cast<void>(!write(stop_event.load(), &one, sizeof one));
 }
 
-// Each controller's socket has one at the relay end: take what the system allows.
-void raise_descriptor_limit() {
+// Descriptors that are left for connections, whatever the sockets to the target take.
+constexpr std::uint64_t kDescriptorsKept = 256;
+
+// Each controller's socket has one at the relay end: take what the system allows. How many.
+std::uint64_t raise_descriptor_limit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
   limit.rlim_cur = limit.rlim_max;
   static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));
+  return limit.rlim_cur;
 }
 
 // What this end is, in a line.
@@ -67,8 +72,11 @@ std::expected<void, std::string> serve(Shell& shell, const Settings& settings, i
 
 }  // namespace
 
-std::expected<void, std::string> run(const Settings& settings, Notify notify) {
-  raise_descriptor_limit();
+std::expected<void, std::string> run(Settings settings, Notify notify) {
+  const std::uint64_t streams =
+      std::max(raise_descriptor_limit(), 2 * kDescriptorsKept) - kDescriptorsKept;
+  settings.relay.streams_max =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(settings.relay.streams_max, streams));
   std::expected<tls::TlsContext, std::string> context = Failure(std::string());
   if (!settings.keys.empty()) {
     context = load_keys(settings.keys);
@@ -96,6 +104,7 @@ std::expected<void, std::string> run(const Settings& settings, Notify notify) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGTERM, on_signal);
   std::signal(SIGINT, on_signal);
+  std::signal(SIGHUP, on_signal);
   const Process process{settings, tls, wake_fd, stopped};
   std::expected<void, std::string> done;
   if (settings.end == End::Controller) {

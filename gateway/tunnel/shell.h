@@ -12,8 +12,8 @@ namespace ringway::tunnel {
 using Notify = void (*)(std::string_view state);
 
 // Opens the sockets, becomes an ordinary user, and runs this end on the calling thread until
-// SIGTERM or SIGINT. What happens is said on stderr, one line for each change.
+// SIGTERM, SIGINT or SIGHUP. What happens is said on stderr, one line for each change.
 // Errors: a sentence that says what to do.
-[[nodiscard]] std::expected<void, std::string> run(const Settings& settings, Notify notify);
+[[nodiscard]] std::expected<void, std::string> run(Settings settings, Notify notify);
 
 }  // namespace ringway::tunnel

@@ -173,7 +173,11 @@ void Targets::completed(Completion completion, RelayEnd& end, Instant now) {
 // TCP: who waited is told, and the next message finds a new connection.
 void Targets::broken(Target& target, RelayEnd& end, Instant now) {
   const SlotId stream = target.stream;
-  end.target_refused(stream, now);
+  if (target.connected) {
+    end.target_ended(stream, now);
+  } else {
+    end.target_refused(stream, now);
+  }
   close(stream);
   end.target_closed(stream);
 }

@@ -42,8 +42,8 @@ struct Ear final : LinkOwner {
 // A controller end with one connection to a far end that says what the test wants.
 class World final : public ControllerOutside {
  public:
-  explicit World(ControllerSettings settings = one_relay())
-      : end(settings, *this, numbers, 1, {1, 2}), far(0, {}, ear, far_numbers) {
+  explicit World(ControllerSettings settings = one_relay(), LinkSettings far_settings = {})
+      : end(settings, *this, numbers, 1, {1, 2}), far(0, far_settings, ear, far_numbers) {
     end.start(now);
   }
   static ControllerSettings one_relay() {
@@ -182,17 +182,78 @@ TEST(ControllerEnd, ALongCookieComesBackWhole) {
 
 TEST(ControllerEnd, WhatNobodyAnswersStaysWithinTheBoundsAndIsRefusedBeyondThem) {
   ControllerSettings settings = World::one_relay();
-  settings.pending_max = 8;
+  settings.pending_max = 16;
   settings.sources_max = 4;
   World world(settings);
   world.connect_far();
-  for (int i = 0; i < 10; ++i) world.ask(1, "7_" + std::to_string(i) + " de");
-  ASSERT_EQ(world.said.size(), 2u);
-  EXPECT_NE(world.said[0].second.find("too many requests"), std::string::npos);
-  for (std::uint16_t from = 2; from < 6; ++from) world.ask(from, "8_1 de");
+  for (std::uint16_t from = 1; from < 5; ++from) {
+    // One socket has a quarter of the places.
+    for (int i = 0; i < 5; ++i) world.ask(from, "7_" + std::to_string(i) + " de");
+    ASSERT_EQ(world.said.size(), from);
+    EXPECT_NE(world.said.back().second.find("too many requests"), std::string::npos);
+  }
+  world.ask(5, "8_1 de");
+  ASSERT_EQ(world.said.size(), 5u);
   EXPECT_NE(world.said.back().second.find("too many controllers"), std::string::npos);
   EXPECT_EQ(world.numbers.sources.value(), 4u);
-  EXPECT_EQ(world.numbers.pending.value(), 8u);
+  EXPECT_EQ(world.numbers.pending.value(), 16u);
+}
+
+TEST(ControllerEnd, AFullTableLetsGoOfAPortThatWaitsForNothingAndKeepsItsPrefix) {
+  ControllerSettings settings = World::one_relay();
+  settings.sources_max = 4;
+  World world(settings);
+  world.connect_far();
+  for (std::uint16_t from = 1; from <= 100; ++from) {
+    world.ask(from, "7_1 de");
+    world.answer(from - 1u, "ok");
+    EXPECT_EQ(world.said.back(), (std::pair<int, std::string>{from, "7_1 ok"}));
+  }
+  EXPECT_EQ(world.numbers.sources.value(), 4u);
+  // Forgotten and back: rtpengine still knows a retransmission.
+  world.ask(1, "7_1 de");
+  EXPECT_EQ(world.ear.messages.back().second, world.ear.messages.front().second);
+}
+
+TEST(ControllerEnd, OfKindDatagramsAFullTableKeepsForASecondWhoHadNoAnswer) {
+  ControllerSettings settings = World::one_relay();
+  settings.sources_max = 4;
+  settings.link.carries = Carries::Datagrams;
+  World world(settings, {.carries = Carries::Datagrams});
+  world.connect_far();
+  for (std::uint16_t from = 1; from <= 5; ++from) world.ask(from, "x");
+  EXPECT_EQ(world.ear.messages.size(), 4u);
+  EXPECT_EQ(world.numbers.dropped_full.value(), 1u);
+  world.say(world.ear.messages[2].first, "answer");
+  world.ask(6, "x");
+  EXPECT_EQ(world.ear.messages.size(), 5u);
+  world.pass(1001ms);
+  for (std::uint16_t from = 7; from <= 10; ++from) world.ask(from, "x");
+  EXPECT_EQ(world.ear.messages.size(), 9u);
+}
+
+TEST(ControllerEnd, WhatWaitsWhenTheTargetFallsSilentHasItsErrorOnce) {
+  World world;
+  world.connect_far();
+  world.ask(1, "7_1 de");
+  world.far.send_target(false);
+  world.carry();
+  world.answer(0, "late");
+  ASSERT_EQ(world.said.size(), 1u);
+  EXPECT_TRUE(world.said[0].second.starts_with("7_1 d6:result5:error"));
+}
+
+TEST(ControllerEnd, WhatWaitsWhenItIsStoppedHasItsError) {
+  World world;
+  world.connect_far();
+  world.ask(1, "7_1 de");
+  world.ask(1, "7_1 de");
+  world.ask(2, "7_2 {}");
+  world.end.stop(world.now);
+  ASSERT_EQ(world.said.size(), 2u);
+  EXPECT_TRUE(world.said[0].second.starts_with("7_1 d6:result5:error"));
+  EXPECT_TRUE(world.said[1].second.starts_with(R"(7_2 {"result":"error")"));
+  EXPECT_EQ(world.numbers.pending.value(), 0u);
 }
 
 TEST(ControllerEnd, TheAddressesOfANameAreTriedInTurn) {

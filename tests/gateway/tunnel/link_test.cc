@@ -263,6 +263,17 @@ TEST(Link, WhatIsHeardPutsTheEndOff) {
   EXPECT_FALSE(pair.a.link.expire(now + 1300ms));
 }
 
+TEST(Link, ARequestSoonAfterAPingHasItsOwnAMomentLater) {
+  Pair pair({.silence = 700ms});
+  const Instant now = kStart + 500ms, probe = now + Link::kProbeEvery;
+  pair.a.link.send(1, as_bytes("request"), now);
+  pair.move(now + 10ms);
+  pair.a.link.send(1, as_bytes("request"), now + 50ms);
+  ASSERT_TRUE(pair.a.link.expire(probe));
+  EXPECT_TRUE(pair.a.link.expire(probe + 699ms));
+  EXPECT_EQ(pair.a.link.expire(probe + 700ms), std::unexpected(LinkError::Silent));
+}
+
 TEST(Link, AnIdleConnectionPingsOnceASecondAndMeasures) {
   Pair pair;
   Instant now = kStart;

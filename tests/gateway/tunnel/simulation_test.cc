@@ -207,6 +207,7 @@ class World final : ControllerOutside, RelayOutside {
     }
   }
   void say(const std::string&) override {}
+  void complain(std::uint16_t, const std::string&) override {}
 
   // --- What must hold
 
