@@ -11,11 +11,13 @@
 #include <system_error>
 
 #include "gateway/admission/bans.h"
+#include "gateway/ban_export/command.h"
 #include "gateway/certificate_files.h"
 #include "gateway/check.h"
 #include "gateway/config/load.h"
 #include "gateway/control/control.h"
 #include "gateway/control/lab_process.h"
+#include "gateway/control/service_manager.h"
 #include "gateway/control/setup.h"
 #include "gateway/cpus.h"
 #include "gateway/ctl/ctl.h"
@@ -62,6 +64,25 @@ struct Extras {
   std::vector<Mistake> warnings;
 };
 
+// The service manager holds the listeners of this process, so that nothing is refused between its
+// end and the next one's start; what it holds for nobody any more it lets go of.
+void keep_listeners(std::vector<ShardListeners>& shards, KeptSockets& kept, LogWriter& log) {
+  for (const std::string& name : kept.drop_rest()) {
+    forget_descriptors(name);
+    log.event(LogLevel::Warning, "kept_socket_unused",
+              {{"name", name}, {"meaning", "no listener of this configuration has its address"}});
+  }
+  if (!has_service_manager()) return;
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    shards[i].kept = true;
+    for (std::size_t k = 0; k < shards[i].sockets.size(); ++k) {
+      const ListenerInfo& info = shards[i].infos[k];
+      keep_descriptor(kept_name(info.local, info.config.transport == Transport::Udp, i),
+                      shards[i].sockets[k].fd());
+    }
+  }
+}
+
 HashKey random_hash_key() {
   const auto bytes = tls::random_bytes<sizeof(HashKey)>();
   HashKey key;
@@ -78,7 +99,8 @@ int serve(Config config, const Extras& extras) {
   const Cpus cpus = read_cpus();
   const unsigned shards = config.shards != 0 ? config.shards : cpus.shards();
 
-  auto listeners = open_listeners(config, shards);
+  KeptSockets kept = KeptSockets::from_environment();
+  auto listeners = open_listeners(config, shards, &kept);
   if (!listeners) return fail(listeners.error());
   const auto token_key = make_token_key(config);
   if (!token_key) return fail(token_key.error());
@@ -120,13 +142,15 @@ int serve(Config config, const Extras& extras) {
   if (const auto opened = control.open(); !opened) return fail(opened.error());
   if (const auto done = give_up_rights(config.process); !done) return fail(done.error());
   if (extras.follow >= 0) control.follow(extras.follow);
+  keep_listeners(*listeners, kept, log);
   Exchange exchange(shards);
+  const auto next_hops = control.first_next_hops(500ms);
   std::vector<std::unique_ptr<Shard>> running;
   for (unsigned i = 0; i < shards; ++i) {
     running.push_back(std::make_unique<Shard>(ShardSetup{
         config, static_cast<ShardIndex>(i), config.pin ? cpus.allowed[i % cpus.allowed.size()] : -1,
         std::move((*listeners)[i]), exchange, (*tls_settings)[i], pages,
-        FilterRules::for_another_shard(*filter), nullptr, *token_key, control.log_queue(i),
+        FilterRules::for_another_shard(*filter), next_hops, *token_key, control.log_queue(i),
         control.wake(), kernels_of(kernel->kind), &*bans, *lists, *fraud, &caps}));
   }
   for (const auto& shard : running) {
@@ -256,8 +280,10 @@ int main(int argc, char** argv) {
   ctl::Options asked;
   add_ctl(app, asked);
   tunnel::Command tunnel(app);
+  ban_export::Command bans_export(app);
   CLI11_PARSE(app, argc, argv);
   if (tunnel.parsed()) return tunnel.run(notify_service_manager);
+  if (bans_export.parsed()) return bans_export.run(notify_service_manager);
   if (run_command->parsed()) return run(file);
   if (check_command->parsed()) return against_running ? check_against_running(file) : check(file);
   if (demo_command->parsed()) return demo(options);
