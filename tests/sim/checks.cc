@@ -1,5 +1,7 @@
 #include "tests/sim/checks.h"
 
+#include <algorithm>
+
 namespace ringway::sim {
 namespace {
 
@@ -22,20 +24,14 @@ void Checks::fail(std::string_view what, std::string_view text) {
 
 void Checks::gateway_started() {
   requests_.clear();
-  flows_.clear();
-  closed_.clear();
 }
 
-void Checks::flow_opened(FlowId flow) {
-  if (!flows_.insert(flow.value()).second) fail("a flow id was given twice");
+void Checks::connection_ended(std::uint64_t connection) {
+  ended_.try_emplace(connection, clock_.now());
 }
 
-void Checks::flow_closed(FlowId flow) {
-  if (!closed_.insert(flow.value()).second) fail("a flow closed twice");
-}
-
-std::string Checks::key_of(ShardIndex shard, const Message& message) {
-  return std::to_string(shard) + " " + message.branch() + " " + message.cseq_method();
+std::string Checks::key_of(const Message& message) {
+  return message.branch() + " " + message.cseq_method();
 }
 
 // A trusted side's Contact, Route set and Request-URI name remote targets.
@@ -50,98 +46,91 @@ void Checks::name_addresses(const Message& message) {
   }
 }
 
-void Checks::received(ShardIndex shard, const Source& source, std::string_view text, bool trusted) {
-  if (!source.flow) named_.insert(to_string(source.remote));
+void Checks::received(const Channel& from, std::string_view text, bool trusted) {
+  if (from.connection == 0) named_.insert(from.address);
   const auto message = Message::parse(text);
   if (!message) return;
   if (trusted) name_addresses(*message);
   if (!message->is_request() || message->method == "ACK") return;
-  Request& request = requests_[key_of(shard, *message)];
+  Request& request = requests_[key_of(*message)];
   // Behind timer J the transaction is forgotten, and a repetition that was on its way for that long
   // is a new request.
-  if (request.status != 0 && clock_.now() - request.answered > kTimerJ) request.status = 0;
+  if (!request.answers.empty() && clock_.now() - request.answered > kTimerJ) {
+    request.answers.clear();
+  }
   if (request.since == Instant{}) {
     request.since = clock_.now();
-    request.flow = source.flow;
     request.invite = message->method == "INVITE";
   }
-  request.sources.insert(to_string(source.remote));
-}
-
-void Checks::handed_over(ShardIndex shard, std::string_view text) {
-  const auto message = Message::parse(text);
-  if (message && message->is_request()) requests_.erase(key_of(shard, *message));
+  if (from.connection == 0) {
+    request.sources.insert(from.address);
+  } else {
+    request.connections.insert(from.connection);
+  }
 }
 
 // --- Of each message that leaves ---------------------------------------------------------------
 
-void Checks::sent(ShardIndex shard, const Output& output) {
-  const std::string_view text = as_text(output.buffer.bytes());
-  address_is_known(output, text);
-  flow_was_issued(output);
+void Checks::sent(const Channel& to, std::string_view text) {
   const auto message = Message::parse(text);
   if (!message) return fail("what the gateway sent is no SIP message", text);
   if (message->is_request()) {
     if (!message->has("Max-Forwards")) fail("a request without Max-Forwards", text);
     return;
   }
-  const auto found = requests_.find(key_of(shard, *message));
-  if (found == requests_.end()) return fail("a response without a request", text);
-  response_goes_where_the_request_came_from(found->second, output, text);
-  final_answer_is_the_only_one(found->second, *message, text);
+  const auto found = requests_.find(key_of(*message));
+  // What the process before this one was asked may still be on a wire.
+  if (found == requests_.end()) {
+    if (to.connection == 0) fail("a response without a request", text);
+    return;
+  }
+  response_goes_where_the_request_came_from(found->second, to, text);
+  final_answer_is_the_only_one(found->second, to, *message, text);
 }
 
-void Checks::final_answer_is_the_only_one(Request& request, const Message& response,
-                                          std::string_view text) {
+void Checks::final_answer_is_the_only_one(Request& request, const Channel& to,
+                                          const Message& response, std::string_view text) {
+  Final& answer = request.answers[to.text()];
   if (response.status < 200) {
-    if (request.status != 0 && !may_forget)
+    const bool may_pass = may_reorder && to.connection == 0;
+    if (answer.status != 0 && !may_forget && !may_pass) {
       fail("a provisional response behind the final one", text);
+    }
+    if (answer.status == 0) request.answers.erase(to.text());
     return;
   }
   const std::string tag = parameter(response.header("To"), "tag");
-  if (request.status == 0) {
-    request.status = response.status;
-    request.to_tag = tag;
+  if (answer.status == 0) {
+    answer = {response.status, tag};
     request.answered = clock_.now();
     return;
   }
-  const bool repeated = request.status == response.status && request.to_tag == tag;
+  const bool repeated = answer.status == response.status && answer.to_tag == tag;
   // Two that were asked may both say yes (RFC 3261 13.2.2.4).
-  const bool forked = request.invite && request.status / 100 == 2 && response.status / 100 == 2;
+  const bool forked = request.invite && answer.status / 100 == 2 && response.status / 100 == 2;
   if (!repeated && !forked && !may_forget) {
-    fail("a second final answer, after " + std::to_string(request.status), text);
+    fail("a second final answer, after " + std::to_string(answer.status), text);
   }
 }
 
-void Checks::response_goes_where_the_request_came_from(const Request& request, const Output& output,
+// A user agent that has lost its connection hears the answer on the one that it is back on, a
+// server over a new connection to the address in its Via (RFC 3261 18.2.2).
+void Checks::response_goes_where_the_request_came_from(const Request& request, const Channel& to,
                                                        std::string_view text) {
-  // A user agent that has lost its flow hears the answer on the one that it is back on, a server
-  // over a new connection to the address in its Via (RFC 3261 18.2.2).
-  if (output.kind == Output::Kind::SendConnect && closed_.contains(request.flow.value()) &&
-      output.transport == Transport::Tcp &&
-      text.find("TCP " + to_string(output.remote) + ";") == text.find("TCP ")) {
+  if (to.connection == 0 ? request.sources.contains(to.address)
+                         : request.connections.contains(to.connection)) {
     return;
   }
-  const bool back = output.kind == Output::Kind::SendFlow
-                        ? output.flow == request.flow || closed_.contains(request.flow.value())
-                        : output.kind == Output::Kind::SendDatagram && !request.flow &&
-                              request.sources.contains(to_string(output.remote));
-  if (!back) fail("a response goes elsewhere than its request came from", text);
+  for (const std::uint64_t connection : request.connections) {
+    if (ended_.contains(connection)) return;
+  }
+  fail("a response goes elsewhere than its request came from", text);
 }
 
-void Checks::address_is_known(const Output& output, std::string_view text) {
-  if (output.kind == Output::Kind::SendFlow) return;
-  if (forbidden_.contains(to_string(output.remote))) {
-    return fail("sent to " + to_string(output.remote) + ", which is nobody's target", text);
-  }
-  if (named_.contains(to_string(output.remote))) return;
-  fail("sent to " + to_string(output.remote) + ", which nobody named", text);
-}
-
-void Checks::flow_was_issued(const Output& output) {
-  if (output.kind == Output::Kind::SendFlow && !flows_.contains(output.flow.value())) {
-    fail("sent on a flow that never was");
-  }
+void Checks::reached(const Endpoint& remote) {
+  const std::string text = to_string(remote);
+  if (forbidden_.contains(text)) return fail("sent to " + text + ", which is nobody's target");
+  if (!named_.contains(text)) fail("sent to " + text + ", which nobody named");
 }
 
 // --- Of the whole ------------------------------------------------------------------------------
@@ -165,7 +154,7 @@ void Checks::gauges_are_sane(ShardIndex shard, const Counters& counters) {
 // Silence is right only where the asker is gone, or for a request other than INVITE that its
 // target never answered (RFC 4320 4.2); the latter are counted.
 void Checks::each_request_was_answered(const std::vector<const Counters*>& counters) {
-  std::uint64_t timed_out = 0, dropped = 0;
+  std::uint64_t timed_out = 0, dropped = 0, withheld = 0;
   for (const Counters* shard : counters) {
     timed_out += shard->timeouts_client.value();
     for (const DropReason reason :
@@ -173,16 +162,27 @@ void Checks::each_request_was_answered(const std::vector<const Counters*>& count
       dropped += shard->drops[static_cast<std::size_t>(reason)].value();
     }
   }
+  // Over UDP what has to wait for its sender's budget is to come again.
+  for (const Counters* shard : counters) {
+    withheld += shard->drops[static_cast<std::size_t>(DropReason::Budget)].value();
+  }
+  // Longer than timer C and all branches that are tried before.
+  constexpr Duration kInviteMax = 280s;
   std::uint64_t silent = 0;
   std::string last;
   for (const auto& [key, request] : requests_) {
-    if (request.status != 0) continue;
-    if (request.flow && closed_.contains(request.flow.value())) continue;
+    if (!request.answers.empty()) continue;
+    Instant gone = kNever;
+    for (const std::uint64_t connection : request.connections) {
+      const auto ended = ended_.find(connection);
+      if (ended != ended_.end()) gone = std::min(gone, ended->second);
+    }
+    if (gone < (request.invite ? request.since + kInviteMax : kNever)) continue;
     if (request.invite && dropped == 0) return fail("an INVITE has no final answer: " + key);
     ++silent;
     last = key;
   }
-  if (silent > timed_out + dropped) {
+  if (silent > timed_out + dropped + withheld) {
     fail(std::to_string(silent) + " requests have no answer, " + std::to_string(timed_out) +
          " timed out and " + std::to_string(dropped) + " were dropped; the last: " + last);
   }

@@ -16,9 +16,18 @@
 
 namespace ringway::sim {
 
-// What has to be true of a gateway, whatever the network and the agents do. Looks at what goes into
-// the core and what comes out of it, reads messages with the agents' parser, and keeps the first
-// thing that was wrong.
+// Where a message comes from or goes to: an address, or a connection.
+struct Channel {
+  std::uint64_t connection = 0;  // of Wire::id(); 0: a datagram
+  std::string address{};         // of a datagram
+
+  std::string text() const { return connection ? std::to_string(connection) : address; }
+};
+
+// What has to be true of a gateway, whatever the network, the kernel and the agents do. Looks at
+// what is on its way to the gateway and what comes from it, reads messages with the agents' parser,
+// and keeps the first thing that was wrong. Datagrams are seen where they enter and leave the
+// process, messages on connections where their far ends write and read them.
 class Checks {
  public:
   Checks(const Clock& clock, Trace& trace) : clock_(clock), trace_(trace) {}
@@ -31,6 +40,9 @@ class Checks {
   // they absorbed is a new request), and 503 is said without remembering it.
   bool may_forget = false;
 
+  // Datagrams may find no space in the socket, and those that do pass them.
+  bool may_reorder = false;
+
   // A new process: it knows nothing of what the one before was asked.
   void gateway_started();
   // That address may be sent to from now on: the configuration or a lookup names it.
@@ -38,13 +50,13 @@ class Checks {
   // Never, whoever names it.
   void forbid(const Endpoint& endpoint) { forbidden_.insert(to_string(endpoint)); }
 
-  void flow_opened(FlowId flow);
-  void flow_closed(FlowId flow);
-  // trusted: it came in on the network side.
-  void received(ShardIndex shard, const Source& source, std::string_view text, bool trusted);
-  // A request that another shard answers.
-  void handed_over(ShardIndex shard, std::string_view text);
-  void sent(ShardIndex shard, const Output& output);
+  // One of its ends, or the network, has given it up.
+  void connection_ended(std::uint64_t connection);
+  // trusted: who sends it is of the network side.
+  void received(const Channel& from, std::string_view text, bool trusted);
+  void sent(const Channel& to, std::string_view text);
+  // A datagram or a connection goes there.
+  void reached(const Endpoint& remote);
 
   // Called when nothing can happen any more but what the clock brings within seconds.
   void each_request_was_answered(const std::vector<const Counters*>& counters);
@@ -53,28 +65,29 @@ class Checks {
   void gauges_are_sane(ShardIndex shard, const Counters& counters);
 
  private:
-  struct Request {
-    Instant since, answered;
-    FlowId flow;  // empty: UDP
-    std::set<std::string> sources;
-    int status = 0;  // of the final response
+  struct Final {
+    int status = 0;
     std::string to_tag;
+  };
+  struct Request {
+    Instant since{}, answered{};
+    std::set<std::string> sources;         // addresses it came from
+    std::set<std::uint64_t> connections;   // on which it came
+    std::map<std::string, Final> answers;  // the final response, by where it went
     bool invite = false;
   };
-  static std::string key_of(ShardIndex shard, const Message& message);
+  static std::string key_of(const Message& message);
   void name_addresses(const Message& message);
-  void final_answer_is_the_only_one(Request& request, const Message& response,
+  void final_answer_is_the_only_one(Request& request, const Channel& to, const Message& response,
                                     std::string_view text);
-  void response_goes_where_the_request_came_from(const Request& request, const Output& output,
+  void response_goes_where_the_request_came_from(const Request& request, const Channel& to,
                                                  std::string_view text);
-  void address_is_known(const Output& output, std::string_view text);
-  void flow_was_issued(const Output& output);
 
   const Clock& clock_;
   Trace& trace_;
   std::string failure_;
   std::set<std::string> named_, forbidden_;  // addresses that may be sent to, and that may not
-  std::set<std::uint64_t> flows_, closed_;  // all that ever were, and those that ended
+  std::map<std::uint64_t, Instant> ended_;  // connections, since when
   std::map<std::string, Request> requests_;
 };
 

@@ -61,15 +61,16 @@ websocket::Mask Device::mask() {
 }
 
 bool Device::is_connected() const {
-  return kind_.transport == Transport::Udp || wire_ != nullptr;
+  return kind_.transport == Transport::Udp || stage_ == Stage::Open;
 }
 
 void Device::connect(std::function<void(bool)> done) {
-  if (is_connected() || connecting_) {
+  if (is_connected() || stage_ != Stage::Closed) {
     if (done) done(is_connected());
     return;
   }
-  connecting_ = true;
+  stage_ = Stage::Calling;
+  done_ = std::move(done);
   const Endpoint from{outside_, static_cast<std::uint16_t>(tools_.dice.between(1'025, 65'000))};
   // The handlers know which connection they belong to: an old one's end is no news.
   auto token = std::make_shared<std::shared_ptr<Wire>>();
@@ -79,49 +80,75 @@ void Device::connect(std::function<void(bool)> done) {
                 [this, token](Wire::Ending) {
                   if (wire_ && wire_ == *token) lost();
                 }};
-  tools_.network.connect(
-      from, server(), std::move(end), [this, token, done](std::shared_ptr<Wire> wire) {
-        connecting_ = false;
-        *token = wire;
-        wire_ = wire;
-        if (wire) {
-          framing_ = std::make_unique<Framing>(kind_.transport, websocket::Role::Client);
-          watch(std::move(wire));
-        }
-        if (done) done(wire_ != nullptr);
-      });
+  tools_.network.connect(from, server(), std::move(end),
+                         [this, token](std::shared_ptr<Wire> wire) {
+                           *token = wire;
+                           wire_ = wire;
+                           if (!wire) return fail_to_connect();
+                           head_.clear();
+                           tls_.reset();
+                           framing_ = std::make_unique<Framing>(kind_.transport,
+                                                                websocket::Role::Client);
+                           watch(std::move(wire));
+                           if (!is_secure(kind_.transport)) return opened();
+                           stage_ = Stage::Securing;
+                           tls_ = std::make_unique<SecureClient>();
+                           wire_->send(Wire::Side::Client, tls_->begin());
+                         });
+}
+
+void Device::fail_to_connect() {
+  stage_ = Stage::Closed;
+  if (const auto done = std::exchange(done_, {})) done(false);
+}
+
+// Bytes can be exchanged: what is next?
+void Device::opened() {
+  if (is_websocket(kind_.transport) && stage_ != Stage::Upgrading) {
+    stage_ = Stage::Upgrading;
+    return write(
+        "GET / HTTP/1.1\r\nHost: gateway.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Origin: https://gateway.test\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+        "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n");
+  }
+  stage_ = Stage::Open;
+  if (const auto done = std::exchange(done_, {})) done(true);
+}
+
+void Device::write(std::string_view plain) {
+  wire_->send(Wire::Side::Client, tls_ ? tls_->seal(plain) : std::string(plain));
 }
 
 // What a browser's or phone's own keepalive finds out.
 void Device::watch(std::shared_ptr<Wire> wire) {
   tools_.clock.after(10s, [this, wire = std::move(wire)] {
     if (wire_ != wire) return;
-    if (wire->is_silent()) return lost();
+    if (wire->is_silent() || stage_ != Stage::Open) return lost();
     watch(wire);
   });
 }
 
 void Device::lost() {
   tools_.trace.line(name_, "lost its connection");
-  wire_.reset();
+  tools_.checks.connection_ended(wire_->id());
+  const auto wire = std::exchange(wire_, {});
+  wire->close(Wire::Side::Client);
+  fail_to_connect();
 }
 
 void Device::disconnect(Leave how) {
   if (!wire_) return;
   tools_.trace.line(name_, "leaves");
+  tools_.checks.connection_ended(wire_->id());
+  if (how == Leave::Close && stage_ == Stage::Open) write(framing_->close(1000, mask()));
   const auto wire = std::exchange(wire_, {});
-  switch (how) {
-    case Leave::Close:
-      wire->send(Wire::Side::Client, framing_->close(1000, mask()));
-      wire->close(Wire::Side::Client);
-      break;
-    case Leave::Reset:
-      wire->close(Wire::Side::Client, Wire::Ending::Reset);
-      break;
-    case Leave::Silent:
-      wire->cut(true);
-      break;
+  if (how == Leave::Silent) {
+    wire->cut(true);
+  } else {
+    wire->close(Wire::Side::Client,
+                how == Leave::Close ? Wire::Ending::Closed : Wire::Ending::Reset);
   }
+  fail_to_connect();
 }
 
 void Device::rebind_nat() {
@@ -134,11 +161,37 @@ void Device::cut_after(std::uint64_t bytes, bool silently) {
 
 void Device::send_raw(std::string_view bytes) {
   if (kind_.transport == Transport::Udp) return tools_.network.send(local_, server(), bytes);
-  if (wire_) wire_->send(Wire::Side::Client, framing_->wrap(bytes, mask()));
+  if (stage_ != Stage::Open) return;
+  tools_.checks.received({wire_->id()}, bytes, false);
+  write(framing_->wrap(bytes, mask()));
 }
 
 void Device::receive_bytes(std::string_view bytes) {
-  framing_->feed(bytes);
+  if (!tls_) return receive_plain(bytes);
+  const auto wire = wire_;
+  const SecureClient::Result result = tls_->receive(bytes);
+  if (!result.to_send.empty()) wire->send(Wire::Side::Client, result.to_send);
+  if (result.failed) return lost();
+  if (stage_ == Stage::Securing && tls_->is_ready()) opened();
+  if (wire_ == wire && !result.plaintext.empty()) receive_plain(result.plaintext);
+}
+
+void Device::receive_plain(std::string_view bytes) {
+  std::string rest(bytes);
+  if (stage_ == Stage::Upgrading) {
+    head_ += rest;
+    const std::size_t end = head_.find("\r\n\r\n");
+    if (end == head_.npos) return;
+    // Where there is no place for it, it is told so.
+    if (!head_.starts_with("HTTP/1.1 101")) return lost();
+    rest = head_.substr(end + 4);
+    const auto wire = wire_;
+    framing_->feed(rest);
+    opened();
+    if (wire_ != wire) return;
+  } else {
+    framing_->feed(rest);
+  }
   while (wire_) {
     using Got = Framing::Result::Kind;
     const Framing::Result result = framing_->next();
@@ -146,17 +199,14 @@ void Device::receive_bytes(std::string_view bytes) {
       case Got::None:
         return;
       case Got::Message:
+        tools_.checks.sent({wire_->id()}, result.bytes);
         receive_message(result.bytes);
         break;
       case Got::Answer:
-        wire_->send(Wire::Side::Client, result.bytes);
+        write(result.bytes);
         break;
-      case Got::Close: {
-        const auto wire = wire_;
-        lost();
-        wire->close(Wire::Side::Client);
-        return;
-      }
+      case Got::Close:
+        return lost();
       case Got::Broken:
         return tools_.checks.fail(name_ + " cannot read what it gets", result.bytes);
     }

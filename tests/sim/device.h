@@ -9,6 +9,7 @@
 #include "gateway/base/transport.h"
 #include "tests/sim/flow.h"
 #include "tests/sim/gateway.h"
+#include "tests/sim/secure.h"
 #include "tests/sim/user_agent.h"
 
 namespace ringway::sim {
@@ -46,7 +47,11 @@ class Device {
  private:
   void receive_bytes(std::string_view bytes);
   void receive_message(std::string_view text);
+  void receive_plain(std::string_view bytes);
+  void opened();
+  void write(std::string_view plain);
   void lost();
+  void fail_to_connect();
   void watch(std::shared_ptr<Wire> wire);
   Endpoint server() const;
   websocket::Mask mask();
@@ -57,8 +62,14 @@ class Device {
   Endpoint local_;   // its socket's, behind the NAT
   Address outside_;  // the NAT's
   std::shared_ptr<Wire> wire_;
+  //   Closed --connect--> Calling --wire--> Securing --TLS--> Upgrading --101--> Open
+  //                                   TCP, WS and TLS leave out what they have not
+  enum class Stage : std::uint8_t { Closed, Calling, Securing, Upgrading, Open };
+  Stage stage_ = Stage::Closed;
+  std::unique_ptr<SecureClient> tls_;  // null: none
   std::unique_ptr<Framing> framing_;
-  bool connecting_ = false;
+  std::string head_;  // of the answer to the upgrade
+  std::function<void(bool)> done_;
   std::unique_ptr<UserAgent> agent_;
 };
 

@@ -1,6 +1,7 @@
 #include "tests/sim/flow.h"
 
 #include <array>
+#include <utility>
 
 #include "protocol/base/writer.h"
 #include "protocol/websocket/frame.h"

@@ -1,22 +1,17 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
-#include "gateway/base/flow_info.h"
-#include "gateway/base/outbox.h"
+#include "gateway/base/transport.h"
 #include "protocol/sip/stream_framer.h"
 #include "protocol/websocket/connection.h"
-#include "tests/sim/wire.h"
 
 namespace ringway::sim {
 
 // One end of a connection that carries SIP: cuts what comes in into messages with the real codecs,
-// and writes what goes out. Used by the gateway's shell and by the agents, each in its role.
+// and writes what goes out, for the far ends of the gateway.
 class Framing {
  public:
   Framing(Transport transport, websocket::Role role)
@@ -44,24 +39,6 @@ class Framing {
   websocket::Connection connection_;
   sip::StreamFramer framer_;
   std::string pending_;
-};
-
-// A flow of the gateway's.
-struct Flow {
-  Flow(FlowInfo flow_info, Wire::Side wire_side)
-      : info(flow_info), side(wire_side), framing(flow_info.transport, websocket::Role::Server) {}
-
-  FlowInfo info;
-  Wire::Side side;
-  Framing framing;
-  std::shared_ptr<Wire> wire;  // null while it connects
-  struct Queued {
-    std::string bytes;
-    Ticket ticket;
-  };
-  std::deque<Queued> queue;  // while it connects, or its peer does not read
-  bool slow = false;         // the peer does not read for a while
-  bool announced = false;    // the core knows it
 };
 
 }  // namespace ringway::sim

@@ -1,9 +1,12 @@
 #include "tests/sim/gateway.h"
 
-#include <algorithm>
+#include <fcntl.h>
 
-#include "protocol/base/keyed_hash.h"
+#include <algorithm>
+#include <utility>
+
 #include "tests/sim/message.h"
+#include "tests/sim/secure.h"
 
 namespace ringway::sim {
 namespace {
@@ -21,6 +24,7 @@ ListenConfig listen(Side side, Transport transport, std::string_view address) {
 
 // The key that all starts of the gateway share, as with key_file.
 constexpr tls::MacKey kKey{1, 2, 3, 4, 5, 6, 7, 8};
+constexpr std::size_t kLogRecords = 4'096;  // of one turn
 
 }  // namespace
 
@@ -43,90 +47,164 @@ Config make_config() {
   config.limits.contexts = 4'096;
   config.limits.bindings = 1'024;
   config.limits.dialogs = 1'024;
+  config.limits.flows = 512;
   config.limits.buffer_bytes = 64u << 20;
-  // A call between phones on UDP that nobody ends is over before the world is judged.
+  // What nobody ends is over before the world is judged.
   config.timers.call_longest = 240s;
+  config.timers.idle_connection = 60s;
   config.log_level = LogLevel::Debug;
   return config;
 }
 
-Gateway::Gateway(Tools tools, const Config& config, std::size_t shards, std::uint32_t epoch,
-                 std::shared_ptr<const NextHopSnapshot> next_hops,
+Gateway::Gateway(Tools tools, const Config& config, std::size_t shards,
+                 const PerFault<double>& faults, std::shared_ptr<const NextHopSnapshot> next_hops,
                  std::shared_ptr<const FilterRules> filter)
     : tools_(tools),
       config_(config),
-      mac_(kKey),
-      epoch_(epoch),
-      last_mail_(shards * shards),
-      spread_(tools.dice.next()) {
-  for (const ListenConfig& entry : config_.listen) listeners_.push_back({entry, entry.address});
+      machine_(tools.clock, tools.dice, tools.trace, tools.checks, tools.network) {
+  seed_randomness(tools_.dice.next());
+  exchange_ = std::make_unique<Exchange>(shards);
+  machine_.home = endpoint("10.0.0.5:0");
+  machine_.odds = faults;
+  tools_.checks.gateway_started();
+  for (const RelayConfig& relay : config_.media.relays) tools_.checks.allow(relay.address);
+  for (const Resolution& resolution : next_hops->next_hops) {
+    for (const ResolvedTarget& target : resolution.targets) tools_.checks.allow(target.endpoint);
+  }
+  for (std::size_t i = 0; i < shards; ++i) {
+    shards_.push_back(make_shard(static_cast<ShardIndex>(i), next_hops, filter));
+    const auto opened = shards_.back()->open();
+    if (!opened) tools_.checks.fail("a shard does not start", opened.error());
+  }
+}
+
+std::unique_ptr<ShardThread> Gateway::make_shard(
+    ShardIndex index, const std::shared_ptr<const NextHopSnapshot>& next_hops,
+    const std::shared_ptr<const FilterRules>& filter) {
+  ShardListeners listeners;
+  const auto add = [&](const ListenConfig& entry) {
+    // A number of its own; the machine knows what it stands for.
+    listeners.sockets.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    listeners.infos.push_back({entry, entry.address});
+    const int descriptor = listeners.sockets.back().fd();
+    if (entry.transport == Transport::Udp) {
+      machine_.add_datagram_socket(descriptor, entry.address, index, entry.side == Side::Network);
+    } else {
+      machine_.add_listener(descriptor, entry.address, index);
+    }
+  };
+  for (const ListenConfig& entry : config_.listen) add(entry);
   for (const ListenConfig& entry : config_.listen) {
     if (entry.transport != Transport::Udp || !entry.tcp_twin) continue;
     ListenConfig twin = entry;
     twin.transport = Transport::Tcp;
     twin.name = entry.name + "-tcp";
     twin.twin_of = entry.name;
-    listeners_.push_back({twin, twin.address});
+    add(twin);
   }
-  tools_.checks.gateway_started();
-  for (const Resolution& resolution : next_hops->next_hops) {
-    for (const ResolvedTarget& target : resolution.targets) tools_.checks.allow(target.endpoint);
-  }
-  for (std::size_t i = 0; i < shards; ++i) {
-    shards_.push_back(
-        std::make_unique<Shell>(*this, static_cast<ShardIndex>(i), shards, tools_.dice.next()));
-  }
-  open_doors();
-  for (auto& shard : shards_) shard->start(next_hops, filter);
+  logs_.push_back(std::make_unique<Log::Queue>(kLogRecords));
+  ShardSetup setup{.config = config_,
+                   .index = index,
+                   .listeners = std::move(listeners),
+                   .exchange = *exchange_,
+                   .tls = server_tls(config_),
+                   .pages = nullptr,
+                   .filter = filter,
+                   .next_hops = next_hops,
+                   .token_key = kKey,
+                   .log = *logs_.back(),
+                   .wake_control = [this, index] {
+                     tools_.clock.after(0ns, [this, index] {
+                       if (!gone_) read_control(index);
+                     });
+                   }};
+  setup.make_kernel = [this](Counters&, ShardIndex shard) {
+    return machine_.make_kernel(
+        shard, {[this, shard] { turn(shard); },
+                [this, shard] { exchange_->waker(shard).announce_sleep(); }});
+  };
+  return std::make_unique<ShardThread>(std::move(setup));
 }
 
-// The kernel spreads connections over the shards' sockets, and datagrams by their source.
-void Gateway::open_doors() {
-  for (std::size_t i = 0; i < listeners_.size(); ++i) {
-    const auto index = static_cast<ListenerIndex>(i);
-    if (listeners_[i].config.transport == Transport::Udp) {
-      tools_.network.bind(listeners_[i].local,
-                          [this, index](const Endpoint& from, std::string_view bytes) {
-                            if (gone_) return;
-                            const HashKey key{spread_, index};
-                            const std::uint64_t hash = keyed_hash(key, to_string(from));
-                            shards_[hash % shards_.size()]->receive_datagram(index, from, bytes);
-                          });
-    } else {
-      tools_.network.listen(listeners_[i].local,
-                            [this, index](const Endpoint& from,
-                                          std::shared_ptr<Wire> wire) -> std::optional<Wire::End> {
-                              if (gone_) return std::nullopt;
-                              return shards_[tools_.dice.below(shards_.size())]->accept(index, from,
-                                                                                        wire);
-                            });
-    }
-  }
+Gateway::~Gateway() {
+  kill();
 }
 
-void Gateway::post(ShardIndex from, ShardIndex to, Mail mail) {
-  if (to >= shards_.size()) return tools_.checks.fail("mail to a shard that is not there");
-  Instant& last = last_mail_[from * shards_.size() + to];
-  last = std::max(last, tools_.clock.now() + tools_.dice.between(2us, 400us));
-  tools_.clock.at(last, [this, to, mail = std::make_shared<Mail>(std::move(mail))] {
-    if (!gone_) shards_[to]->receive_mail(*mail);
-  });
+void Gateway::kill() {
+  if (std::exchange(gone_, true)) return;
+  tools_.trace.line("gateway", "dies");
+  machine_.kill();
+  for (auto& shard : shards_) shard->end();
+  for (auto& shard : shards_) shard.reset();
+}
+
+void Gateway::turn(std::size_t shard) {
+  shards_[shard]->turn();
+  print_log(shard);
+  tools_.checks.gauges_are_sane(static_cast<ShardIndex>(shard), shards_[shard]->counters());
 }
 
 void Gateway::drain() {
   tools_.trace.line("gateway", "drains");
-  for (const ListenerInfo& listener : listeners_) {
-    if (listener.config.transport != Transport::Udp) {
-      tools_.network.stop_listening(listener.local);
-    }
-  }
-  for (auto& shard : shards_) shard->drain();
+  draining_ = true;
+  for (std::size_t i = 0; i < shards_.size(); ++i) tell(i, Drain{});
 }
 
-void Gateway::kill() {
-  tools_.trace.line("gateway", "dies");
-  gone_ = true;
-  for (auto& shard : shards_) shard->kill();
+void Gateway::let_go() {
+  for (std::size_t i = 0; i < shards_.size(); ++i) machine_.notify(static_cast<ShardIndex>(i));
+}
+
+void Gateway::tell(std::size_t shard, ToShard message) {
+  if (!shards_[shard]->port().send(std::move(message))) {
+    tools_.checks.fail("a shard does not read what control says");
+  }
+  machine_.notify(static_cast<ShardIndex>(shard));
+}
+
+void Gateway::read_control(std::size_t shard) {
+  ControlPort& port = shards_[shard]->port();
+  for (; FromShard* message = port.front(); port.pop()) {
+    if (const auto* question = std::get_if<ResolveName>(message)) resolve(shard, *question);
+    if (std::holds_alternative<Drained>(*message)) ++drained_;
+    if (const auto* failed = std::get_if<ShardFailed>(message)) {
+      tools_.checks.fail("a shard has ended", failed->text);
+    }
+  }
+}
+
+void Gateway::resolve(std::size_t shard, const ResolveName& question) {
+  const auto known = names.find(question.name());
+  Resolution resolution;
+  resolution.outcome = Resolution::Outcome::NoSuchName;
+  if (known != names.end()) {
+    resolution.outcome = Resolution::Outcome::Found;
+    resolution.targets.push_back({question.transport, known->second});
+    tools_.checks.allow(known->second);
+  }
+  tools_.clock.after(tools_.dice.between(1ms, 200ms),
+                     [this, shard, ticket = question.ticket, resolution] {
+                       if (!gone_) tell(shard, Resolved{ticket, resolution});
+                     });
+}
+
+void Gateway::print_log(std::size_t shard) {
+  Log::Queue& log = *logs_[shard];
+  for (; LogRecord* record = log.front(); log.pop()) {
+    if (!tools_.trace.printing()) continue;
+    std::string text(record->event);
+    for (std::size_t i = 0; i < record->field_count; ++i) {
+      const LogRecord::Field& field = record->fields[i];
+      text +=
+          " " + std::string(field.key) + "=" +
+          (field.is_number ? std::to_string(field.number) : std::string(record->text_of(field)));
+    }
+    tools_.trace.line("shard " + std::to_string(shard), "log: " + text);
+  }
+}
+
+std::uint32_t Gateway::probes() const {
+  return static_cast<std::uint32_t>(std::ranges::count_if(
+      config_.next_hops, [](const auto& hop) { return hop.probe_interval > 0s; }));
 }
 
 std::vector<const Counters*> Gateway::counters() const {

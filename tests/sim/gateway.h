@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "gateway/config/config.h"
-#include "gateway/config/listener_info.h"
 #include "gateway/filter/filter.h"
 #include "gateway/routing/next_hops.h"
+#include "gateway/shard/exchange.h"
+#include "gateway/shard/shard_thread.h"
 #include "tests/sim/checks.h"
+#include "tests/sim/machine.h"
 #include "tests/sim/network.h"
-#include "tests/sim/shell.h"
-#include "tls/mac.h"
 
 namespace ringway::sim {
 
@@ -25,8 +25,8 @@ inline constexpr std::string_view kWss = "198.51.100.1:8443", kWs = "198.51.100.
 // A configuration with all these listeners, one default next hop and a media relay.
 Config make_config();
 
-// One process: shards that know each other only by mail, as gateway/shard has it, without threads
-// and without a kernel.
+// One process: the program's own shards (turns, streams, datagrams, TLS, mailboxes, drain) on a
+// made-up computer, and of the control thread what they cannot do without.
 class Gateway {
  public:
   struct Tools {
@@ -36,42 +36,51 @@ class Gateway {
     Network& network;
     Checks& checks;
   };
-  Gateway(Tools tools, const Config& config, std::size_t shards, std::uint32_t epoch,
+  Gateway(Tools tools, const Config& config, std::size_t shards, const PerFault<double>& faults,
           std::shared_ptr<const NextHopSnapshot> next_hops,
           std::shared_ptr<const FilterRules> filter);
+  ~Gateway();
 
   // The process is gone: its connections reset, nothing more is heard of it.
   void kill();
-  bool is_gone() const { return gone_; }
   void drain();
+  // Each shard has a turn: what it has lent to others comes back in that.
+  void let_go();
+  // It was asked to, and not every shard has said that it has.
+  bool is_draining() const { return draining_ && drained_ != shards_.size(); }
 
   std::size_t shards() const { return shards_.size(); }
-  Shell& shard(std::size_t index) { return *shards_[index]; }
+  const ShardThread& shard(std::size_t index) const { return *shards_[index]; }
   std::vector<const Counters*> counters() const;
   std::uint64_t total(const Counter Counters::*counter) const;
-  // Mail to another shard arrives in order, a moment later.
-  void post(ShardIndex from, ShardIndex to, Mail mail);
+  Machine& machine() { return machine_; }
+  const Machine& machine() const { return machine_; }
+  // Probes are armed for good on each shard; everything else has to end.
+  std::uint32_t probes() const;
 
   const Config& config() const { return config_; }
-  const std::vector<ListenerInfo>& listeners() const { return listeners_; }
-  tls::Mac& mac() { return mac_; }
-  std::uint32_t epoch() const { return epoch_; }
-  Tools& tools() { return tools_; }
 
   // What the resolver knows; any other name does not exist.
   std::map<std::string, Endpoint, std::less<>> names;
 
  private:
-  void open_doors();
+  std::unique_ptr<ShardThread> make_shard(ShardIndex index,
+                                          const std::shared_ptr<const NextHopSnapshot>& next_hops,
+                                          const std::shared_ptr<const FilterRules>& filter);
+  void turn(std::size_t shard);
+  void tell(std::size_t shard, ToShard message);
+  void read_control(std::size_t shard);
+  void resolve(std::size_t shard, const ResolveName& question);
+  void print_log(std::size_t shard);
 
   Tools tools_;
   Config config_;
-  std::vector<ListenerInfo> listeners_;
-  tls::Mac mac_;
-  std::uint32_t epoch_;
-  std::vector<std::unique_ptr<Shell>> shards_;
-  std::vector<Instant> last_mail_;  // by from and to
-  std::uint64_t spread_;            // which shard the kernel gives a datagram's source to
+  Machine machine_;
+  std::unique_ptr<Exchange> exchange_;
+  std::vector<std::unique_ptr<Log::Queue>> logs_;
+  std::vector<std::unique_ptr<ShardThread>> shards_;
+  std::size_t drained_ = 0;  // shards
+  bool draining_ = false;
   bool gone_ = false;
 };
 

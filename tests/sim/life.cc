@@ -31,10 +31,34 @@ Weather draw_weather(Dice& dice) {
   return weather;
 }
 
+// Each seed has some of them, so that none hides another.
+PerFault<double> draw_faults(Dice& dice) {
+  constexpr std::array<std::pair<Fault, double>, 13> kOdds{{{Fault::ShortReceive, 0.2},
+                                                            {Fault::ShortSend, 0.005},
+                                                            {Fault::SlowSend, 0.03},
+                                                            {Fault::EndedMultishot, 0.1},
+                                                            {Fault::NoBuffers, 0.05},
+                                                            {Fault::NoDescriptor, 0.1},
+                                                            {Fault::Refused, 0.1},
+                                                            {Fault::AbortedAccept, 0.1},
+                                                            {Fault::Again, 0.1},
+                                                            {Fault::LateCancel, 0.5},
+                                                            {Fault::OutOfOrder, 0.3},
+                                                            {Fault::Overflow, 0.3},
+                                                            {Fault::Interrupted, 0.1}}};
+  PerFault<double> faults;
+  if (dice.chance(0.2)) return faults;
+  for (const auto& [fault, odds] : kOdds) {
+    if (dice.chance(0.5)) faults[fault] = odds;
+  }
+  return faults;
+}
+
 World::Settings draw_settings(Dice& dice, bool printing) {
   World::Settings settings;
   settings.printing = printing;
   settings.shards = 1 + dice.below(3);
+  settings.faults = draw_faults(dice);
   settings.next_hops = dice.chance(0.35) ? 2 : 1;
   settings.filter = dice.chance(0.5);
   Config& config = settings.config;

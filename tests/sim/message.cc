@@ -1,6 +1,7 @@
 #include "tests/sim/message.h"
 
 #include <charconv>
+#include <utility>
 
 #include "gateway/base/check.h"
 
@@ -18,6 +19,33 @@ std::optional<unsigned> number_of(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+// RFC 3261 7.3.3, and fields that came later.
+std::string_view full_name(std::string_view name) {
+  static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"v", "Via"},
+      {"f", "From"},
+      {"t", "To"},
+      {"i", "Call-ID"},
+      {"l", "Content-Length"},
+      {"m", "Contact"},
+      {"k", "Supported"},
+      {"c", "Content-Type"},
+      {"e", "Content-Encoding"},
+      {"s", "Subject"},
+      {"o", "Event"},
+      {"u", "Allow-Events"},
+      {"r", "Refer-To"},
+      {"b", "Referred-By"},
+      {"x", "Session-Expires"},
+      {"j", "Reject-Contact"},
+      {"a", "Accept-Contact"},
+      {"d", "Request-Disposition"}};
+  for (const auto& [compact, full] : kNames) {
+    if (name == compact) return full;
+  }
+  return name;
 }
 
 // Cuts at commas that stand outside quotes and angle brackets.
@@ -89,7 +117,7 @@ std::optional<Message> Message::parse(std::string_view text) {
     }
     const std::size_t colon = line.find(':');
     if (colon == line.npos) return std::nullopt;
-    message.add(trimmed(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
+    message.add(full_name(trimmed(line.substr(0, colon))), trimmed(line.substr(colon + 1)));
   }
   const auto length = number_of(message.header("Content-Length"));
   if (!length || *length != message.body.size()) return std::nullopt;

@@ -75,7 +75,7 @@ void Network::send(const Endpoint& from, const Endpoint& to, std::string_view by
 void Network::connect(const Endpoint& from, const Endpoint& to, Wire::End client,
                       std::function<void(std::shared_ptr<Wire>)> done) {
   auto wire =
-      std::make_shared<Wire>(clock_, dice_, weather.delay_min,
+      std::make_shared<Wire>(clock_, dice_, ++wires_made_, weather.delay_min,
                              is_inside(from, to) ? weather.delay_max / 10 : weather.delay_max);
   wires_.push_back(wire);
   if (dice_.chance(is_inside(from, to) ? weather.cut / 4 : weather.cut)) {

@@ -79,6 +79,7 @@ class Network {
   std::map<std::string, std::string> inward_;    // outer endpoint to inner
   std::map<std::string, Instant> last_arrival_;  // by both ends, where order is kept
   std::uint16_t next_port_ = 20'000;
+  std::uint64_t wires_made_ = 0;
   std::vector<std::weak_ptr<Wire>> wires_;
 };
 

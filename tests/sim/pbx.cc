@@ -20,6 +20,7 @@ void Pbx::serve_tcp(bool serve) {
   if (!serve) return tools_.network.stop_listening(at_);
   tools_.network.listen(at_, [this](const Endpoint&, std::shared_ptr<Wire> wire) {
     auto line = std::make_shared<Line>();
+    line->id = wire->id();
     line->wire = std::move(wire);
     line->side = Wire::Side::Server;
     return std::optional(end_of(line));
@@ -32,13 +33,19 @@ Wire::End Pbx::end_of(const LineRef& line) {
             for (;;) {
               const Framing::Result result = line->framing.next();
               if (result.kind == Framing::Result::Kind::None) return;
-              if (result.kind == Framing::Result::Kind::Message) receive({}, result.bytes, line);
+              if (result.kind == Framing::Result::Kind::Message) {
+                tools_.checks.sent({line->id}, result.bytes);
+                receive({}, result.bytes, line);
+              }
               if (result.kind == Framing::Result::Kind::Broken) {
                 return tools_.checks.fail("the next hop cannot read its connection", result.bytes);
               }
             }
           },
-          [line](Wire::Ending) { line->wire.reset(); }};
+          [this, line](Wire::Ending) {
+            tools_.checks.connection_ended(line->id);
+            line->wire.reset();
+          }};
 }
 
 UserAgent& Pbx::extension(std::string_view user) {
@@ -166,17 +173,21 @@ void Pbx::receive_register(const Message& request) {
   send_response(response);
 }
 
+// RFC 3261 16.11: a request that comes again, its CANCEL and its ACK go where the first one went.
 bool Pbx::locate(Message& request) {
+  const auto [known, fresh] = located_.try_emplace(request.branch());
   const auto& bindings = location_.users[user_of(request.uri)];
   const Location::Binding* newest = nullptr;
   for (const auto& [key, binding] : bindings) {
     if (binding.expires < tools_.clock.now()) continue;
     if (!newest || binding.expires > newest->expires) newest = &binding;
   }
-  if (!newest) return false;
-  request.uri = newest->contact;
-  for (std::size_t i = newest->path.size(); i > 0; --i) {
-    request.add_front("Route", newest->path[i - 1]);
+  if (fresh && newest) known->second = *newest;
+  const std::optional<Location::Binding>& place = known->second;
+  if (!place) return false;
+  request.uri = place->contact;
+  for (std::size_t i = place->path.size(); i > 0; --i) {
+    request.add_front("Route", place->path[i - 1]);
   }
   return true;
 }
@@ -209,12 +220,17 @@ void Pbx::proxy(Message request) {
 void Pbx::send_response(const Message& response) {
   const std::string branch = response.branch();
   if (const auto line = came_by_.find(branch); line != came_by_.end()) {
-    if (line->second->wire) line->second->wire->send(line->second->side, response.text());
-    return;
+    return write(*line->second, response.text());
   }
   if (const auto from = came_from_.find(branch); from != came_from_.end()) {
     tools_.network.send(at_, from->second, response.text());
   }
+}
+
+void Pbx::write(const Line& line, const std::string& text) {
+  if (!line.wire) return;
+  tools_.checks.received({line.id}, text, true);
+  line.wire->send(line.side, text);
 }
 
 void Pbx::send_request(const Message& request) {
@@ -233,7 +249,7 @@ void Pbx::send_request(const Message& request) {
 }
 
 void Pbx::send_to_gateway_by_tcp(const std::string& text) {
-  if (own_line_ && own_line_->wire) return own_line_->wire->send(own_line_->side, text);
+  if (own_line_ && own_line_->wire) return write(*own_line_, text);
   waiting_.push_back(text);
   if (std::exchange(opening_, true)) return;
   auto line = std::make_shared<Line>();
@@ -244,11 +260,10 @@ void Pbx::send_to_gateway_by_tcp(const std::string& text) {
                            opening_ = false;
                            const auto waiting = std::exchange(waiting_, {});
                            if (!wire) return;
+                           line->id = wire->id();
                            line->wire = std::move(wire);
                            own_line_ = line;
-                           for (const std::string& message : waiting) {
-                             line->wire->send(line->side, message);
-                           }
+                           for (const std::string& message : waiting) write(*line, message);
                          });
 }
 

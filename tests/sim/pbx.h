@@ -53,6 +53,7 @@ class Pbx {
   struct Line {  // one TCP connection
     std::shared_ptr<Wire> wire;
     Wire::Side side;
+    std::uint64_t id = 0;  // its wire's
     Framing framing{Transport::Tcp, websocket::Role::Client};
   };
   using LineRef = std::shared_ptr<Line>;
@@ -64,6 +65,7 @@ class Pbx {
   void proxy(Message request);
   void send_response(const Message& response);
   void send_request(const Message& request);
+  void write(const Line& line, const std::string& text);
   void send_to_gateway_by_tcp(const std::string& text);
   // The Request-URI and Route set of a request for a registered user; false: nobody is there.
   bool locate(Message& request);
@@ -74,6 +76,7 @@ class Pbx {
   Endpoint at_;
   Location& location_;
   std::map<std::string, std::unique_ptr<UserAgent>> extensions_;
+  std::map<std::string, std::optional<Location::Binding>> located_;  // by branch
   std::map<std::string, Endpoint> came_from_;  // by branch: where responses go
   std::map<std::string, LineRef> came_by_;     // by branch: on which connection
   // What was proxied onto a connection, by branch and method, with the last response: there a

@@ -23,8 +23,10 @@ class Wire : public std::enable_shared_from_this<Wire> {
     std::function<void(Ending)> ended;  // by the other side or the network, once
   };
 
-  Wire(Clock& clock, Dice& dice, Duration delay_min, Duration delay_max)
-      : clock_(clock), dice_(dice), delay_min_(delay_min), delay_max_(delay_max) {}
+  Wire(Clock& clock, Dice& dice, std::uint64_t id, Duration delay_min, Duration delay_max)
+      : clock_(clock), dice_(dice), id_(id), delay_min_(delay_min), delay_max_(delay_max) {}
+
+  std::uint64_t id() const { return id_; }  // never twice in a world, never 0
 
   void open(End client, End server);
   void send(Side from, std::string_view bytes);
@@ -53,6 +55,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
 
   Clock& clock_;
   Dice& dice_;
+  std::uint64_t id_;
   Duration delay_min_, delay_max_;
   std::array<Half, 2> halves_;
   std::uint64_t bytes_until_cut_ = UINT64_MAX;

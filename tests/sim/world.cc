@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "gateway/transport/bounds.h"
 #include "tests/sim/message.h"
 
 namespace ringway::sim {
@@ -21,6 +22,7 @@ World::World(std::uint64_t seed, Settings settings)
       network(clock, dice, trace),
       settings_(std::move(settings)) {
   checks.may_forget = settings_.tight;
+  checks.may_reorder = settings_.faults[Fault::Again] != 0;
   const NextHopConfig first = settings_.config.next_hops.front();
   settings_.config.next_hops.clear();
   for (std::size_t i = 0; i < settings_.next_hops; ++i) {
@@ -51,8 +53,13 @@ void World::start_gateway() {
     filter = std::make_shared<const FilterRules>(std::vector{rule});
   }
   gateway_ = std::make_unique<Gateway>(tools(), settings_.config, settings_.shards,
-                                       static_cast<std::uint32_t>(dice.next()), snapshot_,
-                                       std::move(filter));
+                                       settings_.faults, snapshot_, std::move(filter));
+}
+
+std::uint64_t World::hits(Fault fault) const {
+  std::uint64_t sum = gateway_->machine().hits[fault];
+  for (const auto& gone : gone_) sum += gone->machine().hits[fault];
+  return sum;
 }
 
 void World::restart_gateway() {
@@ -89,9 +96,9 @@ bool World::run_until(const std::function<bool()>& condition, Duration limit) {
 }
 
 bool World::is_probing() {
+  if (gateway_->probes() == 0) return false;
   for (std::size_t i = 0; i < gateway_->shards(); ++i) {
-    Shell& shard = gateway_->shard(i);
-    if (shard.probes() != 0 && shard.core().occupancy().client_transactions != 0) return true;
+    if (gateway_->shard(i).core().occupancy().client_transactions != 0) return true;
   }
   return false;
 }
@@ -106,6 +113,7 @@ bool World::is_asking_relays() {
 void World::settle() {
   trace.line("world", "settles");
   network.weather = {};
+  gateway_->machine().odds = {};
   if (relay) {
     relay->late = relay->error = 0;
     relay->serve(true);
@@ -116,19 +124,31 @@ void World::settle() {
   // Longer than timer C, the last binding and the patience of every agent.
   if (!run(500s)) return;
   // Probes and the relays' pings never end; between two of them there is a moment without any.
-  run_until([this] { return !is_probing() && !is_asking_relays(); }, 120s);
+  for (int i = 0; i < 10; ++i) {
+    run_until([this] { return !is_probing() && !is_asking_relays(); }, 120s);
+    gateway_->let_go();
+    run(1ms);
+    if (!is_probing() && !is_asking_relays()) break;
+  }
   checks.each_request_was_answered(gateway_->counters());
   for (std::size_t i = 0; i < gateway_->shards(); ++i) {
-    Shell& shard = gateway_->shard(i);
+    const ShardThread& shard = gateway_->shard(i);
     auto occupancy = shard.core().occupancy();
     for (const CallInfo& call : shard.core().calls(10, clock.now())) {
       trace.line("left over", std::string(call.call_id) + " " + std::string(call.state) + " flow " +
                                   std::to_string(call.flow.value()));
     }
-    occupancy.deadlines -= std::min(occupancy.deadlines, shard.probes());
+    occupancy.deadlines -= std::min(occupancy.deadlines, gateway_->probes());
     checks.is_empty(static_cast<ShardIndex>(i), occupancy, shard.counters(),
-                    shard.buffers().in_use());
+                    shard.counters().buffers_in_use.value());
   }
+  if (gateway_->is_draining()) checks.fail("the drain does not end");
+  // Probes keep connections to next hops, and those theirs to us.
+  const Config& config = gateway_->config();
+  const std::size_t kept = gateway_->shards() * (bounds::kSpareDescriptors +
+                                                 config.media.relays.size() + pbxs_.size()) +
+                           pbxs_.size();
+  if (gateway_->machine().open_streams() > kept) checks.fail("descriptors are still open");
   // Without memory for a delete the relay is left to find out by itself.
   const bool told = relay && !relay->forgot && !was_restarted() && !settings_.tight;
   if (told && !relay->sessions.empty()) {

@@ -27,6 +27,7 @@ class World {
     std::size_t next_hops = 1;  // 10.0.0.9 and the ones after it, by priority
     bool filter = false;        // drops scanners by their User-Agent
     bool tight = false;         // its limits are so low that it must refuse and forget
+    PerFault<double> faults;  // of the kernel
     bool printing = false;
   };
   explicit World(std::uint64_t seed) : World(seed, Settings{}) {}
@@ -40,6 +41,8 @@ class World {
   Gateway& gateway() { return *gateway_; }
   // The process ends without a word and a new one starts, with the same key.
   void restart_gateway();
+  // How often the kernels of all processes did that.
+  std::uint64_t hits(Fault fault) const;
   bool was_restarted() const { return !gone_.empty(); }
 
   // One event, and what has to be true after it. False: nothing is left until end, or a check
