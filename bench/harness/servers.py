@@ -383,6 +383,13 @@ class RingwayTls(Ringway):
         return text.replace('send_from = "network"', 'send_from = "network-tls"')
 
 
+class RingwayEpoll(Ringway):
+    name = "ringway-epoll"
+
+    def adapted(self, text):
+        return 'reactor = "epoll"\n' + text
+
+
 class RingwayTwo(Ringway):
     name = "ringway-2"
     cores = 2

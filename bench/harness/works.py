@@ -6,6 +6,7 @@ import re
 import signal
 import statistics
 import subprocess
+import sys
 import time
 
 from . import measure, plots, servers, tunnel
@@ -434,6 +435,78 @@ def scanner(bench):
               seconds, proof)
 
 
+def hoarders(bench):
+    """p99 of 100 calls a second in a usual second: beside 50 WebSockets that ask and never read and
+    100 connections a second that say nothing, to what it is without. The calls come from a generator
+    that never sleeps and says how late it was itself."""
+    name = "50 silent readers and 100 silent connections/s, p99 of running calls to quiet"
+    gate, aim, late_us = 1.5, 1.2, 50
+    reason = servers.Ringway.missing(bench.context)
+    if reason:
+        bench.table.gate(name, None, gate, aim, reason)
+        return
+    quiet_s, seconds = (4, 6) if bench.quick else (10, 20)
+    ratios, doubts = [], []
+    for _ in range(bench.rounds):
+        with servers.Ringway(bench.context, servers.Ports()) as server:
+            server.go_first()
+            calls = measure.Load("call", "wss", flows=50, rate=100, duration=quiet_s + seconds + 4,
+                                 warmup=0, extra=("--engine", "own", "--register"), spin=True)
+            running = measure.start_generator(bench.context, server.ports, calls)
+            began = time.time()
+            time.sleep(2 + quiet_s)
+            command = ["nice", "-n", "19", "taskset", "-c", str(bench.context.cpu + 1),
+                       sys.executable, os.path.join(os.path.dirname(__file__), "hoard.py"), "--to",
+                       f"127.0.0.1:{server.ports.wss}", "--seconds", str(seconds)]
+            onset = time.time() - began
+            hoard = json.loads(subprocess.run(command, capture_output=True, text=True, check=True,
+                                              timeout=seconds + 60).stdout)
+            gone = time.time() - began
+            found = measure.finish_generator(*running, 120)
+            counted = server.counters()
+        shift = found["ready_s"]
+        quiet = p99_of(statistics.median, found["intervals"], 1, onset - shift)
+        busy = p99_of(statistics.median, found["intervals"], onset - shift, gone - shift)
+        worst = p99_of(max, found["intervals"], onset - shift, gone - shift)
+        late = found["late_us"]["p99"]
+        doubt = None
+        if hoard["silent"] < 90 * seconds or hoard["pings"] < 100 * seconds:
+            doubt = f"they did not hoard: {hoard['silent']} silent, {hoard['pings']} pings"
+        elif quiet is None or busy is None:
+            doubt = "no whole second of calls before or during it"
+        elif late > late_us:
+            doubt = f"cannot be judged: the generator was late itself ({late:.0f} us)"
+        elif found["lost"] > 0:
+            doubt = f"{found['lost']} running calls lost"
+        if quiet and busy:
+            ratios.append((busy / quiet, doubt))
+            closed = total(counted, r"ringway_(silent_connections_dropped|websocket_violations|flows_timed_out).*")
+            bench.table.note(f"{name}: {quiet:.0f} us quiet, {busy:.0f} us beside them, {worst:.0f} us "
+                             f"in the worst second; generator late by {late:.0f} us; "
+                             f"{hoard['readers_ended']} readers closed, {closed:.0f} connections that Ringway counts as closed for it")
+        if doubt:
+            doubts.append(doubt)
+    sound = [ratio for ratio, doubt in ratios if doubt is None]
+    value = statistics.median(sound) if len(sound) > len(doubts) else None
+    bench.table.gate(name, value, gate, aim, doubts[0] if doubts else None)
+
+
+def epoll(bench):
+    """Where containers forbid the ring: the rate that is left, of the same work in the same run."""
+    for label, load in (("UDP to UDP", bench.load("options", "udp", flows=4, concurrency=200)),
+                        ("WSS to UDP", bench.load("options", "wss", flows=50, concurrency=50,
+                                                  extra=("--engine", "own")))):
+        found = bench.compare(f"{label} OPTIONS, ring and epoll: closed loop, saturated",
+                              [servers.Ringway, servers.RingwayEpoll], lambda _, load=load: load)
+        name = f"{label}, rate under epoll to the ring's"
+        both = [found.get("ringway-epoll"), found.get("ringway")]
+        doubt = next((f"no figure for {kind}" if r is None else r["doubt"]
+                      for kind, r in zip(("ringway-epoll", "ringway"), both)
+                      if r is None or r["doubt"]), None)
+        value = None if doubt or not both[1]["rate"] else both[0]["rate"] / both[1]["rate"]
+        bench.table.gate(name, value, 0.5, 0.7, doubt, at_least=True)
+
+
 def cores(bench):
     """The generator needs a core too, so two cores cannot be filled here. What counts is what a
     transaction costs the busiest shard: with perfect scaling half of what it costs alone. The load
@@ -505,5 +578,5 @@ def parse(bench):
 
 WORKS = {"udp": udp, "udp-calls": udp_calls, "tcp": tcp, "tls": tls, "wss": wss,
          "wss-calls": wss_calls, "wss-tls": wss_tls, "handshakes": handshakes, "idle": idle,
-         "storm": storm, "scanner": scanner, "cores": cores, "parse": parse,
-         "allocations": allocations, "tunnel": tunnel.tunnel}
+         "storm": storm, "scanner": scanner, "hoarders": hoarders, "epoll": epoll, "cores": cores,
+         "parse": parse, "allocations": allocations, "tunnel": tunnel.tunnel}

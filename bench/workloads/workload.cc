@@ -16,6 +16,7 @@ Workloads make_workloads() {
   add_tls(workloads);
   add_filter(workloads);
   add_core(workloads);
+  add_admission(workloads);
   return workloads;
 }
 

@@ -38,6 +38,7 @@ void add_bencode(Workloads& workloads);
 void add_tls(Workloads& workloads);
 void add_filter(Workloads& workloads);
 void add_core(Workloads& workloads);
+void add_admission(Workloads& workloads);
 
 // Keeps value alive in the eyes of the optimiser.
 template <typename T>
