@@ -97,8 +97,9 @@ class Runner:
                 done = sum(self.count.values())
                 print(f"[{done}/{self.total}] {outcome:7} {time.monotonic() - start:6.1f} s  {name}", flush=True)
                 if outcome == "failed":
-                    self.failures.append(name)
-                    print("\n".join("      " + line for line in output.splitlines()[-80:]), flush=True)
+                    text = "\n".join("      " + line for line in output.splitlines()[-80:])
+                    self.failures.append((name, text))
+                    print(text, flush=True)
                 elif outcome == "skipped":
                     print("      " + (output.splitlines() or [""])[-1], flush=True)
                 self.lock.notify_all()
@@ -146,6 +147,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--binary", help="the program under test")
+    parser.add_argument("--failures", metavar="FILE", help="add what failed, with its output, to this file")
     parser.add_argument("--jobs", type=int, default=4, help="cases at a time (4)")
     parser.add_argument("--long", action="store_true", help="also the long cases")
     parser.add_argument("--sanitized", action="store_true", help="the short selection, with more patience")
@@ -183,8 +185,11 @@ def main():
     if options.table:
         write_table(folder, options.table)
     shutil.rmtree(folder)
-    for name in runner.failures:
+    for name, _ in runner.failures:
         print(f"failed: {name}")
+    if options.failures:
+        with open(options.failures, "a", encoding="utf-8") as file:
+            file.writelines(f"failed: {name}\n{text}\n" for name, text in runner.failures)
     print("system: {passed} passed, {failed} failed, {skipped} skipped".format(**runner.count))
     return 1 if runner.count["failed"] else 0
 

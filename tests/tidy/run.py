@@ -50,10 +50,12 @@ MAY_INCLUDE = {
     "gateway/tunnel": ["protocol/base", "protocol/bencode", "tls", "gateway/base", "gateway/reactor",
                        "gateway/config/document.h", "gateway/config/table_reader.h", "gateway/transport/sockaddr.h"],
     "gateway/ctl": ["protocol/base", "gateway/base", "gateway/config"],
+    "gateway/ban_export": ["protocol/base", "gateway/base", "gateway/config", "gateway/ctl"],
     "gateway/lab": PROTOCOL + ["gateway/base"],
     "gateway": ["protocol/base", "tls", "gateway/base", "gateway/config", "gateway/control", "gateway/shard",
                 "gateway/ctl", "gateway/admission", "gateway/transport/listener.h", "gateway/transport/sockaddr.h",
-                "gateway/transport/socket.h", "gateway/tunnel/command.h"],
+                "gateway/transport/socket.h", "gateway/transport/port_owner.h",
+                "gateway/tunnel/command.h", "gateway/ban_export/command.h"],
 }
 # Third-party headers and the only folders that may name them.
 CONTAINED = [
@@ -64,6 +66,7 @@ CONTAINED = [
     (r"(sofia-sip/.*)", ("gateway/lab",)),
     (r"(toml\+\+/.*|toml\.hpp|toml\+\+\.h)", ("gateway/config", "gateway/filter")),
     (r"(ares.*\.h)", ("gateway/control",)),
+    (r"(nftables/.*|cap-ng\.h)", ("gateway/ban_export",)),
     (r"(re2/.*)", ("gateway/filter",)),
 ]
 # libcrypto's one-shot digests are allowed where a protocol asks for one.
