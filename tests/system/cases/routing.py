@@ -1,4 +1,4 @@
-"""Record-Route, Route, strict routers, forged tokens: rows 1 to 8, 59 to 62, 64."""
+"""Record-Route, Route, strict routers, forged tokens (RFC 3261 16, 5658)."""
 
 from lib import flows, sip
 from lib.agents import Backend, call, elapsed_ms, hang_up
@@ -50,13 +50,13 @@ def check_double(t, transport, expected):
     return ours
 
 
-@case("row 1: two Record-Route values from WSS to UDP, next-hop side on top", sanitize=True)
-def row_1(t):
+@case("two Record-Route values from WSS to UDP, next-hop side on top (RFC 5658 5)", sanitize=True)
+def two_record_route_values_from(t):
     check_double(t, "wss", ("ws",))
 
 
-@case("row 1: the same from WS, TCP and TLS")
-def row_1_others(t):
+@case("two Record-Route values from WS, TCP and TLS to UDP (RFC 5658 5)")
+def two_record_routes_from_streams(t):
     for index, (transport, expected) in enumerate((("ws", ("ws",)), ("tcp", ("tcp",)), ("tls", ()))):
         b = t.backend()
         g = t.gateway(transport, next_hop=b.uri(), name=f"ringway-{transport}")
@@ -69,8 +69,8 @@ def row_1_others(t):
         assert transport == "tls" or routes[1].uri.transport in expected, routes[1].text
 
 
-@case("row 1: transport=wss in Record-Route by option")
-def row_1_wss(t):
+@case("transport=wss in Record-Route by option (RFC 7118 5.2)")
+def record_route_wss_option(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri(), start=False)
     g.config["listen"][0]["record_route_wss"] = True
@@ -80,8 +80,8 @@ def row_1_wss(t):
     assert b.expect("INVITE").record_routes[1].uri.transport == "wss"
 
 
-@case("row 2: one Record-Route where nothing changes")
-def row_2(t):
+@case("one Record-Route where nothing changes (RFC 3261 16.6)")
+def one_record_route(t):
     b, a = t.backend(), t.backend(name="A")
     g = t.gateway(start=False)
     g.next_hop(b.uri(), domains=["b.test"])
@@ -94,8 +94,8 @@ def row_2(t):
     listener_of(t, routes[0], g, "network-udp")
 
 
-@case("row 3: an in-dialog request leaves without our Route pair", sanitize=True)
-def row_3(t):
+@case("an in-dialog request leaves without our Route pair (RFC 3261 16.4)", sanitize=True)
+def in_dialog_without_our_routes(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
@@ -114,8 +114,8 @@ def row_3(t):
     a.response(200, to=bye)
 
 
-@case("row 4: a foreign Route behind ours is not eaten")
-def row_4(t):
+@case("a foreign Route behind ours is not eaten (RFC 3261 16.4)")
+def foreign_route_behind_ours(t):
     b, evil = t.backend(), t.backend(name="evil")
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
@@ -155,8 +155,8 @@ def no_open_relay(t):
     victim.silence(0.1)
 
 
-@case("row 5: an altered Record-Route token is refused", sanitize=True)
-def row_5(t):
+@case("an altered Record-Route token is refused (RFC 5626 5.3)", sanitize=True)
+def an_altered_record_route_token(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
@@ -178,8 +178,8 @@ def row_5(t):
     a.no_request("INFO", 0.1)
 
 
-@case("row 6: a strict router before us")
-def row_6(t):
+@case("a strict router before us: the last Route becomes the Request-URI (RFC 3261 16.4)")
+def strict_router_before_us(t):
     b = t.backend()
     g = t.gateway("tcp", next_hop=b.uri())
     a = t.client(g, "tcp")
@@ -195,8 +195,8 @@ def row_6(t):
     a.response(200, to=bye)
 
 
-@case("row 6: a strict router before us, on the network side")
-def row_6_network(t):
+@case("a strict router before us, on the network side (RFC 3261 16.4)")
+def strict_router_before_us_network(t):
     b = t.backend()
     g = t.gateway("tcp", next_hop=b.uri())
     a = t.client(g, "tcp")
@@ -213,8 +213,8 @@ def row_6_network(t):
     b.response(200, to=bye)
 
 
-@case("row 7: a strict router behind us")
-def row_7(t):
+@case("a strict router behind us: its Route becomes the Request-URI (RFC 3261 16.6)")
+def strict_router_behind_us(t):
     b = t.backend()
     g = t.gateway("tcp", next_hop=b.uri())
     a = t.client(g, "tcp")
@@ -230,8 +230,8 @@ def row_7(t):
     a.response(200, to=bye)
 
 
-@case("row 8: our own address in the callee's Contact is no strict routing")
-def row_8(t):
+@case("our own address in the callee's Contact is no strict routing (RFC 3261 16.4)")
+def own_address_in_contact(t):
     b = t.backend()
     g = t.gateway("tcp", next_hop=b.uri())
     a = t.client(g, "tcp")
@@ -249,8 +249,8 @@ def row_8(t):
     a.response(200, to=bye)
 
 
-@case("row 59: sips to a plain next hop is 480 with Warning 380; sip never becomes sips")
-def row_59(t):
+@case("sips to a plain next hop is 480 with Warning 380; sip never becomes sips (RFC 5630 5.3)")
+def sips_to_plain_next_hop(t):
     b = t.backend()
     g = t.gateway("tls", next_hop=b.uri())
     a = t.client(g, "tls")
@@ -264,8 +264,8 @@ def row_59(t):
     assert seen.uri.startswith("sip:") and all(r.uri.scheme == "sip" for r in seen.record_routes), seen
 
 
-@case("row 60: a TLS leg is record-routed by the certificate's name, without transport=tls")
-def row_60(t):
+@case("a TLS leg is record-routed by the certificate's name, without transport=tls (RFC 5658 6.2)")
+def tls_leg_by_certificate_name(t):
     b = t.backend()
     g = t.gateway("tls", next_hop=b.uri())
     a = t.client(g, "tls")
@@ -274,8 +274,8 @@ def row_60(t):
     assert uri.host == "gateway.test" and uri.transport != "tls", uri
 
 
-@case("row 60: transport=tls and sips by option")
-def row_60_options(t):
+@case("transport=tls and sips in Record-Route by option (RFC 5630 5.3)")
+def record_route_secure_options(t):
     for option, test in (("transport_tls", lambda uri: uri.transport == "tls"),
                          ("sips", lambda uri: uri.scheme == "sips")):
         b = t.backend()
@@ -288,8 +288,8 @@ def row_60_options(t):
         assert test(uri), f"{option}: {uri}"
 
 
-@case("row 61: the port is written where it is not the transport's default")
-def row_61(t):
+@case("the port is written where it is not the transport's default (RFC 3261 19.1.2)")
+def port_not_the_default(t):
     # Port 5060 is the point of this row; a loopback address of our own keeps it free.
     import os
     ip = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250 + 1}.61"
@@ -305,8 +305,8 @@ def row_61(t):
     assert ":5060" in text, text
 
 
-@case("row 62: Identity headers pass byte for byte, in their order")
-def row_62(t):
+@case("Identity headers pass byte for byte, in their order (RFC 8224 4)")
+def identity_headers_pass(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
@@ -318,8 +318,8 @@ def row_62(t):
     assert seen.lines("Identity") == values and seen.get("Date") == date, seen
 
 
-@case("row 64: the sending listener named in the config is the one used, on UDP, TCP and TLS")
-def row_64(t):
+@case("the sending listener named in the config is the one used, on UDP, TCP and TLS (RFC 3261 18.1.1)")
+def sending_listener_named(t):
     pair = t.certificate("b.test")
     b = t.backend(tls=flows.server_context(pair[0], pair[1]))
     for transport in ("udp", "tcp", "tls"):
@@ -341,8 +341,8 @@ def row_64(t):
         assert seen.via.transport == transport.upper()
 
 
-@case("row 64: an impossible sending listener is an error at start")
-def row_64_impossible(t):
+@case("an impossible sending listener is an error at start")
+def impossible_sending_listener(t):
     from lib.gateway import binary
     import subprocess
     b = t.backend()

@@ -1,4 +1,4 @@
-"""What travels over each transport, and how: rows 16 to 20 and 33 to 37."""
+"""What travels over each transport, and how (RFC 3261 18, 3581, 6455, 7118)."""
 
 import base64
 import json
@@ -10,13 +10,13 @@ from lib.agents import Client, call, hang_up
 from lib.case import case
 from lib.waiting import Timeout
 
-from cases.rows_contact import invite_by_path, register
+from cases.contacts import invite_by_path, register
 
 BIG = [("Subject", "x" * 2000)]
 
 
-@case("row 16: above 1,300 bytes a request leaves by TCP", sanitize=True)
-def row_16(t):
+@case("above 1,300 bytes a request leaves by TCP (RFC 3261 18.1.1)", sanitize=True)
+def above_1300_bytes_request_leaves(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=f"sip:{b.ip}:{b.port}")
     a = t.client(g, "wss")
@@ -32,8 +32,8 @@ def row_16(t):
     assert b.expect("INVITE").flow.transport == "UDP"
 
 
-@case("row 16: and back to UDP where TCP is refused")
-def row_16_refused(t):
+@case("above 1,300 bytes, and back to UDP where TCP is refused (RFC 3261 18.1.1)")
+def above_1300_bytes_back_udp(t):
     b = t.backend(tcp=False)
     g = t.gateway("wss", next_hop=f"sip:{b.ip}:{b.port}")
     a = t.client(g, "wss")
@@ -44,7 +44,7 @@ def row_16_refused(t):
     assert a.final(sent).status == 486
 
 
-@case("row 16: datagrams of up to 65,000 bytes arrive whole")
+@case("datagrams of up to 65,000 bytes arrive whole (RFC 3261 18.1.1)")
 def big_datagram(t):
     b = t.backend(tcp=False)
     g = t.gateway("udp", next_hop=f"sip:{b.ip}:{b.port}")
@@ -64,8 +64,8 @@ def big_datagram(t):
         a.response(200, to=sent)
 
 
-@case("row 17: each UDP port is open for TCP too")
-def row_17(t):
+@case("each UDP port is open for TCP too (RFC 3261 18.2.1)")
+def udp_port_open_for_tcp(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri())
     for name in ("access-udp", "network-udp"):
@@ -79,8 +79,8 @@ def row_17(t):
     hang_up(theirs, b, a)
 
 
-@case("row 18: Content-Length is added where a stream needs it")
-def row_18(t):
+@case("Content-Length is added where a stream needs it (RFC 3261 18.3, 20.14)")
+def content_length_added_where_stream(t):
     b = t.backend()
     g = t.gateway("ws", next_hop=b.uri("tcp"), network=("tcp",))
     a = t.client(g, "ws")
@@ -90,8 +90,8 @@ def row_18(t):
     assert seen.body == sip.sdp()
 
 
-@case("row 19: on UDP a surplus is cut, a short body is 400")
-def row_19(t):
+@case("on UDP a surplus is cut, a short body is 400 (RFC 3261 18.3)")
+def udp_surplus_cut_short_body(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri())
     a = t.client(g, "udp")
@@ -105,8 +105,8 @@ def row_19(t):
     assert seen.body == b"abc" and seen.get("Content-Length", "3") == "3", seen
 
 
-@case("row 20: received and rport; the response leaves from the port that was asked")
-def row_20(t):
+@case("received and rport; the response leaves from the port that was asked (RFC 3581 4)")
+def received_and_rport(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri())
     a = t.client(g, "udp")
@@ -122,8 +122,8 @@ def row_20(t):
     assert got.via.params.get("rport") == str(a.flow.local[1]) and got.via.params.get("received") == "127.0.0.1"
 
 
-@case("row 20: rport is filled on streams too")
-def row_20_streams(t):
+@case("rport is filled on streams too (RFC 3581 4)")
+def rport_filled_streams_too(t):
     b = t.backend()
     g = t.gateway("tcp", "tls", next_hop=b.uri())
     for transport in ("tcp", "tls"):
@@ -141,8 +141,8 @@ def answer_to(remote, request):
         return websocket.read_http_response(connection)
 
 
-@case("row 33: the WebSocket upgrade", sanitize=True)
-def row_33(t):
+@case("the WebSocket upgrade (RFC 6455 4.2, 7118 4)", sanitize=True)
+def websocket_upgrade(t):
     b = t.backend()
     g = t.gateway("ws", next_hop=b.uri(), start=False)
     g.listen("ws", name="strict", origins=["https://app.example.test"])
@@ -168,7 +168,7 @@ def row_33(t):
             assert got.status == status, (origin, got)
 
 
-@case("row 33: path and Host rules; a plain GET gets a page or 404, never a hang")
+@case("path and Host rules of the upgrade; a plain GET gets a page or 404, never a hang (RFC 6455 4.2.2)")
 def upgrade_rules(t):
     b = t.backend()
     g = t.gateway(next_hop=b.uri(), start=False)
@@ -186,7 +186,7 @@ def upgrade_rules(t):
     assert 400 <= got.status < 500, got
 
 
-@case("row 33: the upgrade cut at every byte")
+@case("the upgrade cut at every byte (RFC 6455 4.2.1)")
 def upgrade_cut(t):
     b = t.backend()
     g = t.gateway("ws", next_hop=b.uri())
@@ -217,8 +217,8 @@ def expect_close_code(t, g, data, codes, transport="ws"):
         flow.close()
 
 
-@case("row 34: WebSocket frames that break the protocol close with their codes", sanitize=True)
-def row_34(t):
+@case("WebSocket frames that break the protocol close with their codes (RFC 6455 5, 7.4.1)", sanitize=True)
+def websocket_frames_that_break_protocol(t):
     b = t.backend()
     g = t.gateway("ws", "wss", next_hop=b.uri())
     frame = websocket.frame
@@ -237,8 +237,8 @@ def row_34(t):
         expect_close_code(t, g, frame(8, b"\x03"), (1002,), transport)
 
 
-@case("row 34: a fragmented INVITE with a ping between is one INVITE and a pong")
-def row_34_fragments(t):
+@case("a fragmented INVITE with a ping between is one INVITE and a pong (RFC 6455 5.4, 5.5.2)")
+def fragmented_invite_with_ping_between(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
@@ -262,7 +262,7 @@ def row_34_fragments(t):
     b.expect("OPTIONS")
 
 
-@case("row 34: the close handshake is echoed; the server's frames are unmasked")
+@case("the close handshake is echoed; the server's frames are unmasked (RFC 6455 5.1, 5.5.1)")
 def close_handshake(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
@@ -273,8 +273,8 @@ def close_handshake(t):
     assert not any(item.masked for item in a.flow.frames.seen)
 
 
-@case("row 35: text frames, and binary where the message is no UTF-8")
-def row_35(t):
+@case("text frames, and binary where the message is no UTF-8 (RFC 7118 5)")
+def text_frames_binary_where_message(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
@@ -292,8 +292,8 @@ def row_35(t):
     assert b.expect("MESSAGE").body == b"\xff\x00\x01"
 
 
-@case("row 36: CRLF CRLF is answered by one CRLF, a lone CRLF by nothing")
-def row_36(t):
+@case("CRLF CRLF is answered by one CRLF, a lone CRLF by nothing (RFC 5626 3.5.1, 4.4.1)")
+def crlf_crlf_answered_by_one(t):
     b = t.backend()
     g = t.gateway("tcp", "tls", "ws", "wss", next_hop=b.uri())
     for transport in ("tcp", "tls", "ws", "wss"):
@@ -307,8 +307,8 @@ def row_36(t):
         a.final(sent)
 
 
-@case("row 37: STUN on each UDP port; the same bytes close a TCP connection")
-def row_37(t):
+@case("STUN on each UDP port; the same bytes close a TCP connection (RFC 5626 4.4.2)")
+def stun_each_udp_port_same(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri(), start=False)
     g.listen("udp", ip="::1", name="six")

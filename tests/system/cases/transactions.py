@@ -1,4 +1,4 @@
-"""Transactions and proxy duties as seen from outside: rows 21 to 32."""
+"""Transactions and proxy duties as seen from outside (RFC 3261 16, 17, 4320, 6026)."""
 
 import time
 
@@ -7,8 +7,9 @@ from lib.agents import Client, call, elapsed_ms, hang_up
 from lib.case import case
 
 
-@case("row 21: 100 within 200 ms, without a To tag; a silent next hop ends in a final answer", seconds=90)
-def row_21(t):
+@case("100 within 200 ms, without a To tag; a silent next hop ends in a final answer (RFC 3261 17.2.1, 16.8)",
+      seconds=90)
+def answer_100_within_200_ms_without(t):
     b = t.backend()
     g = t.gateway("udp", "wss", next_hop=b.uri())
     pending = []
@@ -37,8 +38,8 @@ def ack_for(invite, answer):
     return ack
 
 
-@case("row 22: a silent next hop and a non-INVITE: 100 after 3.5 s, never 408", seconds=90)
-def row_22(t):
+@case("a silent next hop and a non-INVITE: 100 after 3.5 s, never 408 (RFC 4320 4.1, 4.2)", seconds=90)
+def silent_next_hop_non_invite(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri())
     a = t.client(g, "udp")
@@ -49,8 +50,8 @@ def row_22(t):
     a.silence(36, lambda m: m.call_id == sent.call_id)
 
 
-@case("row 23: a response that matches nothing goes nowhere")
-def row_23(t):
+@case("a response that matches nothing goes nowhere (RFC 6026 7.3)")
+def response_that_matches_nothing_goes(t):
     b = t.backend()
     g = t.gateway("udp", "wss", next_hop=b.uri())
     a = t.client(g, "udp")
@@ -69,8 +70,8 @@ def row_23(t):
     hang_up(ours, a, b)
 
 
-@case("row 24: repeated 2xx pass for 64*T1; a repeated INVITE is absorbed", seconds=90)
-def row_24(t):
+@case("repeated 2xx pass for 64*T1; a repeated INVITE is absorbed (RFC 6026 7.1, 7.2)", seconds=90)
+def repeated_2xx_pass_for_64t1(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri())
     a = t.client(g, "udp")
@@ -129,8 +130,8 @@ def repeat_final(t):
     assert b.inbox.count(lambda m: m.is_request and m.method == "ACK") == 1
 
 
-@case("row 25: a lone 503 becomes 500", sanitize=True)
-def row_25(t):
+@case("a lone 503 becomes 500 (RFC 3261 16.7)", sanitize=True)
+def lone_503_becomes_500(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
@@ -140,8 +141,8 @@ def row_25(t):
     b.expect("ACK")
 
 
-@case("row 26: every challenge of an answer passes, in its order")
-def row_26(t):
+@case("every challenge of an answer passes, in its order (RFC 3261 16.7)")
+def every_challenge_an_answer_passes(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
@@ -154,8 +155,8 @@ def row_26(t):
     assert got.lines("Proxy-Authenticate") == challenges and got.lines("WWW-Authenticate") == challenges[:1], got
 
 
-@case("row 27: CANCEL is answered at once, travels with the INVITE's branch, 487 passes", sanitize=True)
-def row_27(t):
+@case("CANCEL is answered at once, travels with the INVITE's branch, 487 passes (RFC 3261 9.2, 16.10)", sanitize=True)
+def cancel_answered_at_once_travels(t):
     b = t.backend()
     g = t.gateway("wss", "udp", next_hop=b.uri())
     for transport in ("wss", "udp"):
@@ -181,7 +182,7 @@ def row_27(t):
         assert b.expect("ACK").via.branch == seen.via.branch
 
 
-@case("row 27: CANCEL before any answer waits for a provisional one (RFC 3261 9.1)")
+@case("CANCEL before any answer waits for a provisional one (RFC 3261 9.1)")
 def cancel_early(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
@@ -202,7 +203,7 @@ def cancel_early(t):
     a.response(487, to=sent)
 
 
-@case("row 27: a CANCEL that matches nothing is 481 or forwarded, never lost in silence")
+@case("a CANCEL that matches nothing is 481 or forwarded, never lost in silence (RFC 3261 16.10)")
 def cancel_unknown(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
@@ -215,8 +216,8 @@ def cancel_unknown(t):
     assert a.final(sent).status == 481
 
 
-@case("row 28: Max-Forwards 0 is 483, absent becomes one, others fall by one")
-def row_28(t):
+@case("Max-Forwards 0 is 483, absent becomes one, others fall by one (RFC 3261 16.3, 16.6)")
+def max_forwards_0_483_absent(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri())
     a = t.client(g, "udp")
@@ -230,8 +231,8 @@ def row_28(t):
     assert b.expect("MESSAGE").lines("Max-Forwards") == ["6"]
 
 
-@case("row 29: exactly one Max-Breadth leaves")
-def row_29(t):
+@case("exactly one Max-Breadth leaves (RFC 5393 5.3.3)")
+def exactly_one_max_breadth_leaves(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri())
     a = t.client(g, "udp")
@@ -240,8 +241,8 @@ def row_29(t):
         assert b.expect("INVITE").lines("Max-Breadth") == wanted, given
 
 
-@case("row 30: a request that comes back unchanged is a loop: 482")
-def row_30(t):
+@case("a request that comes back unchanged is a loop: 482 (RFC 5393 4.2)")
+def request_that_comes_back_unchanged(t):
     g = t.gateway("udp", start=False)
     g.next_hop("sip:%s:%d;transport=udp" % g.listeners["access-udp"])
     g.start()
@@ -250,8 +251,8 @@ def row_30(t):
     assert got.status == 482, got
 
 
-@case("row 31: unknown Proxy-Require is 420 with Unsupported")
-def row_31(t):
+@case("unknown Proxy-Require is 420 with Unsupported (RFC 3261 16.3)")
+def unknown_proxy_require_420_with(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri())
     a = t.client(g, "udp")
@@ -260,8 +261,8 @@ def row_31(t):
     b.no_request("INVITE", 0.2)
 
 
-@case("row 32: unknown methods and headers pass, byte for byte")
-def row_32(t):
+@case("unknown methods and headers pass, byte for byte (RFC 3261 16.6)")
+def unknown_methods_headers_pass_byte(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")

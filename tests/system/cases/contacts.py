@@ -1,4 +1,4 @@
-"""Contact, Path, flow tokens, registrations: rows 9 to 15 and 63."""
+"""Contact, Path, flow tokens, registrations (RFC 5626, 5627, 3327)."""
 
 import os
 import time
@@ -27,8 +27,8 @@ def invite_by_path(b, register_seen, method="INVITE", **options):
     return b.send_to(NameAddr(routes[0]).uri if routes else Uri(contact), made)
 
 
-@case("row 9: Contact is left alone when we are not the first hop")
-def row_9(t):
+@case("Contact is left alone when we are not the first hop (RFC 5626 5.1)")
+def contact_left_alone_when_we(t):
     b = t.backend()
     g = t.gateway("udp", "tcp", next_hop=b.uri())
     for transport in ("udp", "tcp"):
@@ -40,8 +40,8 @@ def row_9(t):
         assert b.expect("INVITE").lines("Contact") == [contact]
 
 
-@case("row 10: a .invalid Contact is reachable, on the same WebSocket, without DNS", sanitize=True)
-def row_10(t):
+@case("a .invalid Contact is reachable, on the same WebSocket, without DNS (RFC 7118 8.1, 2606 2)", sanitize=True)
+def invalid_contact_reachable_same_websocket(t):
     b = t.backend()
     names = NameServer({})
     t.at_end(names.close)
@@ -52,8 +52,8 @@ def row_10(t):
     assert not [name for name, _ in names.asked if name.endswith("invalid")], names.asked
 
 
-@case("row 11: gr, ob and pn-* of a Contact arrive byte for byte")
-def row_11(t):
+@case("gr, ob and pn-* of a Contact arrive byte for byte (RFC 5627 4, 5626 4.3, 8599 4)")
+def gr_ob_pn_contact_arrive(t):
     b = t.backend()
     g = t.gateway("wss", "udp", next_hop=b.uri())
     for transport in ("wss", "udp"):
@@ -69,8 +69,8 @@ def row_11(t):
         assert b.expect("REGISTER").lines("Contact") == [contact]
 
 
-@case("row 12: REGISTER keeps its Contact and gets a Path with a token and ob", sanitize=True)
-def row_12(t):
+@case("REGISTER keeps its Contact and gets a Path with a token and ob (RFC 3327 5.2, 5626 5.1)", sanitize=True)
+def register_keeps_contact_gets_path(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri())
     a = t.client(g, "wss")
@@ -87,8 +87,8 @@ def row_12(t):
     assert a.final(sent).status == 200
 
 
-@case("row 13: no ob when we are not the first hop")
-def row_13(t):
+@case("no ob when we are not the first hop (RFC 5626 5.1)")
+def no_ob_when_we_are(t):
     b = t.backend()
     g = t.gateway("tcp", next_hop=b.uri())
     a = t.client(g, "tcp")
@@ -138,13 +138,13 @@ def dead_flow(t, transport, end):
     return g
 
 
-@case("row 14: a call to a dead flow is refused at once", sanitize=True)
-def row_14(t):
+@case("a call to a dead flow is 430 at once (RFC 5626 5.3)", sanitize=True)
+def call_dead_flow_430_at(t):
     dead_flow(t, "wss", "close")
 
 
-@case("row 14: the same over WS, TCP and TLS")
-def row_14_others(t):
+@case("a call to a dead flow is 430 over WS, TCP and TLS (RFC 5626 5.3)")
+def call_dead_flow_430_over(t):
     for transport, end in (("ws", "abort"), ("tcp", "close"), ("tls", "abort")):
         b = t.backend()
         g = t.gateway(transport, next_hop=b.uri(), name=f"ringway-{transport}")
@@ -157,8 +157,8 @@ def row_14_others(t):
         assert got.status in (430, 480) and elapsed_ms(begin) < 100, got
 
 
-@case("row 15: a token of the peer node with the same key is dead, not forged")
-def row_15(t):
+@case("a token of the peer node with the same key is dead, not forged (RFC 5626 5.3)")
+def token_peer_node_with_same(t):
     b = t.backend()
     key = t.directory / "token.key"
     key.write_bytes(os.urandom(32))
@@ -181,8 +181,8 @@ def other_key(t):
     assert got.status == 403, got
 
 
-@case("row 63: 420 of a registrar without Path passes; the switch adds path to Supported")
-def row_63(t):
+@case("420 of a registrar without Path passes; the switch adds path to Supported (RFC 3327 5.2)")
+def answer_420_registrar_without_path_passes(t):
     for switch in (False, True):
         b = t.backend()
         g = t.gateway("wss", start=False, name=f"ringway-{switch}")
