@@ -132,9 +132,11 @@ def address_is_no_proof_on_the_access_side(t):
     x.silence(0.2)
 
 
-@case("[[trusted]] servers reach registered user agents by their Path and nothing else")
+@case("[[trusted]] servers reach next hops, and registered user agents by their Path, and nobody else")
 def trusted_servers(t):
     g, b = office(t, "ws", start=False)
+    inner = t.backend("127.0.0.4")
+    g.next_hop(inner.uri(), name="inner", domains=["inner.example"], probe_interval="0s", **{"from": "access"})
     g.config["trusted"] = [{"name": "carrier", "prefixes": ["127.0.0.5/32"]}]
     g.start()
     a, ok = user_agent(t, g, b)
@@ -150,9 +152,19 @@ def trusted_servers(t):
     sent = sends(a.contact_uri, [path])
     a.reply(a.expect("INVITE"), 486)
     assert s.final(sent).status == 486
-    assert s.final(sends("sip:bob@example.test", [])).status == 403
-    assert s.final(sends("sip:bob@example.test", [f"<{b.uri()};lr>"])).status == 403
-    b.no_request("INVITE", 0.2)
+    listener = f"sip:+4930@{udp[0]}:{udp[1]}"
+    for uri, routes in (("sip:bob@example.test", []), (listener, []), ("sip:bob@example.test", [f"<{b.uri()};lr>"])):
+        sent = sends(uri, routes)
+        b.reply(b.expect("INVITE"), 486)
+        assert s.final(sent).status == 486
+    x = t.backend(STRANGER)
+    for uri, routes in (("sip:bob@inner.example", []), ("sip:bob@example.test", [f"<{inner.uri()};lr>"]),
+                        ("sip:bob@example.test", [f"<{x.uri()};lr>"]),
+                        ("sip:bob@example.test", [f"<{b.uri()};lr>", f"<{x.uri()};lr>"]), (a.contact_uri + "x", [x.contact()])):
+        assert s.final(sends(uri, routes)).status == 403, (uri, routes)
+    for server in (inner, x):
+        server.silence(0.1)
+    b.no_request("INVITE", 0.1)
 
 
 @case("RFC 3261 16.12: a Record-Route value without a To tag is refused, in whatever order the pair stands")
