@@ -8,7 +8,7 @@ from lib.case import case
 from lib.waiting import until
 
 from cases.outlives import again, first, gone
-from cases.rows_contact import invite_by_path, register
+from cases.contacts import invite_by_path, register
 
 SHORT = {"grace": "1s", "drain": "1s"}
 
@@ -506,7 +506,8 @@ def page_again(t):
 # --- A dead socket -----------------------------------------------------------------------------------------------
 
 
-@case("a request that went into a dead socket follows to the new one under its branch: BYE, re-INVITE, INFO", seconds=90)
+@case("a request that went into a dead socket follows to the new one under its branch: BYE, re-INVITE, INFO",
+      seconds=90)
 def dead_socket(t):
     b = t.backend()
     g = t.gateway("wss", next_hop=b.uri(), timers={"drain": "1s"})
@@ -559,6 +560,27 @@ def ringing_caller(t):
             ours = new.ack(sent, got)
             b.expect("ACK")
             hang_up(ours, new, b)
+        no_calls(g)
+        new.flow.close()
+        gone(g)
+
+
+@case("a refusal of the gateway's own follows a caller to the new socket, too")
+def refused_in_the_gap(t):
+    b = t.backend()
+    g = t.gateway("wss", next_hop=b.uri(), timers={"drain": "1s", "t1": "25ms", "timer_c": "2s", "grace": "8s"})
+    for rings in (True, False):
+        a = first(t, g, b)
+        sent = a.invite()
+        seen = b.expect("INVITE")
+        b.reply(seen, 180 if rings else 100)
+        if rings:
+            a.response(180, to=sent)
+        a.flow.abort()
+        gone(g)
+        b.reply(b.expect("CANCEL", 5), 481)  # Timer C, and the callee says nothing to the INVITE
+        new = again(t, g, b, a)
+        assert new.final(sent, 40).status in (408, 487)
         no_calls(g)
         new.flow.close()
         gone(g)

@@ -11,7 +11,7 @@ from lib.case import case
 from lib.waiting import until
 
 from cases.call_dialogs import SHORT, called, from_new_port, no_calls, refresh
-from cases.rows_contact import invite_by_path, register
+from cases.contacts import invite_by_path, register
 
 
 def answered(a, b, *, contact=None, sender=None, headers=(), **options):
@@ -119,7 +119,8 @@ def name_of_peer(flow):
     return names[0]
 
 
-@case("RFC 3261 26.2.1: a call by a mutual TLS trunk keeps that trunk's certificate, at a sibling of its members, too", seconds=90)
+@case("RFC 3261 26.2.1: a call by a mutual TLS trunk keeps that trunk's certificate, at a sibling of its members, too",
+      seconds=90)
 def certificate_of_call(t):
     g, pbx, sibling = trunks(t)
     for server in (pbx, sibling):
@@ -274,7 +275,8 @@ def phone_moves(t, g, a):
     return new
 
 
-@case("a phone on UDP whose NAT port changes is reached where its newest request came from: re-INVITE, INFO", seconds=90)
+@case("a phone on UDP whose NAT port changes is reached where its newest request came from: re-INVITE, INFO",
+      seconds=90)
 def moves_by_request(t):
     for side in ("caller", "callee"):
         b = t.backend("127.0.0.2")
@@ -292,7 +294,8 @@ def moves_by_request(t):
             no_calls(g)
 
 
-@case("a phone on UDP whose NAT port changes is reached where it registers from, with its old Contact or a new one", seconds=90)
+@case("a phone on UDP whose NAT port changes is reached where it registers from, with its old Contact or a new one",
+      seconds=90)
 def moves_by_register(t):
     for side in ("caller", "callee"):
         b = t.backend("127.0.0.2")

@@ -38,6 +38,8 @@ def browser_calls(t, library):
     dialog = office.phone_answers()
     page.event("confirmed")
     office.both_hear(page)
+    # An authenticated INVITE with its SDP is one datagram of at most 1,300 bytes (RFC 3261 18.1.1).
+    assert office.gateway.metric("ringway_switched_to_tcp_total") == 0
     assert b"ssrc" not in office.invite.body and b"ice-ufrag" not in office.invite.body, office.invite
     statistics = page.do("statistics")
     assert statistics["dtls"] == "connected" and statistics["in"] > 0 and statistics["out"] > 0, statistics

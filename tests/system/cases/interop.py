@@ -10,7 +10,10 @@ from pathlib import Path
 
 from lib import sip, sipp
 from lib.case import case, plain_tls
+from lib.linphone import Linphone
 from lib.office import Office
+from lib.ports import Reservation
+from lib.programs import Program
 from lib.tunnel import TlsTunnel
 from lib.waiting import until
 
@@ -237,3 +240,96 @@ def sipp_tls_row(t):
     t.at_end(tunnel.close)
     sipp.calls(t, tunnel.endpoint, count=200, rate=50, transport="tcp", name="uac")
     row("call", "requests from both ends", "hang up")
+
+
+def linphone_row(t, srtp):
+    """It describes SRTP with keys in SDP (RFC 4568) and takes nothing else, or plain RTP."""
+    row = Row(f"linphone 5.1, {'SDES' if srtp else 'plain RTP'}", "Kamailio 5.6 with Path, UDP")
+    office = Office(t, "udp", "wss")
+    remote = office.gateway.listeners["access-udp"]
+    desk = Linphone(t.directory, user="desk", password="secret", srtp=srtp,
+                    proxy=f"sip:{remote[0]}:{remote[1]};transport=udp")
+    t.at_end(desk.end)
+    desk.registered()
+    page = page_of(t, office)
+    row("register")
+    page.call("sip:desk@example.test")
+    page.event("confirmed")
+    desk.state("StreamsRunning")
+    desk.play()
+    page.expect_tone(600)
+    desk.command("call-pause")
+    page.event("hold", where=lambda event: event.get("originator") == "remote")
+    desk.state("CallPaused")
+    desk.command("call-resume " + desk.call_id())
+    page.event("unhold", where=lambda event: event.get("originator") == "remote")
+    hold_when_ready(page)
+    page.event("held")
+    desk.state("PausedByRemote")
+    page.do("resume")
+    page.event("resumed")
+    desk.state("StreamsRunning")
+    row("hold", "requests from both ends")
+    desk.command("terminate")
+    page.event("ended")
+    desk.command("call sip:alice@example.test")
+    page.event("incoming")
+    page.do("answer")
+    page.event("confirmed")
+    page.do("hangUp")
+    desk.state("CallReleased")
+    row("call", "hang up")
+    office.nothing_left()
+
+
+@case("Net::SIP over UDP, plain RTP", seconds=90)
+def net_sip_row(t):
+    row = Row("Net::SIP 0.835", "Kamailio 5.6 with Path, UDP")
+    office = Office(t, "udp", "wss")
+    ports = Reservation()
+    local = ports.port()
+    ports.release()
+    remote = office.gateway.listeners["access-udp"]
+    script = Path(__file__).parent.parent / "lib" / "net_sip_phone.pl"
+    desk = t.start(Program("net-sip", ["perl", script, f"127.0.0.1:{local}", f"{remote[0]}:{remote[1]}", "desk",
+                                       "secret", "example.test"], t.directory, stdin=True))
+    desk.expect_line("registered")
+    page = page_of(t, office)
+    row("register")
+    # It sends back what it hears.
+    page.call("sip:desk@example.test")
+    page.event("confirmed")
+    desk.expect_line("established")
+    page.expect_tone(440)
+    desk.write("hang up\n")
+    page.event("ended")
+    desk.expect_line("ended")
+    desk.write("call sip:alice@example.test\n")
+    page.event("incoming")
+    page.do("answer")
+    page.event("confirmed")
+    desk.expect_line("call: OK")
+    page.expect_tone(440)
+    hold_when_ready(page)
+    page.event("held")
+    page.do("resume")
+    page.event("resumed")
+    page.expect_tone(440)
+    desk.write("hold\n")
+    desk.expect_line("hold: OK")
+    row("hold", "requests from both ends")
+    page.do("hangUp")
+    desk.expect_line("ended by the other side")
+    row("call", "hang up")
+    office.nothing_left()
+
+
+def page_of(t, office):
+    page = t.browser().page("a")
+    page.start(office.server, "alice")
+    return page
+
+
+for _srtp in (False, True):
+    case(f"linphone over UDP, {'SDES' if _srtp else 'plain RTP'}", seconds=90)(
+        lambda t, srtp=_srtp: linphone_row(t, srtp))

@@ -5,7 +5,7 @@ from lib.case import case
 from lib.waiting import until
 
 from cases.media_descriptions import lab
-from cases.rows_contact import invite_by_path, register
+from cases.contacts import invite_by_path, register
 
 
 def sdes(version=1, profile=b"RTP/SAVP", port=40000):
