@@ -1,0 +1,54 @@
+"""Two hosts and the network between them and everybody else, on one machine: network namespaces on a bridge.
+
+The case moves into a network namespace of its own, where phones, browsers, the SIP server and the media relay live;
+it ends with the case's process. Call it before the first socket or thread of the case.
+"""
+
+import ctypes
+import os
+import subprocess
+
+CLONE_NEWNET = 0x40000000
+OUTSIDE, ADDRESS = "10.97.0.1", "10.97.0.10"  # of everybody else; that moves between the hosts
+HOSTS = ("10.97.0.11", "10.97.0.12")
+
+
+def ip(*words, space=None, check=True):
+    command = (["ip", "netns", "exec", space] if space else []) + ["ip", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+class TwoHosts:
+    def __init__(self, t):
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        ip("link", "set", "lo", "up")
+        ip("link", "add", "edge", "type", "bridge")
+        ip("addr", "add", f"{OUTSIDE}/24", "dev", "edge")
+        ip("link", "set", "edge", "up")
+        self.spaces = [f"rw-host{number}-{os.getpid()}" for number in (1, 2)]
+        for number, space in enumerate(self.spaces):
+            ip("netns", "add", space)
+            t.at_end(subprocess.run, ["ip", "netns", "del", space])
+            ip("link", "add", f"port{number}", "type", "veth", "peer", "name", "eth0", "netns", space)
+            ip("link", "set", f"port{number}", "master", "edge", "up")
+            ip("link", "set", "lo", "up", space=space)
+            ip("addr", "add", f"{HOSTS[number]}/24", "dev", "eth0", space=space)
+            ip("link", "set", "eth0", "up", space=space)
+
+    def run(self, host, *command):
+        """That command in front of it runs a program on the host (0 or 1)."""
+        return ["ip", "netns", "exec", self.spaces[host], *map(str, command)]
+
+    def unplug(self, host):
+        ip("link", "set", f"port{host}", "down")
+
+    def has_address(self, host):
+        return f"{ADDRESS}/" in ip("-o", "addr", "show", "dev", "eth0", space=self.spaces[host])
+
+    def move_by_hand(self, host):
+        """What a cluster's IPaddr2 does: the address, and a word to the neighbours."""
+        ip("addr", "add", f"{ADDRESS}/24", "dev", "eth0", space=self.spaces[host], check=False)
+        subprocess.run(self.run(host, "arping", "-U", "-c", "2", "-I", "eth0", ADDRESS), capture_output=True)
