@@ -8,7 +8,7 @@ from lib.agents import Client, call, elapsed_ms, hang_up
 from lib.case import case
 from lib.waiting import until
 
-from cases.rows_contact import invite_by_path, register
+from cases.contacts import invite_by_path, register
 
 
 def gone(g, transport="wss"):

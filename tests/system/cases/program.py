@@ -38,6 +38,34 @@ def help_version(t):
     assert done.returncode not in (0, 99) and "--config" in done.stdout + done.stderr, done
 
 
+def build_option(name):
+    """Of the build folder that the program under test comes from; None if it is not from one."""
+    for folder in binary().resolve().parents:
+        options = folder / "meson-info" / "intro-buildoptions.json"
+        if options.exists():
+            return {option["name"]: option["value"] for option in json.loads(options.read_text())}.get(name)
+    return None
+
+
+@case("the program is hardened: position independent, read-only relocations, canaries, checked copies")
+def hardened(t):
+    def read(*arguments):
+        return subprocess.run(["readelf", "-W", *arguments, str(binary())], capture_output=True, text=True, check=True,
+                              timeout=60).stdout
+
+    assert re.search(r"Type:\s+DYN", read("-h")), "it is not position independent"
+    segments = read("-l")
+    assert "GNU_RELRO" in segments, "its relocations stay writable"
+    stack = re.search(r"GNU_STACK.*?\s(R?W?E?)\s+0x", segments)
+    assert stack and "E" not in stack.group(1), f"its stack is executable: {stack}"
+    assert re.search(r"FLAGS.*\bNOW\b", read("-d")), "its functions are looked up while it runs"
+    symbols = read("--dyn-syms")
+    assert "__stack_chk_fail" in symbols, "no function has a canary"
+    if build_option("optimization") in ("0", None):
+        return  # the compiler checks copies only where it optimises
+    assert re.search(r"__\w+_chk@", symbols), "no copy is checked"
+
+
 @case("check reports every mistake with file, line, column and the nearest known key", sanitize=True)
 def check_mistakes(t):
     done, file = check(t, 'shards = "two"\n\n[[listen]]\ntransport = "wws"\nadress = "127.0.0.1:5060"\n\n'

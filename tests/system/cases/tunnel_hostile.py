@@ -131,11 +131,11 @@ def hostile_controller(t):
     # More streams than there are sockets for: refused beyond a quarter, and others are served.
     greedy = frames.connect(far, folder)
     greedy.sendall(frames.hello() + b"".join(
-        frames.frame(frames.DATA, b"c_%d d" % stream, flags=3, stream=stream, message=1) for stream in range(3000)))
-    until(lambda: tunnel.counters(far=True)["sources"] >= 1024, 10, "it takes its quarter")
+        frames.frame(frames.DATA, b"c_%d d" % stream, flags=3, stream=stream, message=1) for stream in range(6000)))
+    until(lambda: tunnel.counters(far=True)["sources"] >= 4096, 30, "it takes its quarter")
     other = Controller(t, tunnel.address)
     assert other.ask(b"2_1 d") == b"2_1 d"
-    assert tunnel.counters(far=True)["sources"] <= 1024 + 4
+    assert tunnel.counters(far=True)["sources"] <= 4096 + 4
     # It asks for large answers and never reads one.
     before = resident_kb(tunnel.far_ends[0])
     greedy.settimeout(1)

@@ -122,6 +122,12 @@ class Context:
         self.at_end(flow.port.close if transport == "udp" else flow.close)
         return Client(flow, user)
 
+    def service_manager(self, **options):
+        from .service_manager import ServiceManager
+        made = ServiceManager(**options)
+        self.at_end(made.close)
+        return made
+
     def phone(self, ip="127.0.0.1", frequency=700):
         from .rtp import RtpPhone
         made = RtpPhone(ip, frequency)

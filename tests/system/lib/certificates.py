@@ -23,7 +23,8 @@ class Authority:
                  "-keyout", self.key, "-out", self.certificate, "-days", "30", "-subj", f"/CN={name}",
                  "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def issue(self, name, *, names=(), kind="ec", usage="serverAuth,clientAuth", common=None):
+    def issue(self, name, *, names=(), kind="ec", usage="serverAuth,clientAuth", common=None,
+              days=30):
         """Signs a certificate; names are subjectAltName entries like DNS:a.test. Returns (chain, key, serial)."""
         stem = self.directory / name
         chain, key, request = stem.with_suffix(".pem"), stem.with_suffix(".key"), stem.with_suffix(".csr")
@@ -38,11 +39,11 @@ class Authority:
         extensions.write_text("\n".join(lines) + "\n")
         self.serial += 1
         _openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-set_serial",
-                 self.serial, "-days", "30", "-out", chain, "-extfile", extensions)
+                 self.serial, "-days", str(days), "-out", chain, "-extfile", extensions)
         return chain, key, self.serial
 
-    def crl(self, path, revoked=()):
-        """Writes a revocation list with those serial numbers."""
+    def crl(self, path, revoked=(), days=30):
+        """Writes a revocation list with those serial numbers, which is good for so long."""
         index, config = self.directory / "index.txt", self.directory / "ca.cnf"
         index.write_text("".join(f"R\t361231235959Z\t250101000000Z\t{serial:04X}\tunknown\t/CN=x\n"
                                  for serial in revoked))
@@ -50,7 +51,7 @@ class Authority:
         number.write_text("01\n")
         config.write_text(f"[ca]\ndefault_ca=one\n[one]\ndatabase={index}\ncrlnumber={number}\n"
                           "default_md=sha256\ndefault_crl_days=30\n")
-        _openssl("ca", "-config", config, "-gencrl", "-keyfile", self.key, "-cert", self.certificate, "-out", path)
+        _openssl("ca", "-config", config, "-gencrl", "-crlsec", str(int(days * 86400)), "-keyfile", self.key, "-cert", self.certificate, "-out", path)
 
 
 def fingerprint_of(der):

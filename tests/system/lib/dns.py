@@ -31,12 +31,12 @@ def _data(kind, value):
 class NameServer:
     """records: {(name, kind): [value, ...]}; silent makes it drop all questions."""
 
-    def __init__(self, records, ttl=60, ip="127.0.0.1"):
+    def __init__(self, records, ttl=60, ip="127.0.0.1", port=0):
         self.records = {(name.lower(), kind): values for (name, kind), values in records.items()}
         self.ttl, self.silent = ttl, False
         self.asked = []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((ip, 0))
+        self.socket.bind((ip, port))
         self.address = "{}:{}".format(*self.socket.getsockname())
         self.server = threading.Thread(target=self._serve, daemon=True)
         self.server.start()

@@ -95,6 +95,7 @@ class Gateway:
         if os.environ.get("RINGWAY_REACTOR"):
             self.config["reactor"] = os.environ["RINGWAY_REACTOR"]
         self.prefix = []  # a command that starts the program
+        self.manager = None  # a ServiceManager that starts it
         self.listeners = {}
         self.admin = None
         self.program = None
@@ -135,16 +136,25 @@ class Gateway:
 
     # ---- life ----------------------------------------------------------------------------------
 
-    def start(self, timeout=20):
+    def start(self, timeout=20, wait=True):
         if self.admin is None:
             self.enable_admin()
         self.write()
         self.ports.release()
         env = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
-        self.program = Program(self.name, [*self.prefix, binary(), "run", "--config", self.file], self.directory, env=env)
-        until(self._ready, timeout, f"{self.name} answers /healthz")
+        prefix, descriptors = self.prefix, ()
+        if self.manager:
+            prefix, descriptors, more = self.manager.start_with()
+            env.update(more)
+        self.program = Program(self.name, [*prefix, binary(), "run", "--config", self.file], self.directory, env=env,
+                               pass_fds=descriptors)
+        if wait:
+            self.wait_ready(timeout)
         return self
+
+    def wait_ready(self, timeout=20):
+        until(self._ready, timeout, f"{self.name} answers /healthz")
 
     def _ready(self):
         if not self.program.running:

@@ -12,7 +12,7 @@ from .waiting import Timeout
 class Program:
     """A child process whose output goes to a file and to waiters."""
 
-    def __init__(self, name, command, directory, *, env=None, stdin=False, cwd=None):
+    def __init__(self, name, command, directory, *, env=None, stdin=False, cwd=None, pass_fds=()):
         self.name = name
         self.log = Path(directory) / f"{name}.log"
         self.lines = []
@@ -20,7 +20,7 @@ class Program:
         self.process = subprocess.Popen(
             [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL, cwd=cwd or directory,
-            env={**os.environ, **(env or {})})
+            env={**os.environ, **(env or {})}, pass_fds=pass_fds)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 

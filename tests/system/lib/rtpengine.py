@@ -40,15 +40,16 @@ def bdecode(data, offset=0):
 
 
 class Rtpengine:
-    def __init__(self, directory, *, ports=400, interface="127.0.0.1", port=None, name="rtpengine", udp=False):
-        self.directory, self.interface, self.name = directory, interface, name
+    def __init__(self, directory, *, ports=400, interface="127.0.0.1", port=None, name="rtpengine", udp=False,
+                 control="127.0.0.1"):
+        self.directory, self.interface, self.name, self.control = directory, interface, name, control
         self.lock, self.first, self.last = range_of(ports)
         self.port = port
         if port is None:
             reservation = Reservation()
             self.port = reservation.port()
             reservation.release()
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"{control}:{self.port}"
         self.udp_address = None
         if udp:
             reservation = Reservation()
@@ -75,7 +76,7 @@ class Rtpengine:
             return False
 
     def command(self, dictionary, timeout=3):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+        with socket.create_connection((self.control, self.port), timeout=timeout) as connection:
             cookie = f"test{time.monotonic_ns()}".encode()
             connection.sendall(cookie + b" " + bencode(dictionary))
             data = b""
