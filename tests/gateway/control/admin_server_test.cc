@@ -174,12 +174,12 @@ TEST(ControlThread, ServesItsPagesAndEndsOnASignal) {
   config.admin.enabled = true;
   auto listeners = open_listeners(config, 2);
   ASSERT_TRUE(listeners) << listeners.error();
-  LogWriter log(LogWriter::Format::Json, LogLevel::Info);
+  auto log = std::make_unique<LogWriter>(LogWriter::Format::Json, LogLevel::Info);
   std::unique_ptr<Control> control;
   for (int attempt = 0; attempt < 20; ++attempt) {
     config.admin.address = free_port();
     control = std::make_unique<Control>(Control::Setup{
-        config, log, {tls::TicketKey::random(), std::nullopt}, nullptr, listeners->front().infos});
+        config, *log, {tls::TicketKey::random(), std::nullopt}, nullptr, listeners->front().infos});
     if (control->open()) break;
   }
   Exchange exchange(2);
@@ -208,6 +208,7 @@ TEST(ControlThread, ServesItsPagesAndEndsOnASignal) {
   client.join();
   shards.clear();
   control.reset();
+  log.reset();  // it writes what waits
   const std::string events = testing::internal::GetCapturedStderr();
   for (const std::string path :
        {"/healthz", "/livez", "/metrics", "/calls", "/status", "/version", "/"}) {
