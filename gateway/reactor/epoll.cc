@@ -188,24 +188,28 @@ void Epoll::enqueue(int fd, Descriptor& descriptor) {
   ready_.push_back(fd);
 }
 
+int Epoll::ask(Duration timeout) {
+  const int room = static_cast<int>(events_.size());
+  if (!coarse_) {
+    const timespec limit{timeout / 1s, (timeout % 1s).count()};
+    const int count = epoll_pwait2(epoll_, events_.data(), room,
+                                   timeout == Duration::max() ? nullptr : &limit, nullptr);
+    // Older sandboxes do not know the call.
+    coarse_ = count < 0 && (errno == ENOSYS || errno == EPERM);
+    if (!coarse_) return count;
+  }
+  return epoll_wait(epoll_, events_.data(), room, milliseconds_of(timeout));
+}
+
 bool Epoll::wait(Duration timeout, std::string& error) {
   if (!completions_.empty() && !std::exchange(prepared_, false)) return true;
   prepared_ = false;
   if (!completions_.empty() || !ready_.empty()) timeout = Duration::zero();
   timeout = std::max(timeout, Duration::zero());
   counters_.ring_enters.add();
-  int count = -1;
-  if (!coarse_) {
-    const timespec limit{timeout / 1s, (timeout % 1s).count()};
-    count = epoll_pwait2(epoll_, events_.data(), static_cast<int>(events_.size()),
-                         timeout == Duration::max() ? nullptr : &limit, nullptr);
-    // Older sandboxes do not know the call.
-    coarse_ = count < 0 && (errno == ENOSYS || errno == EPERM);
-  }
-  if (coarse_) {
-    count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()),
-                       milliseconds_of(timeout));
-  }
+  int count = ask(timeout);
+  // A signal, or the end of a stop, ends a wait before the kernel has handed over what came.
+  if (count < 0 && errno == EINTR) count = ask(Duration::zero());
   if (count < 0 && errno != EINTR) {
     error = std::string("epoll_wait failed: ") + strerror(errno);
     return false;

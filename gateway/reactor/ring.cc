@@ -254,6 +254,8 @@ bool Ring::wait(Duration timeout, std::string& error) {
     counters_.ring_enters.add();
     result = io_uring_submit_and_get_events(ring_.get());
   }
+  // A signal, or the end of a stop, ends a wait before the kernel has handed over what came.
+  if (result == -EINTR && !has_completions()) io_uring_get_events(ring_.get());
   if (all_submitted() && (result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
                           result == -EAGAIN)) {
     return true;

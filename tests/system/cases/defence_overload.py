@@ -4,6 +4,7 @@ The program is stopped (SIGSTOP) while more arrives than it takes in one turn: w
 are late. That is overload without a load generator, at a time that the test chooses.
 """
 
+import pathlib
 import signal
 import time
 
@@ -21,6 +22,13 @@ PHONE = [("User-Agent", "a phone/1.0"), ("Allow", "INVITE, ACK, CANCEL, BYE, OPT
 LATE = 0.4    # seconds; a fifth of it is the lag, so more than 10 ms
 
 
+def stands_still(pid):
+    """A thread that has not stopped yet would take what comes first, and be in time."""
+    states = [pathlib.Path(task, "stat").read_text().rsplit(")", 1)[1].split()[0]
+              for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+    return set(states) == {"T"}
+
+
 class Overload:
     """While it lasts, whatever is sent waits for a shard that is late."""
 
@@ -35,6 +43,7 @@ class Overload:
 
     def __enter__(self):
         self.g.program.process.send_signal(signal.SIGSTOP)
+        until(lambda: stands_still(self.g.program.process.pid), 5, "every thread has stopped")
         self.began = time.monotonic()
         for _ in range(ROUNDS):
             for filler in self.fillers:
