@@ -17,13 +17,6 @@
 namespace ringway {
 namespace {
 
-std::string text_of(const Address& address) {
-  std::uint8_t memory[kEndpointTextMax];
-  Writer out(memory);
-  write_address(address, AddressForm::Bare, out);
-  return std::string(out.written_text());
-}
-
 class Warner {
  public:
   explicit Warner(const LoadedConfig& loaded)

@@ -16,13 +16,6 @@ std::string list_of(const std::vector<std::uint16_t>& ports) {
   return text;
 }
 
-std::string text_of(const Address& address) {
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer out(memory);
-  write_address(address, AddressForm::Bare, out);
-  return std::string(out.written_text());
-}
-
 }  // namespace
 
 // One transaction: elements that go, then elements that come.

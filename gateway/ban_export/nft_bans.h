@@ -27,9 +27,10 @@ struct GuardedPorts {
 // given lists and leaves commands.
 //
 //   table inet NAME
-//     set tcp4, tcp6   sources whose connections are banned; tcp6 and udp6: the first address of a
-//     /64 set udp4, udp6   those, and the ones whose datagrams alone are banned chain guard before
-//     connection tracking: drops what comes from them to the ports
+//     set tcp4, tcp6   sources whose connections are banned; tcp6 and udp6 hold the first address
+//                      of a /64
+//     set udp4, udp6   those, and the ones whose datagrams alone are banned
+//     chain guard      before connection tracking: drops what comes from them to the ports
 //
 // Elements have time-outs, so that a ban ends on time even while nobody tells nft anything.
 class NftBans {

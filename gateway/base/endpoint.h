@@ -61,6 +61,12 @@ class EndpointText {
   std::array<std::uint8_t, kEndpointTextMax> memory_;
   std::size_t size_ = 0;
 };
+inline std::string text_of(const Address& address, AddressForm form = AddressForm::Bare) {
+  std::array<std::uint8_t, kEndpointTextMax> memory;
+  Writer out(memory);
+  write_address(address, form, out);
+  return std::string(out.written_text());
+}
 inline std::string text_of(const Endpoint& endpoint) {
   return std::string(EndpointText(endpoint).text());
 }

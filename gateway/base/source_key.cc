@@ -26,10 +26,7 @@ std::string to_text(SourceKey key) {
   for (std::size_t i = 0; i < bytes; ++i) {
     address.bytes[bytes - 1 - i] = static_cast<std::uint8_t>(key.value >> (8 * i));
   }
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer out(memory);
-  write_address(address, AddressForm::Bare, out);
-  return std::string(out.written_text()) + (is_v4 ? "" : "/64");
+  return text_of(address) + (is_v4 ? "" : "/64");
 }
 
 }  // namespace ringway

@@ -7,13 +7,6 @@
 namespace ringway {
 namespace {
 
-std::string address_text(const Address& address, AddressForm form) {
-  std::uint8_t memory[kEndpointTextMax];
-  Writer out(memory);
-  write_address(address, form, out);
-  return std::string(out.written_text());
-}
-
 // An IPv6 address has many spellings: text that differs may still be the same one.
 bool same_host(std::string_view ours, std::string_view theirs) {
   if (ascii::equal_ignoring_case(ours, theirs)) return true;
@@ -65,14 +58,14 @@ OwnUris::OwnUris(const std::vector<ListenerInfo>& listeners) {
     const auto numeric = parse_address(host);
     if (host.empty() || numeric) {
       const Address& address = numeric ? *numeric : listener.local.address;
-      entry.host = address_text(address, AddressForm::Bare);
-      host = address_text(address, AddressForm::Bracketed);
+      entry.host = text_of(address, AddressForm::Bare);
+      host = text_of(address, AddressForm::Bracketed);
     } else {
       entry.host = host;
     }
     entry.port = config.advertise_port != 0 ? config.advertise_port : listener.local.port;
     // A peer may also know us by the address that it connects to.
-    entry.local_host = address_text(listener.local.address, AddressForm::Bare);
+    entry.local_host = text_of(listener.local.address, AddressForm::Bare);
     entry.local_port = listener.local.port;
     entry.sent_by = host + ":" + std::to_string(entry.port);
     entry.host_port_transport = entry.sent_by + std::string(transport_param(config));

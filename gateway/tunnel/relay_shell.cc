@@ -8,17 +8,6 @@
 #include "gateway/tunnel/operation_tags.h"
 
 namespace ringway::tunnel {
-namespace {
-
-std::string text_of(const Address& address) {
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer out(memory);
-  write_address(address, AddressForm::Bare, out);
-  return std::string(out.written_text());
-}
-
-}  // namespace
-
 RelayShell::RelayShell(const Process& process, int listen_fd)
     : EndShell(process),
       listen_fd_(listen_fd),

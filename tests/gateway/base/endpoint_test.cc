@@ -8,7 +8,7 @@
 namespace ringway {
 namespace {
 
-std::string text_of(const Address& address, AddressForm form = AddressForm::Bare) {
+std::string written(const Address& address, AddressForm form = AddressForm::Bare) {
   std::array<std::uint8_t, kEndpointTextMax> memory;
   Writer out(memory);
   write_address(address, form, out);
@@ -39,11 +39,11 @@ TEST(Address, Rfc5952_4_IsWrittenInTheShortestForm) {
   for (const auto& [in, out] : kCases) {
     const auto address = parse_address(in);
     ASSERT_TRUE(address) << in;
-    EXPECT_EQ(text_of(*address), out) << in;
+    EXPECT_EQ(written(*address), out) << in;
     EXPECT_EQ(parse_address(out), address) << out;
   }
-  EXPECT_EQ(text_of(*parse_address("2001:db8::1"), AddressForm::Bracketed), "[2001:db8::1]");
-  EXPECT_EQ(text_of(*parse_address("192.0.2.1"), AddressForm::Bracketed), "192.0.2.1");
+  EXPECT_EQ(written(*parse_address("2001:db8::1"), AddressForm::Bracketed), "[2001:db8::1]");
+  EXPECT_EQ(written(*parse_address("192.0.2.1"), AddressForm::Bracketed), "192.0.2.1");
 }
 
 TEST(Address, MalformedOnesAreRefused) {
