@@ -277,6 +277,7 @@ struct Config {
   KernelKind reactor = KernelKind::Auto;
   bool udp_trains = true;  // many datagrams of one size to one peer may leave in one send
   std::string key_file;    // 32 bytes or more; signs tokens; empty: new at each start
+  std::uint8_t node = 0;   // which of the gateways that share the key, 1..15; 0: by host_name
   std::string host_name;   // of this machine, not from the file; may be empty
   LogLevel log_level = LogLevel::Info;
   std::string log_format = "auto";  // auto, json or text; auto: text on a terminal

@@ -29,9 +29,7 @@ void read_general(TableReader& root, std::string_view file, Config& config, Read
              {"epoll", KernelKind::Epoll}});
   root.read("udp_trains", config.udp_trains);
   root.read_path("key_file", config.key_file, file);
-  std::uint16_t node = 0;  // not said
-  root.read("node", node, 1, 15);
-  if (node != 0) config.host_name = std::to_string(node);
+  root.read("node", config.node, 1, 15);
 
   TableReader logs(root.find("log"), "log", log);
   logs.read("level", config.log_level,
@@ -458,9 +456,7 @@ LoadedConfig load_config(const std::string& file) {
   }
   LoadedConfig loaded = parse_config(read.text, file);
   std::array<char, 256> name{};
-  if (loaded.config.host_name.empty() && gethostname(name.data(), name.size() - 1) == 0) {
-    loaded.config.host_name = name.data();
-  }
+  if (gethostname(name.data(), name.size() - 1) == 0) loaded.config.host_name = name.data();
   return loaded;
 }
 

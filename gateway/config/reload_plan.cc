@@ -19,6 +19,7 @@ std::string text_of(const std::string& value) {
 std::string text_of(std::unsigned_integral auto value) {
   return std::to_string(value);
 }
+
 class Planner {
  public:
   Planner(const Config& running, const Config& wanted) : running_(running) { plan_.next = wanted; }
@@ -51,7 +52,7 @@ class Planner {
     keep("pin", running_.pin, next.pin);
     keep("udp_trains", running_.udp_trains, next.udp_trains);
     keep("key_file", running_.key_file, next.key_file);
-    keep("node", running_.host_name, next.host_name);
+    keep("node", running_.node, next.node);
     keep("log.format", running_.log_format, next.log_format);
     keep("admin.enabled", running_.admin.enabled, next.admin.enabled);
     keep("admin.address", running_.admin.address, next.admin.address);

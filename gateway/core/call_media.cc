@@ -71,7 +71,7 @@ void Calls::learn_media_leg(Call& call, Party party, std::string_view descriptio
 RelayRequest Calls::relay_request(const Call& call, const MediaSession::Step& step) const {
   RelayRequest request;
   request.command = command_of(step.command);
-  request.owner = media_owner_of(call);
+  request.owner = owner_of_node(call.media_node);
   request.call_id = call.call_id();
   request.leg = call.leg;
   const Party to = other(step.from);

@@ -41,10 +41,9 @@ std::uint64_t owner_key(const Target& target) {
   return target.user_agent != 0 ? target.user_agent : target.flow.value();
 }
 
-// Whose media sessions ours are, the same after a restart: of those who share a key each has its
-// own, and whoever takes up another's call says so; without a key file it is whoever listens at
-// these addresses of this machine.
-std::uint32_t gateway_of(const Services& core, std::uint8_t node) {
+// Whose media sessions ours are, the same after a restart: all who share a key; owner_of_node()
+// tells them apart. Without a key file it is whoever listens at these addresses of this machine.
+std::uint32_t gateways_of(const Services& core) {
   const HashKey fixed{};
   std::uint64_t hash = keyed_hash(fixed, core.config.host_name);
   if (!core.config.key_file.empty()) {
@@ -54,13 +53,13 @@ std::uint32_t gateway_of(const Services& core, std::uint8_t node) {
       hash = hash * 31 ^ keyed_hash(fixed, text_of(listener.local));
     }
   }
-  return static_cast<std::uint32_t>(hash ^ hash >> 32) ^ node * 0x9e37'79b9U;
+  return static_cast<std::uint32_t>(hash ^ hash >> 32);
 }
 
 }  // namespace
 
-RelayOwner Calls::media_owner_of(const Call& call) const {
-  return {gateway_of(core_, call.media_node), core_.shard};
+RelayOwner Calls::owner_of_node(std::uint8_t node) const {
+  return {gateways_ ^ node * 0x9e37'79b9U, core_.shard};
 }
 
 Calls::Calls(Services& core, Flows& flows, Registrations& registrations, RelaySet& relays)
@@ -72,7 +71,7 @@ Calls::Calls(Services& core, Flows& flows, Registrations& registrations, RelaySe
              core.buffers, core.counters),
       guests_(core.hash_key, core.config.limits.guest_media_per_flow,
               core.config.limits.guest_media_per_source),
-      media_owner_{gateway_of(core, core.node), core.shard} {
+      gateways_(gateways_of(core)) {
   for (const RelayConfig& relay : core.config.media.relays) {
     relay_names_.push_back(text_of(relay.address));
   }
@@ -355,7 +354,6 @@ std::optional<SlotId> Calls::next_unwatched() {
   return watch;
 }
 
-// Its media session is deleted, and it is told: with what the relay counted, where that answers.
 // Who waited for the relay is told that nothing will come: a request that hangs in the air would
 // stay for ever.
 void Calls::give_up_waiting(Call& call) {
@@ -364,6 +362,7 @@ void Calls::give_up_waiting(Call& call) {
   }
 }
 
+// Its media session is deleted, and it is told: with what the relay counted, where that answers.
 void Calls::after_end(SlotId id, Instant now, Outbox& outbox) {
   Call* call = get(id);
   if (!call || call->is_live()) return;

@@ -122,8 +122,7 @@ class Calls {
   void relay_completed(const RelaySet::Completion& completion, Instant now, Outbox& outbox);
   // A call of this shard uses that session at that relay, or is about to delete it.
   bool has_media(const MediaId& id, std::uint8_t relay) const;
-  const RelayOwner& media_owner() const { return media_owner_; }  // of those begun here
-  RelayOwner media_owner_of(const Call& call) const;
+  RelayOwner media_owner() const { return owner_of_node(core_.node); }  // of those begun here
 
  private:
   void set_caller(SlotId id, const ResponseContext& context, const Incoming& in,
@@ -145,6 +144,7 @@ class Calls {
   void finish_step(SlotId id, bool ok, BufferRef description, std::string_view reason);
   bool move_media(SlotId id, bool delete_there, Instant now, Outbox& outbox);
   RelayRequest relay_request(const Call& call, const MediaSession::Step& step) const;
+  RelayOwner owner_of_node(std::uint8_t node) const;
 
   Services& core_;
   Flows& flows_;
@@ -152,7 +152,7 @@ class Calls {
   RelaySet& relays_;
   CallTable table_;
   GuestMedia guests_;
-  const RelayOwner media_owner_;
+  const std::uint32_t gateways_;  // all that share our key
   sip::MessageView request_;  // the request of a context
   std::vector<std::string> relay_names_;
   std::vector<Release> releases_;

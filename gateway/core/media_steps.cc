@@ -17,11 +17,6 @@ using sdp::Action;
 using sip::Method;
 using Kind = sip::SessionDescription::Kind;
 
-bool carries_descriptions(Method method) {
-  return method == Method::Invite || method == Method::Update || method == Method::Prack ||
-         method == Method::Ack;
-}
-
 bool has_sdp(const sip::MessageView& message) {
   return sip::find_session_description(message).kind != Kind::None;
 }

@@ -55,6 +55,10 @@ bool was_counted(Action action) {
 
 }  // namespace
 
+bool carries_descriptions(Method method) {
+  return carrier_of(method).has_value();
+}
+
 // The call's own one stands for a response that names no dialog, or one for which there was no
 // room.
 sdp::OfferAnswer* Negotiation::of(const ResponseContext& context, SlotId dialog) {

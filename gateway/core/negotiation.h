@@ -7,6 +7,9 @@
 
 namespace ringway {
 
+// Requests whose descriptions are offers and answers.
+bool carries_descriptions(sip::Method method);
+
 // Which description is an offer and which an answer, in each dialog of a call whose descriptions
 // pass a relay (RFC 3264, RFC 6337). What is outstanding decides, never the method.
 class Negotiation {

@@ -28,9 +28,9 @@ HashKey derive_branch_key(const tls::Mac& mac, std::uint32_t epoch) {
 }
 
 // The configuration's number, or one of 16 that the machine's name stands for.
-std::uint8_t node_number(std::string_view name) {
-  if (const auto number = ascii::parse_number(name, 15)) return static_cast<std::uint8_t>(*number);
-  return static_cast<std::uint8_t>(keyed_hash(HashKey{}, name) & 15);
+std::uint8_t node_number(const Config& config) {
+  if (config.node != 0) return config.node;
+  return static_cast<std::uint8_t>(keyed_hash(HashKey{}, config.host_name) & 15);
 }
 
 std::uint32_t deadlines_max(const LimitsConfig& limits) {
@@ -133,7 +133,7 @@ ProxyCore::Parts::Parts(Environment& environment)
            Random(environment.seed),
            TimerWheel(deadlines_max(environment.config.limits)),
            environment.calendar,
-           node_number(environment.config.host_name)},
+           node_number(environment.config)},
       flows(core.shard),
       transactions(core.config, core.shard, core.wheel, core.counters),
       next_hops(core.config, core.listeners, core.counters, core.log, core.random),

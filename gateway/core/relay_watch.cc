@@ -93,7 +93,7 @@ void RelayWatch::completed(const RelaySet::Completion& completion, Instant now, 
 void RelayWatch::sweep(std::uint8_t relay, std::string_view list, Instant now, Outbox& outbox) {
   const auto reply = bencode::Dictionary::parse(list);
   auto ids = reply ? reply->find_list("calls") : std::nullopt;
-  const RelayOwner& own = calls_.media_owner();
+  const RelayOwner own = calls_.media_owner();
   while (ids) {
     const auto value = ids->next();
     if (!value) break;

@@ -97,11 +97,7 @@ void RequestWriter::add_via(const Job& job) {
 
 FlowToken RequestWriter::token_of_source(const Job& job) const {
   const ResponseContext& context = job.context;
-  FlowToken token;
-  token.epoch = core_.token_epoch();
-  token.node = core_.node;
-  token.shard = core_.shard;
-  token.day = static_cast<std::uint8_t>(core_.today(job.now) & 15);
+  FlowToken token = core_.new_token(job.now);
   token.next_hop = job.target.next_hop;
   token.flow = context.source.flow;
   token.listener = context.source.listener;
@@ -115,10 +111,7 @@ void RequestWriter::add_record_route(const Job& job) {
   const Target& target = job.target;
   FlowToken access;
   if (target.to_access) {
-    access.epoch = core_.token_epoch();
-    access.node = core_.node;
-    access.shard = core_.shard;
-    access.day = static_cast<std::uint8_t>(core_.today(job.now) & 15);
+    access = core_.new_token(job.now);
     access.next_hop = context.peer_next_hop;
     access.far_end = router_.far_end_of(job.in.view, job.now);
     access.listener = target.listener;

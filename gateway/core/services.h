@@ -46,6 +46,15 @@ struct Services {
   const ListenConfig& listener(ListenerIndex index) const { return listeners[index].config; }
   // As tokens have it.
   std::uint16_t token_epoch() const { return static_cast<std::uint16_t>(epoch); }
+  // One of this run, written now.
+  FlowToken new_token(Instant now) const {
+    FlowToken token;
+    token.epoch = token_epoch();
+    token.node = node;
+    token.shard = shard;
+    token.day = static_cast<std::uint8_t>(today(now) & 15);
+    return token;
+  }
   // A token's flow means something only in the run that wrote it.
   bool is_of_this_run(const FlowToken& token) const {
     return token.node == node && token.epoch == token_epoch();
