@@ -4,12 +4,10 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "gateway/reactor/clock.h"
+
 namespace ringway::ban_export {
 namespace {
-
-Instant monotonic_now() {
-  return Instant(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 // False: a signal has come.
 bool wait_for(Duration time) {
@@ -63,7 +61,7 @@ std::expected<void, std::string> Exporter::round() {
     if (const auto made = nftables_.run(bans_.begin(settings_.ports)); !made) return made;
     stands_ = true;
   }
-  for (const std::string& command : bans_.update(*bans, monotonic_now())) {
+  for (const std::string& command : bans_.update(*bans, read_clock())) {
     if (const auto done = nftables_.run(command); !done) {
       stands_ = false;
       return std::unexpected("nft: " + done.error() + "; its table is made anew");

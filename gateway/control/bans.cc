@@ -5,6 +5,8 @@
 #include "gateway/base/prefix.h"
 #include "gateway/config/load_admission.h"
 #include "gateway/control/control.h"
+#include "gateway/control/json_answer.h"
+#include "gateway/reactor/clock.h"
 
 // Who is kept out: the judgement over what the shards have seen, and what the admin address and
 // the control socket list, add and lift.
@@ -12,20 +14,9 @@
 namespace ringway {
 namespace {
 
-constexpr const char* kJson = "application/json";
 constexpr std::size_t kBansShown = 1'000;
 constexpr std::size_t kBansInPart = 2'000;
 constexpr std::int64_t kSecondsMax = 366 * 86'400;
-
-// The clock of the shards: CLOCK_MONOTONIC, which is steady_clock's.
-Instant monotonic_now() {
-  return Instant(std::chrono::steady_clock::now().time_since_epoch());
-}
-
-AdminAnswer answer(int status, const nlohmann::ordered_json& body) {
-  return {status, kJson,
-          body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"};
-}
 
 std::int64_t seconds_of(Duration duration) {
   return std::max<std::int64_t>(duration / 1s, 0);
@@ -45,7 +36,7 @@ std::optional<SourceKey> source_named(const std::string& name) {
 
 // The one place where a ban begins.
 BanTable::Ban Control::ban(SourceKey source, BanScope scope, BanCause cause, Duration lasting) {
-  const Instant now = monotonic_now();
+  const Instant now = read_clock();
   const std::vector<Duration> ladder = ban_durations(config_.bans);
   BanTable::Ban ban{source, scope, cause, setup_.bans->table().next_level(source, now), now, {}};
   if (lasting == Duration{}) {
@@ -64,7 +55,7 @@ BanTable::Ban Control::ban(SourceKey source, BanScope scope, BanCause cause, Dur
 
 void Control::read_evidence() {
   if (!setup_.bans) return;
-  const Instant now = monotonic_now();
+  const Instant now = read_clock();
   setup_.bans->begin_turn();
   while (const Evidence* evidence = setup_.bans->next()) {
     if (const auto decision = judge_.observe(*evidence, now)) {
@@ -77,7 +68,7 @@ void Control::read_evidence() {
 AdminAnswer Control::bans_part(const std::string& from) const {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   BanTable::Page page;
-  const Instant now = monotonic_now();
+  const Instant now = read_clock();
   if (setup_.bans) {
     page = setup_.bans->table().page(std::strtoull(from.c_str(), nullptr, 10), kBansInPart, now);
   }
@@ -86,12 +77,12 @@ AdminAnswer Control::bans_part(const std::string& from) const {
                     {"scope", to_text(ban.scope)},
                     {"seconds_left", seconds_of(ban.until - now)}});
   }
-  return answer(200, {{"bans", list}, {"next", page.next}});
+  return json_answer(200, {{"bans", list}, {"next", page.next}});
 }
 
 AdminAnswer Control::bans_page(const std::string& name) const {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  const Instant now = monotonic_now();
+  const Instant now = read_clock();
   std::vector<BanTable::Ban> bans;
   if (setup_.bans && name.empty()) {
     bans = setup_.bans->table().list(kBansShown, now);
@@ -109,39 +100,39 @@ AdminAnswer Control::bans_page(const std::string& name) const {
   }
   nlohmann::ordered_json body{{"bans", list}};
   if (bans.size() == kBansShown) body["cut_at"] = kBansShown;
-  return answer(200, body);
+  return json_answer(200, body);
 }
 
 AdminAnswer Control::ban_command(const AdminRequest& request) {
   const std::string name = query_value(request.query, "name");
-  if (name.empty()) return answer(400, {{"error", "name=... is missing: say which one is meant"}});
+  if (name.empty()) return error_answer(400, "name=... is missing: say which one is meant");
   const auto source = source_named(name);
   if (!source) {
-    return answer(400, {{"error", "\"" + name +
-                                      "\" is no address, nor an IPv6 prefix of 64 bits; other "
-                                      "prefixes go into bans.block or bans.block_files"}});
+    return error_answer(400, "\"" + name +
+                                 "\" is no address, nor an IPv6 prefix of 64 bits; other "
+                                 "prefixes go into bans.block or bans.block_files");
   }
-  if (!setup_.bans) return answer(404, {{"error", "this program keeps no bans"}});
+  if (!setup_.bans) return error_answer(404, "this program keeps no bans");
   setup_.log.event(LogLevel::Info, "command", {{"path", request.path}, {"name", name}});
   if (request.path != "/bans/add") {
     judge_.forget(*source);
-    if (setup_.bans->table().lift(*source, monotonic_now())) {
+    if (setup_.bans->table().lift(*source, read_clock())) {
       setup_.log.event(LogLevel::Info, "ban_lifted", {{"source", to_text(*source)}});
-      return answer(200, {{"done", 1}});
+      return json_answer(200, {{"done", 1}});
     }
-    return answer(404, {{"error", to_text(*source) + " is not banned; list the bans first"}});
+    return error_answer(404, to_text(*source) + " is not banned; list the bans first");
   }
   const std::string seconds = query_value(request.query, "seconds");
   const std::int64_t lasting = seconds.empty() ? 3'600 : std::atoll(seconds.c_str());
   if (lasting < 1 || lasting > kSecondsMax) {
-    return answer(400, {{"error", "seconds=... must be 1 to " + std::to_string(kSecondsMax)}});
+    return error_answer(400, "seconds=... must be 1 to " + std::to_string(kSecondsMax));
   }
   if (!config_.bans.enabled) {
-    return answer(409, {{"error", "bans are off (bans.enabled = false): this would do nothing"}});
+    return error_answer(409, "bans are off (bans.enabled = false): this would do nothing");
   }
   const BanTable::Ban done =
       ban(*source, BanScope::Everything, BanCause::Command, std::chrono::seconds(lasting));
-  return answer(200, {{"done", 1}, {"source", to_text(done.source)}, {"seconds", lasting}});
+  return json_answer(200, {{"done", 1}, {"source", to_text(done.source)}, {"seconds", lasting}});
 }
 
 }  // namespace ringway

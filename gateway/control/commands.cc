@@ -2,21 +2,12 @@
 #include <nlohmann/json.hpp>
 
 #include "gateway/control/control.h"
+#include "gateway/control/json_answer.h"
 
 // What can be commanded, by POST; names and values stand in the query.
 
 namespace ringway {
 namespace {
-
-constexpr const char* kJson = "application/json";
-
-std::string text_of(const nlohmann::ordered_json& value) {
-  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
-AdminAnswer wrong(int status, std::string text) {
-  return {status, kJson, text_of({{"error", std::move(text)}})};
-}
 
 // A command that each shard carries out on the entries that name means.
 struct TableCommand {
@@ -53,16 +44,17 @@ std::optional<AdminAnswer> Control::command(const AdminRequest& request) {
     return AdminAnswer{404, "text/plain; charset=utf-8", "not found\n"};
   }
   if (request.method != "POST") {
-    AdminAnswer answer = wrong(405, "commands are sent by POST");
+    AdminAnswer answer = error_answer(405, "commands are sent by POST");
     answer.allow = "POST";
     return answer;
   }
   if (!may(request)) {
-    if (request.from_browser) return wrong(403, "a web page may not command");
-    return wrong(401, admin_token_.empty()
-                          ? "the admin address is not loopback: set admin.token_file, or use "
-                            "ringway ctl on this machine"
-                          : "send the token as \"Authorization: Bearer TOKEN\"");
+    if (request.from_browser) return error_answer(403, "a web page may not command");
+    return error_answer(401,
+                        admin_token_.empty()
+                            ? "the admin address is not loopback: set admin.token_file, or use "
+                              "ringway ctl on this machine"
+                            : "send the token as \"Authorization: Bearer TOKEN\"");
   }
   if (request.path == "/reload") {
     return reload_command(query_value(request.query, "dry_run") == "1");
@@ -78,7 +70,7 @@ std::optional<AdminAnswer> Control::command(const AdminRequest& request) {
     query.verb = one.verb;
     query.name = query_value(request.query, "name");
     query.seconds = std::atoll(query_value(request.query, "seconds").c_str());
-    if (query.name.empty()) return wrong(400, "name=... is missing: say which one is meant");
+    if (query.name.empty()) return error_answer(400, "name=... is missing: say which one is meant");
     // An AOR is known without its scheme.
     if (query.topic == Query::Topic::UserAgents && query.name.starts_with("sip")) {
       query.name.erase(0, query.name.find(':') + 1);
@@ -88,29 +80,29 @@ std::optional<AdminAnswer> Control::command(const AdminRequest& request) {
     ask(request, std::move(query), {});
     return std::nullopt;
   }
-  return wrong(404, "not found");
+  return error_answer(404, "not found");
 }
 
 AdminAnswer Control::reload_command(bool dry_run) {
-  if (setup_.file.empty()) return wrong(409, "this run has no configuration file");
+  if (setup_.file.empty()) return error_answer(409, "this run has no configuration file");
   const Reloaded reloaded = dry_run ? try_reload() : reload("command");
   nlohmann::ordered_json body;
   body["generation"] = generation_;
   body["config"] = setup_.file;
   body["applied"] = reloaded.plan.applied;
   body["restart"] = reloaded.plan.restart;
-  if (reloaded.mistakes.empty()) return {200, kJson, text_of(body)};
+  if (reloaded.mistakes.empty()) return json_answer(200, body);
   body["mistakes"] = reloaded.mistakes;
   body["error"] = "nothing was changed";
-  return {422, kJson, text_of(body)};
+  return json_answer(422, body);
 }
 
 AdminAnswer Control::service_command(bool in_service) {
-  if (draining_) return wrong(409, "the process is ending: only a new start brings it back");
+  if (draining_) return error_answer(409, "the process is ending: only a new start brings it back");
   out_of_service_ = !in_service;
   setup_.log.event(LogLevel::Info, in_service ? "in_service" : "out_of_service", {});
   for (std::size_t i = 0; i < shards_->size(); ++i) send(i, PublishService{in_service});
-  return {200, kJson, text_of({{"in_service", in_service}})};
+  return json_answer(200, {{"in_service", in_service}});
 }
 
 AdminAnswer Control::log_level_command(std::string_view query) {
@@ -121,9 +113,9 @@ AdminAnswer Control::log_level_command(std::string_view query) {
     config_.log_level = level;
     setup_.log.set_level(level);
     for (std::size_t i = 0; i < shards_->size(); ++i) send(i, PublishLogLevel{level});
-    return {200, kJson, text_of({{"level", word}})};
+    return json_answer(200, {{"level", word}});
   }
-  return wrong(400, "level=... must be debug, info, warning or error");
+  return error_answer(400, "level=... must be debug, info, warning or error");
 }
 
 }  // namespace ringway

@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "gateway/control/control.h"
+#include "gateway/control/json_answer.h"
 #include "gateway/control/metrics_page.h"
+#include "gateway/control/wall_clock.h"
 #include "gateway/transport/port_owner.h"
 #include "protocol/base/ascii.h"
 #include "tls/mac.h"
@@ -13,19 +15,6 @@
 
 namespace ringway {
 namespace {
-
-constexpr std::size_t kRowsMax = 1'000;
-constexpr const char* kJson = "application/json";
-
-std::string text_of(const nlohmann::ordered_json& value) {
-  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
-std::int64_t wall_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 nlohmann::ordered_json json_of(const std::vector<Condition>& conditions) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
@@ -175,7 +164,7 @@ std::optional<AdminAnswer> Control::serve(const AdminRequest& request) {
 }
 
 std::optional<AdminAnswer> Control::serve_table(const AdminRequest& request) {
-  if (request.path == "/status") return AdminAnswer{200, kJson, text_of(status())};
+  if (request.path == "/status") return json_answer(200, status());
   if (request.path == "/certificates") return certificates_page();
   if (request.path == "/relays") return relays_page();
   if (request.path == "/bans") {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "gateway/config/load.h"
+#include "gateway/control/wall_clock.h"
 #include "gateway/filter/rules_file.h"
 #include "protocol/base/writer.h"
 #include "tls/certificate.h"
@@ -16,21 +17,8 @@
 namespace ringway {
 namespace {
 
-std::string address_text(const Address& address) {
-  std::array<std::uint8_t, kEndpointTextMax> memory;
-  Writer out(memory);
-  write_address(address, AddressForm::Bracketed, out);
-  return std::string(out.written_text());
-}
-
 tls::Pem file(const std::string& path) {
   return {path, {}};
-}
-
-std::int64_t wall_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 std::expected<tls::ServerProfile, std::string> server_profile(const Config& config,
@@ -177,7 +165,9 @@ std::vector<std::string> own_hosts(const Config& config) {
   };
   for (const ListenConfig& listen : config.listen) {
     add(listen.advertise_host);
-    if (!listen.address.address.is_any()) add(address_text(listen.address.address));
+    if (!listen.address.address.is_any()) {
+      add(text_of(listen.address.address, AddressForm::Bracketed));
+    }
   }
   for (const NextHopConfig& next_hop : config.next_hops) {
     for (const std::string& domain : next_hop.domains) add(domain);

@@ -3,26 +3,16 @@
 #include <nlohmann/json.hpp>
 
 #include "gateway/control/control.h"
+#include "gateway/control/json_answer.h"
+#include "gateway/control/wall_clock.h"
 
 // The tables of next hops, relays and certificates, and questions to the shards about theirs.
 
 namespace ringway {
 namespace {
 
-constexpr std::size_t kRowsMax = 1'000;
 constexpr std::uint64_t kReportMs = 2'000;
 constexpr std::size_t kRelaysShown = std::tuple_size_v<decltype(Counters::relay_up)>;
-constexpr const char* kJson = "application/json";
-
-std::string text_of(const nlohmann::ordered_json& value) {
-  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
-std::int64_t wall_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 nlohmann::ordered_json json_of(const ReportRow& row) {
   nlohmann::ordered_json object;
@@ -125,7 +115,7 @@ AdminAnswer Control::relays_page() const {
                     {"state", state},
                     {"shards_connected", connected}});
   }
-  return {200, kJson, text_of({{"relays", list}})};
+  return json_answer(200, {{"relays", list}});
 }
 
 AdminAnswer Control::certificates_page() const {
@@ -138,7 +128,7 @@ AdminAnswer Control::certificates_page() const {
                     {"ends", end.not_after},
                     {"days_left", (end.not_after - wall_seconds()) / 86'400}});
   }
-  return {200, kJson, text_of({{"certificates", list}})};
+  return json_answer(200, {{"certificates", list}});
 }
 
 // --- Questions to shards
@@ -194,7 +184,7 @@ void Control::answer_report(std::uint64_t request, bool complete) {
     if (pending.rows.size() == kRowsMax) body["cut_at"] = kRowsMax;
   }
   if (!complete) body["incomplete"] = "a shard did not answer within 2 s";
-  pending.server->answer(pending.request, {status, kJson, text_of(body)});
+  pending.server->answer(pending.request, json_answer(status, body));
 }
 
 }  // namespace ringway

@@ -6,7 +6,7 @@
 
 namespace ringway {
 
-// The monotonic clock. A shard reads it once a turn; nothing else does.
+// The monotonic clock. A shard reads it once a turn.
 inline Instant read_clock() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);

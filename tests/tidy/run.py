@@ -50,7 +50,7 @@ MAY_INCLUDE = {
     "gateway/tunnel": ["protocol/base", "protocol/bencode", "tls", "gateway/base", "gateway/reactor",
                        "gateway/config/document.h", "gateway/config/table_reader.h", "gateway/transport/sockaddr.h"],
     "gateway/ctl": ["protocol/base", "gateway/base", "gateway/config"],
-    "gateway/ban_export": ["protocol/base", "gateway/base", "gateway/config", "gateway/ctl"],
+    "gateway/ban_export": ["protocol/base", "gateway/base", "gateway/config", "gateway/ctl", "gateway/reactor/clock.h"],
     "gateway/lab": PROTOCOL + ["gateway/base"],
     "gateway": ["protocol/base", "tls", "gateway/base", "gateway/config", "gateway/control", "gateway/shard",
                 "gateway/ctl", "gateway/admission", "gateway/transport/listener.h", "gateway/transport/sockaddr.h",
