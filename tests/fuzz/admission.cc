@@ -1,10 +1,9 @@
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "gateway/admission/called_number.h"
 #include "gateway/admission/fraud_rules.h"
 #include "gateway/admission/source_lists.h"
+#include "tests/fuzz/hold.h"
 
 // Lists that people fetch from elsewhere, and numbers that strangers dial. What must hold:
 //   prefix lists: each prefix that was read is in the set that is made of them, its first address
@@ -15,11 +14,7 @@
 namespace ringway {
 namespace {
 
-void hold(bool promise, const char* text) {
-  if (promise) return;
-  std::fprintf(stderr, "broken: %s\n", text);
-  std::abort();
-}
+using fuzz::hold;
 
 void check_prefixes(std::string_view text) {
   const LoadedPrefixes loaded = parse_prefix_list(text);

@@ -1,8 +1,6 @@
 #include "tests/fuzz/properties.h"
 
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,17 +18,12 @@
 #include "protocol/sip/uri.h"
 #include "protocol/sip/validate.h"
 #include "protocol/sip/via.h"
+#include "tests/fuzz/hold.h"
 
 namespace ringway::fuzz {
 namespace {
 
 using namespace ringway::sip;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 bool inside(std::string_view part, std::string_view whole) {
   return part.empty() ||
@@ -40,28 +33,28 @@ bool inside(std::string_view part, std::string_view whole) {
 // The index says what the bytes say.
 void check_index(const MessageView& view, std::string_view input) {
   const std::string_view text = view.text();
-  require(inside(text, input), "text inside input");
-  require(view.headers_begin() <= view.headers_end(), "headers begin before they end");
-  require(view.headers_end() < text.size(), "head ends inside text");
-  require(inside(view.body(), text) && inside(view.top_via(), text), "parts inside text");
-  require(inside(view.start_line(), text) && inside(view.reason(), text), "start line inside text");
+  hold(inside(text, input), "text inside input");
+  hold(view.headers_begin() <= view.headers_end(), "headers begin before they end");
+  hold(view.headers_end() < text.size(), "head ends inside text");
+  hold(inside(view.body(), text) && inside(view.top_via(), text), "parts inside text");
+  hold(inside(view.start_line(), text) && inside(view.reason(), text), "start line inside text");
   std::size_t begin = view.headers_begin();
   for (const Header& header : view.headers()) {
-    require(header.begin == begin && header.begin < header.end, "lines follow each other");
-    require(text[header.end - 1U] == '\n', "a line ends with LF");
+    hold(header.begin == begin && header.begin < header.end, "lines follow each other");
+    hold(text[header.end - 1U] == '\n', "a line ends with LF");
     const std::string_view line = text.substr(header.begin, header.end - header.begin);
-    require(inside(view.text(header.name_text), line), "name inside its line");
-    require(inside(view.text(header.value), line), "value inside its line");
-    require(parse_header_name(view.text(header.name_text)) == header.name, "name as written");
+    hold(inside(view.text(header.name_text), line), "name inside its line");
+    hold(inside(view.text(header.value), line), "value inside its line");
+    hold(parse_header_name(view.text(header.name_text)) == header.name, "name as written");
     begin = header.end;
   }
-  if (view.defect() == Defect::None) require(begin == view.headers_end(), "no line forgotten");
+  if (view.defect() == Defect::None) hold(begin == view.headers_end(), "no line forgotten");
   for (int i = 1; i <= static_cast<int>(HeaderName::Identity); ++i) {
     const auto name = static_cast<HeaderName>(i);
     std::size_t count = 0;
     for (const Header& header : view.headers()) count += header.name == name ? 1U : 0U;
-    require(view.count(name) == count, "count of a name");
-    require(view.repeats(name) == (count > 1), "repeats of a name");
+    hold(view.count(name) == count, "count of a name");
+    hold(view.repeats(name) == (count > 1), "repeats of a name");
   }
 }
 
@@ -72,11 +65,11 @@ void check_scans(Bytes input) {
   std::array<std::uint16_t, 64> base;
   std::array<std::uint16_t, 64> slow;
   const LineScan expected = scan_lines_scalar(text, slow.data(), slow.size());
-  require(scan_lines(text, fast.data(), fast.size()) == expected, "vector scan");
-  require(scan_lines_avx2(text, middle.data(), middle.size()) == expected, "AVX2 scan");
-  require(scan_lines_baseline(text, base.data(), base.size()) == expected, "baseline scan");
+  hold(scan_lines(text, fast.data(), fast.size()) == expected, "vector scan");
+  hold(scan_lines_avx2(text, middle.data(), middle.size()) == expected, "AVX2 scan");
+  hold(scan_lines_baseline(text, base.data(), base.size()) == expected, "baseline scan");
   for (std::size_t i = 0; i < expected.count; ++i) {
-    require(fast[i] == slow[i] && middle[i] == slow[i] && base[i] == slow[i], "line ends");
+    hold(fast[i] == slow[i] && middle[i] == slow[i] && base[i] == slow[i], "line ends");
   }
 }
 
@@ -87,16 +80,16 @@ void check_response(const MessageView& request, bool request_is_valid) {
   static MessageView again;
   Writer out(memory);
   write_response(request, 400, {.to_tag = "t1"}, out);
-  require(!out.overflowed(), "response fits");
+  hold(!out.overflowed(), "response fits");
   StreamFramer framer;
   const auto frame = framer.next(out.written());
   if (request_is_valid) {
-    require(frame.kind == StreamFramer::Kind::Message && frame.size == out.size(), "one response");
-    require(parse_message(out.written(), Framing::Stream, again).has_value(), "response parses");
-    require(validate_response(again).ok(), "response is valid");
-    require(again.headers().size() <= request.headers().size() + 1, "no header added");
+    hold(frame.kind == StreamFramer::Kind::Message && frame.size == out.size(), "one response");
+    hold(parse_message(out.written(), Framing::Stream, again).has_value(), "response parses");
+    hold(validate_response(again).ok(), "response is valid");
+    hold(again.headers().size() <= request.headers().size() + 1, "no header added");
   } else if (frame.kind == StreamFramer::Kind::Message) {
-    require(frame.size == out.size(), "no second message in a response");
+    hold(frame.size == out.size(), "no second message in a response");
   }
 }
 
@@ -105,8 +98,8 @@ void check_followers(const MessageView& request) {
   static MessageView again;
   Writer out(memory);
   write_cancel(request, "", out);
-  require(parse_message(out.written(), Framing::Stream, again).has_value(), "CANCEL parses");
-  require(validate_request(again).ok(), "CANCEL is valid");
+  hold(parse_message(out.written(), Framing::Stream, again).has_value(), "CANCEL parses");
+  hold(validate_request(again).ok(), "CANCEL is valid");
 }
 
 }  // namespace
@@ -124,12 +117,11 @@ void check_message(Bytes input) {
     }
     const Verdict verdict = validate_request(view, out);
     if (verdict.ok()) {
-      require(view.defect() == Defect::None, "a defect is refused");
-      require(inside(out.call_id, view.text()) && inside(out.via.text, view.text()), "essentials");
-      require(out.from_tag == find_tag(view.value(HeaderName::From)),
-              "one reading of the From tag");
-      require(out.to_tag == find_tag(view.value(HeaderName::To)), "one reading of the To tag");
-      require(out.request_uri.text == view.request_uri(), "Request-URI as it stands");
+      hold(view.defect() == Defect::None, "a defect is refused");
+      hold(inside(out.call_id, view.text()) && inside(out.via.text, view.text()), "essentials");
+      hold(out.from_tag == find_tag(view.value(HeaderName::From)), "one reading of the From tag");
+      hold(out.to_tag == find_tag(view.value(HeaderName::To)), "one reading of the To tag");
+      hold(out.request_uri.text == view.request_uri(), "Request-URI as it stands");
       check_followers(view);
     }
     check_response(view, verdict.ok());
@@ -153,21 +145,21 @@ void check_framer(Bytes input) {
     if (frame.kind == StreamFramer::Kind::Message) {
       const Bytes message = stream.subspan(begin, frame.size);
       if (parse_message(message, Framing::Stream, view)) {
-        require(view.text().size() == frame.size, "framer and parser agree about the end");
-        require(view.defect() != Defect::ContentLength && view.defect() != Defect::BodyTooShort &&
-                    view.defect() != Defect::BodyTooLarge && view.defect() != Defect::HeadTooLarge,
-                "framer and parser agree about the length");
+        hold(view.text().size() == frame.size, "framer and parser agree about the end");
+        hold(view.defect() != Defect::ContentLength && view.defect() != Defect::BodyTooShort &&
+                 view.defect() != Defect::BodyTooLarge && view.defect() != Defect::HeadTooLarge,
+             "framer and parser agree about the length");
         // With everything behind it, as in one datagram, the message is the same.
         const Bytes rest = stream.subspan(begin);
         if (rest.size() <= kMessageBytesMax) {
-          require(parse_message(rest, Framing::Datagram, view).has_value(), "still readable");
-          require(view.text().size() == frame.size, "the same message in front of others");
+          hold(parse_message(rest, Framing::Datagram, view).has_value(), "still readable");
+          hold(view.text().size() == frame.size, "the same message in front of others");
         }
       }
     }
     begin += frame.size;
     whole.push_back(frame.size);
-    require(frame.size > 0 && begin <= stream.size(), "frames lie in the stream");
+    hold(frame.size > 0 && begin <= stream.size(), "frames lie in the stream");
   }
   // The same in parts.
   std::vector<std::size_t> cut;
@@ -185,41 +177,41 @@ void check_framer(Bytes input) {
       cut.push_back(frame.size);
     }
   }
-  require(cut == whole && cut_broken == whole_broken, "parts do not change the frames");
+  hold(cut == whole && cut_broken == whole_broken, "parts do not change the frames");
 }
 
 void check_address(Bytes input) {
   const std::string_view text = as_text(input);
   if (const auto uri = parse_uri(text)) {
-    require(uri->text == text, "all of the text");
+    hold(uri->text == text, "all of the text");
     for (const std::string_view part :
          {uri->user, uri->host, uri->params, uri->headers, uri->scheme_text}) {
-      require(inside(part, text), "parts of a URI");
+      hold(inside(part, text), "parts of a URI");
     }
-    for (const char c : text) require(c != ' ' && c != '\r' && c != '\n' && c != '>', "clean URI");
+    for (const char c : text) hold(c != ' ' && c != '\r' && c != '\n' && c != '>', "clean URI");
     const bool sip = uri->scheme == Scheme::Sip || uri->scheme == Scheme::Sips;
-    if (sip) require(!uri->host.empty(), "a host");
+    if (sip) hold(!uri->host.empty(), "a host");
     equivalent(*uri, *uri);
     // The name-addr form holds the same URI.
     const std::string bracketed = "<" + std::string(text) + ">;tag=x";
     const auto address = parse_name_addr(bracketed);
-    require(address.has_value() && address->uri.text == text, "the same URI in brackets");
-    require(address->tag() == "x" && find_tag(bracketed) == "x", "the same tag");
-    require(address->uri.params == uri->params && address->uri.user == uri->user, "same parts");
+    hold(address.has_value() && address->uri.text == text, "the same URI in brackets");
+    hold(address->tag() == "x" && find_tag(bracketed) == "x", "the same tag");
+    hold(address->uri.params == uri->params && address->uri.user == uri->user, "same parts");
   }
   if (const auto address = parse_name_addr(text)) {
-    require(inside(address->uri.text, text) && inside(address->params, text), "parts");
-    require(inside(address->display_name, text), "display name");
-    require(find_tag(text) == address->tag().value_or(std::string_view{}), "two readers of a tag");
+    hold(inside(address->uri.text, text) && inside(address->params, text), "parts");
+    hold(inside(address->display_name, text), "display name");
+    hold(find_tag(text) == address->tag().value_or(std::string_view{}), "two readers of a tag");
     // An address that is one value stays one value in a list.
     if (!address->is_star && address->has_angles) {
       ListCursor list(text);
       const auto only = list.next();
-      require(only && *only == address->text && !list.next() && !list.bad(), "one element");
+      hold(only && *only == address->text && !list.next() && !list.bad(), "one element");
     }
   }
   ListCursor list(text);
-  while (const auto element = list.next()) require(inside(*element, text), "elements");
+  while (const auto element = list.next()) hold(inside(*element, text), "elements");
 }
 
 void check_via(Bytes input) {
@@ -227,26 +219,26 @@ void check_via(Bytes input) {
   if (const auto via = parse_via(text)) {
     for (const std::string_view part : {via->transport, via->host, via->sent_by, via->params,
                                         via->branch, via->received, via->maddr}) {
-      require(inside(part, text), "parts of a Via");
+      hold(inside(part, text), "parts of a Via");
     }
-    require(!via->host.empty() && !via->transport.empty(), "sent-by and transport");
+    hold(!via->host.empty() && !via->transport.empty(), "sent-by and transport");
     const auto branch = find_param(via->params, "branch");
-    require(via->branch == (branch ? branch->value : std::string_view{}), "one reading of branch");
+    hold(via->branch == (branch ? branch->value : std::string_view{}), "one reading of branch");
     const auto again = parse_via(via->text);
-    require(again && again->sent_by == via->sent_by && again->branch == via->branch, "the same");
+    hold(again && again->sent_by == via->sent_by && again->branch == via->branch, "the same");
   }
-  if (const auto cseq = parse_cseq(text)) require(cseq->number <= kCSeqMax, "CSeq limit");
-  if (const auto hops = parse_max_forwards(text)) require(*hops <= kMaxForwardsMax, "hops limit");
+  if (const auto cseq = parse_cseq(text)) hold(cseq->number <= kCSeqMax, "CSeq limit");
+  if (const auto hops = parse_max_forwards(text)) hold(*hops <= kMaxForwardsMax, "hops limit");
   parse_seconds(text);
   constexpr HashKey kKey{1, 2};
   if (const auto branch = parse_branch(text, kKey)) {
     std::array<std::uint8_t, 64> memory;
     Writer out(memory);
     write_branch(*branch, kKey, out);
-    require(out.written_text() == text, "one spelling of a branch");
+    hold(out.written_text() == text, "one spelling of a branch");
   }
   ParamCursor params(text);
-  while (const auto param = params.next()) require(inside(param->text, text), "parameters");
+  while (const auto param = params.next()) hold(inside(param->text, text), "parameters");
 }
 
 void check_forward(Bytes input) {
@@ -270,25 +262,25 @@ void check_forward(Bytes input) {
   const Header* const route = before.find(HeaderName::Route);
   if (route) edits.remove(*route);
   Writer out(memory);
-  require(edits.write(before, out), "the edits do not overlap");
+  hold(edits.write(before, out), "the edits do not overlap");
 
   const auto result = parse_message(out.written(), Framing::Datagram, after);
   if (!result) {
-    require(out.size() > kMessageBytesMax, "an edited message parses");
+    hold(out.size() > kMessageBytesMax, "an edited message parses");
     return;
   }
   const std::size_t expected = before.headers().size() + 2 + (hops ? 0 : 1) - (route ? 1 : 0);
   if (expected > kHeaderCountMax || after.defect() == Defect::HeadTooLarge) return;
-  require(after.defect() == Defect::None, "an edit makes no defect");
-  require(after.headers().size() == expected, "the header lines that were asked for");
-  require(after.body() == before.body(), "the body is untouched");
-  require(after.request_uri() == before.request_uri(), "Request-URI untouched");
-  require(after.value(HeaderName::CallId) == essentials.call_id, "Call-ID untouched");
-  require(after.top_via().starts_with("SIP/2.0/UDP edge.example.org"), "our Via on top");
+  hold(after.defect() == Defect::None, "an edit makes no defect");
+  hold(after.headers().size() == expected, "the header lines that were asked for");
+  hold(after.body() == before.body(), "the body is untouched");
+  hold(after.request_uri() == before.request_uri(), "Request-URI untouched");
+  hold(after.value(HeaderName::CallId) == essentials.call_id, "Call-ID untouched");
+  hold(after.top_via().starts_with("SIP/2.0/UDP edge.example.org"), "our Via on top");
   const Header* const theirs = after.next(after.find(HeaderName::Via));
-  require(theirs && after.text(theirs->value) == before.value(HeaderName::Via), "then theirs");
+  hold(theirs && after.text(theirs->value) == before.value(HeaderName::Via), "then theirs");
   const Verdict verdict = validate_request(after);
-  require(verdict.ok() || verdict.status == 513, "what we forward is valid");
+  hold(verdict.ok() || verdict.status == 513, "what we forward is valid");
 }
 
 }  // namespace ringway::fuzz

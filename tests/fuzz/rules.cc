@@ -1,9 +1,8 @@
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "gateway/filter/filter.h"
 #include "gateway/filter/rules_file.h"
+#include "tests/fuzz/hold.h"
 
 // Rule files, and messages under them. The input is two texts, parted by a NUL: rules, and a
 // message as it comes from the wire. What must hold:
@@ -15,11 +14,7 @@
 namespace ringway {
 namespace {
 
-void hold(bool promise, const char* text) {
-  if (promise) return;
-  std::fprintf(stderr, "broken: %s\n", text);
-  std::abort();
-}
+using fuzz::hold;
 
 bool same(const FilterRules::Verdict& one, const FilterRules::Verdict& other) {
   return one.rule == other.rule && one.action == other.action && one.code == other.code &&

@@ -1,22 +1,17 @@
 #include "tests/fuzz/tunnel_properties.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "gateway/tunnel/cookie.h"
 #include "gateway/tunnel/link.h"
 #include "protocol/bencode/bencode.h"
+#include "tests/fuzz/hold.h"
 
 namespace ringway::tunnel {
 namespace {
 
-void hold(bool promise, const char* text) {
-  if (promise) return;
-  std::fprintf(stderr, "broken: %s\n", text);
-  std::abort();
-}
+using fuzz::hold;
 
 struct Ear final : LinkOwner {
   void on_greeted(std::uint16_t) override { heard += "greeted\n"; }

@@ -1,17 +1,13 @@
 #include "tests/fuzz/two_shards.h"
 
 #include <cstdio>
-#include <cstdlib>
+
+#include "tests/fuzz/hold.h"
 
 namespace ringway::fuzz {
 namespace {
 
 constexpr std::size_t kRemembered = 16;
-void hold(bool promise, const char* text, std::string_view more = {}) {
-  if (promise) return;
-  std::fprintf(stderr, "broken: %s\n%.*s\n", text, static_cast<int>(more.size()), more.data());
-  std::abort();
-}
 
 template <typename Item>
 void put(std::deque<Item>& list, Item item) {

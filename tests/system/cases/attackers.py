@@ -5,14 +5,13 @@ nothing of another. What the tools get is counted byte by byte (lib/taps).
 """
 
 import itertools
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from subprocess import DEVNULL, TimeoutExpired, run
 
 from lib import sip
+from lib.answering import Answering
 from lib.case import case
 from lib.taps import Pipe, Tap
-from lib.waiting import Timeout
 
 NEXT_HOP = "127.0.0.2"
 ACCESS = ("udp", "tcp", "tls", "wss")
@@ -38,31 +37,21 @@ def fortress(t):
     return g, b
 
 
-class Registrar:
+class Registrar(Answering):
     """The next hop refuses whatever it is asked, and remembers it."""
 
     def __init__(self, t, backend):
-        self.backend, self.asked, self.over = backend, [], threading.Event()
-        self.thread = threading.Thread(target=self._answer, daemon=True)
-        self.thread.start()
+        self.asked = []
+        super().__init__(backend)
         t.at_end(self.end)
 
-    def _answer(self):
-        while not self.over.is_set():
-            try:
-                request = self.backend.inbox.take(lambda message: message.is_request, 0.2)
-            except Timeout:
-                continue
-            self.asked.append(request)
-            if request.method == "ACK":
-                continue
-            challenge = [("WWW-Authenticate", f'Digest realm="x", nonce="{sip.token(8)}", algorithm=MD5')]
-            register = request.method == "REGISTER"
-            self.backend.reply(request, 401 if register else 404, headers=challenge if register else ())
-
-    def end(self):
-        self.over.set()
-        self.thread.join(5)
+    def answer(self, request):
+        self.asked.append(request)
+        if request.method == "ACK":
+            return
+        challenge = [("WWW-Authenticate", f'Digest realm="x", nonce="{sip.token(8)}", algorithm=MD5')]
+        register = request.method == "REGISTER"
+        self.b.reply(request, 401 if register else 404, headers=challenge if register else ())
 
 
 class Siege:

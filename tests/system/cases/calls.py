@@ -172,11 +172,7 @@ def cancel_busy(t):
     invite = office.phone_calls()
     office.phone.response(180, 10, to=invite)
     page.event("incoming")
-    cancel = sip.Message(f"CANCEL {invite.uri} SIP/2.0")
-    for name in ("Via", "Max-Forwards", "From", "To", "Call-ID"):
-        cancel.add(name, invite.get(name))
-    cancel.add("CSeq", f"{invite.cseq[0]} CANCEL")
-    office.phone.send_to(office.kamailio.uri(), cancel)
+    office.phone.send_to(office.kamailio.uri(), sip.cancel_of(invite))
     assert office.phone.response(487, 10, to=invite).status == 487
     page.event("failed")
     office.nothing_left()

@@ -13,7 +13,7 @@ from lib.agents import call, hang_up
 from lib.case import case
 from lib.gateway import ROOT, binary
 from lib.waiting import until
-from cases.control_reload import ctl, run, with_socket
+from cases.control_reload import ctl, run, with_socket, with_two_relays
 from cases.contacts import register
 
 
@@ -142,12 +142,7 @@ def next_hops(t):
 
 @case("ctl relays: hold and drain keep new sessions away, release and probe; the sessions that run stay", seconds=60)
 def relays(t):
-    b = t.backend()
-    one, two = t.rtpengine(name="one"), t.rtpengine(name="two")
-    g = t.gateway("wss", next_hop=b.uri(), shards=2, start=False)
-    with_socket(t, g)
-    g.config["media"] = {"rtpengine": [one.address, two.address]}
-    g.start()
+    g, b, one, two = with_two_relays(t)
     states = lambda: {row["address"]: row["state"] for row in rows(g, "relays")}  # noqa: E731
     until(lambda: set(states().values()) == {"connected"}, 10, "both are connected")
 

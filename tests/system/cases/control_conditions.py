@@ -9,7 +9,7 @@ import socket
 
 from lib.case import Skip, case
 from lib.waiting import until
-from cases.control_reload import ctl, with_socket
+from cases.control_reload import ctl, with_socket, with_two_relays
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
@@ -164,12 +164,7 @@ def next_hops(t):
 
 @case("no relay: each that is not connected is named; one of two is degraded, none is failed", seconds=60)
 def relays(t):
-    b = t.backend()
-    one, two = t.rtpengine(name="one"), t.rtpengine(name="two")
-    g = t.gateway("wss", next_hop=b.uri(), shards=2, start=False)
-    with_socket(t, g)
-    g.config["media"] = {"rtpengine": [one.address, two.address]}
-    g.start()
+    g, b, one, two = with_two_relays(t)
     expect(g, "relays", "ok", "2", ready=True)
     one.kill()
     expect(g, "relays", "degraded", one.address, ready=True)

@@ -5,6 +5,7 @@ import socket
 import time
 
 from lib import sipp
+from lib.answering import Answering
 from lib.browsers import Browsers
 from lib.callers import Callers
 from lib.case import case
@@ -13,34 +14,18 @@ from cases.control_restart import end, managed
 
 
 
-class Registrar:
+class Registrar(Answering):
     """Answers whatever registers, in a thread of its own."""
 
     def __init__(self, t):
-        import threading
-        self.b = t.backend(tcp=False)
-        self.running = True
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
+        super().__init__(t.backend(tcp=False))
         t.at_end(self.end)
 
-    def _serve(self):
-        from lib.waiting import Timeout
-        while self.running:
-            try:
-                message = self.b.inbox.take(lambda one: one.is_request, 0.2)
-            except Timeout:
-                continue
-            with self.b.inbox.changed:
-                self.b.inbox.seen.clear()
-            if message.method == "REGISTER":
-                self.b.answer_register(message, expires=600)
-            else:
-                self.b.reply(message, 200)
-
-    def end(self):
-        self.running = False
-        self.thread.join()
+    def answer(self, request):
+        if request.method == "REGISTER":
+            self.b.answer_register(request, expires=600)
+        else:
+            self.b.reply(request, 200)
 
 
 def loaded(t, *, browsers):

@@ -27,6 +27,17 @@ def with_socket(t, g):
     g.config["ctl"] = {"socket": str(t.directory / "c.sock")}
 
 
+def with_two_relays(t):
+    """A running gateway with a control socket, its backend, and two rtpengines."""
+    b = t.backend()
+    one, two = t.rtpengine(name="one"), t.rtpengine(name="two")
+    g = t.gateway("wss", next_hop=b.uri(), shards=2, start=False)
+    with_socket(t, g)
+    g.config["media"] = {"rtpengine": [one.address, two.address]}
+    g.start()
+    return g, b, one, two
+
+
 @case("reload: a next hop that is added, changed and removed counts at once, the flow stays open")
 def next_hops(t):
     b, c = t.backend(), t.backend()

@@ -7,7 +7,7 @@ import socket
 import time
 
 from lib import flows
-from lib.agents import Client, call, hang_up
+from lib.agents import Client, call, hang_up, serves
 from lib.case import case
 from lib.waiting import Timeout, until
 
@@ -65,15 +65,11 @@ def between(t):
         for connection, index in early:
             client = Client(flows.StreamFlow(connection, f"early{index}").start(), f"t{round_}{index}")
             t.at_end(client.flow.close)
-            sent = client.request("OPTIONS")
-            b.reply(b.expect("OPTIONS"), 200)
-            assert client.final(sent).status == 200
+            serves(client, b)
         browser = flows.upgrade(flows.client_context().wrap_socket(upgrading), g.listeners["access-wss"], "browser")
         t.at_end(browser.close)
         late = Client(browser, f"w{round_}")
-        sent = late.request("OPTIONS")
-        b.reply(b.expect("OPTIONS"), 200)
-        assert late.final(sent).status == 200
+        serves(late, b)
         g.wait_ready()
         print(f"served {served:.2f} s after the start")
         assert served < 1 or os.environ.get("RINGWAY_LONG") == "", f"{served:.2f} s"
@@ -148,9 +144,7 @@ def fewer_shards(t):
         for index in range(12):
             for transport in ("udp", "tcp"):
                 client = t.client(g, transport, f"n{shards}{index}{transport}")
-                sent = client.request("OPTIONS")
-                b.reply(b.expect("OPTIONS"), 200)
-                assert client.final(sent).status == 200
+                serves(client, b)
 
 
 @case("restart with another address in the file: the old one is let go, the new one is kept", seconds=60)
@@ -175,9 +169,7 @@ def other_address(t):
     except ConnectionRefusedError:
         pass
     assert any(event["event"] == "kept_socket_unused" for event in g.events())
-    sent = (client := t.client(g, "tcp")).request("OPTIONS")
-    b.reply(b.expect("OPTIONS"), 200)
-    assert client.final(sent).status == 200
+    serves(t.client(g, "tcp"), b)
 
 
 @case("socket activation: sockets that the manager made are served by every shard, others' are not touched",
@@ -214,9 +206,7 @@ def activation(t):
         t.at_end(client.flow.close)
     clients += [t.client(g, transport, f"a{index}{transport}") for index in range(8) for transport in ("tcp", "udp")]
     for client in clients:
-        sent = client.request("OPTIONS")
-        b.reply(b.expect("OPTIONS"), 200)
-        assert client.final(sent).status == 200
+        serves(client, b)
 
 
 @case("socket activation: what is for another process (LISTEN_PID) is not taken", seconds=40)
@@ -230,9 +220,7 @@ def other_process(t):
     decoy.listen()
     manager.give("decoy", decoy)
     g.start()
-    sent = (client := t.client(g, "tcp")).request("OPTIONS")
-    b.reply(b.expect("OPTIONS"), 200)
-    assert client.final(sent).status == 200
+    serves(t.client(g, "tcp"), b)
     assert not any(event["event"] == "kept_socket_unused" for event in g.events())
     try:
         manager.expect("WATCHDOG", timeout=1)

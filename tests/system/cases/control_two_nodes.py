@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from lib import flows, sip
-from lib.agents import Client, call, hang_up
+from lib.agents import Client, call, hang_up, serves
 from lib.browsers import Browsers
 from lib.case import Skip, case
 from lib.gateway import ROOT, binary
@@ -359,9 +359,7 @@ def agent_life(t):
         assert agent("start") == SUCCESS
         assert agent("start") == SUCCESS and agent("monitor") == SUCCESS
         client = t.client(g, "udp")
-        sent = client.request("OPTIONS")
-        b.reply(b.expect("OPTIONS"), 200)
-        assert client.final(sent).status == 200
+        serves(client, b)
         assert agent("stop") == SUCCESS and agent("stop") == SUCCESS and agent("monitor") == NOT_RUNNING
     assert agent("start") == SUCCESS
     os.kill(agent.pid(), 9)

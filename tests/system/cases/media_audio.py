@@ -13,6 +13,17 @@ def page_of(t, office):
     return page
 
 
+def talking(t):
+    """A browser and a phone that hear each other."""
+    office = Office(t, shards=2)
+    page = page_of(t, office)
+    page.call("sip:phone@example.test")
+    dialog = office.phone_answers()
+    page.event("confirmed")
+    office.both_hear(page)
+    return office, page, dialog
+
+
 def hang_up(office, page, dialog):
     bye = dialog.request("BYE")
     office.phone.response(200, to=bye)
@@ -22,12 +33,7 @@ def hang_up(office, page, dialog):
 
 @case("a fax probe by re-INVITE or UPDATE that is refused leaves the audio as it was (RFC 3261 14.1)", seconds=120)
 def refused(t):
-    office = Office(t, shards=2)
-    page = page_of(t, office)
-    page.call("sip:phone@example.test")
-    dialog = office.phone_answers()
-    page.event("confirmed")
-    office.both_hear(page)
+    office, page, dialog = talking(t)
     probe = dialog.request("INVITE", body=FAX)
     got = office.phone.final(probe, 10)
     assert got.status >= 400, got
@@ -58,12 +64,7 @@ def announcement(t):
 
 @case("a BYE with a foreign tag leaves the audio of the call (RFC 3261 15.1.2)", seconds=90)
 def foreign_bye(t):
-    office = Office(t, shards=2)
-    page = page_of(t, office)
-    page.call("sip:phone@example.test")
-    dialog = office.phone_answers()
-    page.event("confirmed")
-    office.both_hear(page)
+    office, page, dialog = talking(t)
     true, dialog.local = dialog.local, dialog.local.split(";tag=")[0] + ";tag=foreign"
     bye = dialog.request("BYE")
     office.phone.final(bye, 10)

@@ -280,17 +280,11 @@ def cancel_from_elsewhere(t):
     seen = b.expect("INVITE")
     b.reply(seen, 180)
     a.response(180, to=sent)
-
-    def cancel():
-        message = sip.Message(sent.start.replace("INVITE", "CANCEL", 1))
-        for name in ("Via", "Max-Forwards", "From", "To", "Call-ID"):
-            message.add(name, sent.get(name))
-        return message.add("CSeq", f"{sent.cseq[0]} CANCEL")
-    stolen = cancel()
+    stolen = sip.cancel_of(sent)
     other.flow.send(stolen)
     assert other.response(None, to=stolen).status == 481
     b.no_request("CANCEL", 0.2)
-    own = cancel().add("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
+    own = sip.cancel_of(sent).add("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
     a.flow.send(own)
     got = b.expect("CANCEL")
     assert got.get("Reason") == 'SIP;cause=200;text="Call completed elsewhere"', repr(got)

@@ -241,23 +241,17 @@ def foreign_cancels(t):
         seen = b.expect("INVITE")
         b.reply(seen, 180)
         a.response(180, to=sent)
-
-        def cancel():
-            message = sip.Message(sent.start.replace("INVITE", "CANCEL", 1))
-            for name in ("Via", "Max-Forwards", "From", "To", "Call-ID"):
-                message.add(name, sent.get(name))
-            return message.add("CSeq", f"{sent.cseq[0]} CANCEL")
         for other_transport in ("udp", "tcp", "ws"):
             for n in range(3):  # on both shards
                 if other_transport == transport == "udp":  # there the address is all that counts
                     port = flows.UdpPort(f"127.0.1.{n + 1}")
                     t.at_end(port.close)
-                    port.to(g.listeners["access-udp"]).send(cancel())
+                    port.to(g.listeners["access-udp"]).send(sip.cancel_of(sent))
                     continue
                 other, _ = user_agent(t, g, b, other_transport, user=f"m{transport}{other_transport}{n}")
-                other.flow.send(cancel())
+                other.flow.send(sip.cancel_of(sent))
         b.no_request("CANCEL", 0.3)
-        a.flow.send(cancel())
+        a.flow.send(sip.cancel_of(sent))
         b.reply(b.expect("CANCEL"), 200)
         b.reply(seen, 487)
         assert a.response(487, to=sent)

@@ -10,6 +10,7 @@ import threading
 import time
 
 from lib import sip, sipp
+from lib.answering import Answering
 from lib.case import case
 from lib.waiting import Timeout, until
 
@@ -20,29 +21,18 @@ GAUGES = ("ringway_flows", "ringway_transactions", "ringway_media_sessions", "ri
           "ringway_buffers_in_use")
 
 
-class Phones:
+class Phones(Answering):
     """Answers as the user of the Request-URI says: plain, fork, early, busy, silent; transfers are taken."""
 
-    def __init__(self, backend):
-        self.b, self.stop = backend, threading.Event()
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-
-    def serve(self):
-        while not self.stop.is_set():
-            try:
-                m = self.b.inbox.take(lambda m: m.is_request, 0.2)
-            except Timeout:
-                continue
-            with self.b.inbox.changed:
-                self.b.inbox.seen.clear()
-                self.b.inbox.items[:] = [one for one in self.b.inbox.items if one.is_request]
-            try:
-                self.answer(m)
-            except OSError:
-                pass  # its connection is gone
-
     def answer(self, m):
+        with self.b.inbox.changed:
+            self.b.inbox.items[:] = [one for one in self.b.inbox.items if one.is_request]
+        try:
+            self.say(m)
+        except OSError:
+            pass  # its connection is gone
+
+    def say(self, m):
         if m.method == "ACK":
             return
         if m.method != "INVITE" or "tag" in m.to.params:
@@ -58,10 +48,6 @@ class Phones:
             self.b.reply(m, 200, body=sip.sdp(version=2), to_tag="answer")
         elif user != "silent":
             self.b.reply(m, 200, body=sip.sdp())
-
-    def end(self):
-        self.stop.set()
-        self.thread.join()
 
 
 class Agent(threading.Thread):

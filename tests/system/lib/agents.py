@@ -302,6 +302,13 @@ def hang_up(dialog_side, sender, receiver, timeout=5):
     return seen
 
 
+def serves(client, backend):
+    """A request gets from client to backend, and its answer back."""
+    sent = client.request("OPTIONS")
+    backend.reply(backend.expect("OPTIONS"), 200)
+    assert client.final(sent).status == 200
+
+
 def elapsed_ms(start):
     return (time.monotonic() - start) * 1000
 

@@ -305,6 +305,14 @@ REASONS = {100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 20
            486: "Busy Here", 487: "Request Terminated", 503: "Service Unavailable"}
 
 
+def cancel_of(invite):
+    """CANCEL for an INVITE that was sent with one Via value (RFC 3261 9.1)."""
+    message = Message(invite.start.replace("INVITE", "CANCEL", 1))
+    for name in ("Via", "Max-Forwards", "From", "To", "Call-ID"):
+        message.add(name, invite.get(name))
+    return message.add("CSeq", f"{invite.cseq[0]} CANCEL")
+
+
 def response(to, status, *, reason=None, to_tag=None, contact=None, headers=(), body=b"",
              content_type="application/sdp"):
     """A response with what RFC 3261 8.2.6 copies; Record-Route too where it makes a dialog."""
