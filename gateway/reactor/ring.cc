@@ -75,6 +75,10 @@ std::string setup_error(int error) {
   }
 }
 
+unsigned flags_now(const io_uring& ring) {
+  return __atomic_load_n(ring.sq.kflags, __ATOMIC_RELAXED);
+}
+
 }  // namespace
 
 Ring::Ring(Counters& counters) : counters_(counters), ring_(std::make_unique<io_uring>()) {}
@@ -231,7 +235,7 @@ bool Ring::all_submitted() const {
 }
 
 bool Ring::wait(Duration timeout, std::string& error) {
-  const unsigned flags = __atomic_load_n(ring_->sq.kflags, __ATOMIC_RELAXED);
+  const unsigned flags = flags_now(*ring_);
   const bool ready = io_uring_cq_ready(ring_.get()) != 0;
   if ((flags & IORING_SQ_CQ_OVERFLOW) != 0) counters_.ring_overflows.add();
   if (ready && io_uring_sq_ready(ring_.get()) == 0 &&
@@ -254,8 +258,11 @@ bool Ring::wait(Duration timeout, std::string& error) {
     counters_.ring_enters.add();
     result = io_uring_submit_and_get_events(ring_.get());
   }
-  // A signal, or the end of a stop, ends a wait before the kernel has handed over what came.
-  if (result == -EINTR && !has_completions()) io_uring_get_events(ring_.get());
+  // A signal, or the end of a stop, ends a wait before the kernel has handed over what came; it is
+  // not told as an error if something was submitted.
+  if (!has_completions() && (flags_now(*ring_) & IORING_SQ_TASKRUN) != 0) {
+    io_uring_get_events(ring_.get());
+  }
   if (all_submitted() && (result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
                           result == -EAGAIN)) {
     return true;
