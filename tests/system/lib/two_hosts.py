@@ -48,6 +48,13 @@ class TwoHosts:
     def has_address(self, host):
         return f"{ADDRESS}/" in ip("-o", "addr", "show", "dev", "eth0", space=self.spaces[host])
 
+    def is_known_at(self, host):
+        """Whoever is outside sends to the address on that host: it has the address and has told its neighbours."""
+        if not self.has_address(host):
+            return False
+        mac = ip("-o", "link", "show", "dev", "eth0", space=self.spaces[host]).split("link/ether ")[1].split()[0]
+        return f"lladdr {mac}" in ip("neigh", "show", ADDRESS)
+
     def move_by_hand(self, host):
         """What a cluster's IPaddr2 does: the address, and a word to the neighbours."""
         ip("addr", "add", f"{ADDRESS}/24", "dev", "eth0", space=self.spaces[host], check=False)
