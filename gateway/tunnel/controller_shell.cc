@@ -11,18 +11,12 @@ std::uint64_t seed() {
   return read_u64(tls::random_bytes<8>());
 }
 
-// New with each start: what this process has asked is nobody else's.
-HashKey key() {
-  const auto bytes = tls::random_bytes<16>();
-  return {read_u64(bytes), read_u64(Bytes(bytes).subspan(8))};
-}
-
 }  // namespace
 
 ControllerShell::ControllerShell(const Process& process, Listeners& listeners)
     : EndShell(process),
       listeners_(listeners),
-      end_(process.settings.controller, *this, numbers_, seed(), key()) {}
+      end_(process.settings.controller, *this, numbers_, seed(), process.cookie_key) {}
 
 ControllerShell::~ControllerShell() {
   reactor_.end();

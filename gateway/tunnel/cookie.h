@@ -15,7 +15,11 @@
 //
 // rtpengine keeps its replies by the cookie alone, whoever asked. So each controller's cookies get
 // a prefix of their own on the way in, which comes off on the way back. The same cookie of the same
-// controller always becomes the same one, so that rtpengine still knows a retransmission.
+// controller always becomes the same one, after a restart too (start.h, cookie_key()), so that
+// rtpengine still knows a retransmission.
+//
+// A prefix has 48 bits. Two controllers would have to share one, which among 1,000 sockets happens
+// once in 500 million times, and use the same cookie within the minute that rtpengine remembers.
 //
 // A cookie is printable and ends at the first space. What begins otherwise is no control message
 // and is carried as it is.

@@ -21,6 +21,7 @@ namespace ringway::tunnel {
 struct Process {
   const Settings& settings;
   const tls::TlsContext* tls;        // nullptr: plain TCP
+  HashKey cookie_key;                // of the controller end
   int wake_fd;                       // an eventfd that a signal writes to
   const std::atomic<bool>& stopped;  // set before wake_fd is written to
 };

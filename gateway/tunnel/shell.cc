@@ -97,6 +97,7 @@ std::expected<void, std::string> run(Settings settings, Notify notify) {
     if (!opened) return Failure(opened.error());
     admin_fd = *opened;
   }
+  const HashKey cookies = cookie_key(settings);  // read while the key may be
   if (auto became = become(settings.user); !became) return became;
 
   const int wake_fd = eventfd(0, EFD_CLOEXEC);
@@ -105,7 +106,7 @@ std::expected<void, std::string> run(Settings settings, Notify notify) {
   std::signal(SIGTERM, on_signal);
   std::signal(SIGINT, on_signal);
   std::signal(SIGHUP, on_signal);
-  const Process process{settings, tls, wake_fd, stopped};
+  const Process process{settings, tls, cookies, wake_fd, stopped};
   std::expected<void, std::string> done;
   if (settings.end == End::Controller) {
     ControllerShell shell(process, listeners);

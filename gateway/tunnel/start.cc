@@ -11,8 +11,11 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "tls/certificate.h"
+#include "tls/digest.h"
+#include "tls/random.h"
 
 namespace ringway::tunnel {
 namespace {
@@ -26,6 +29,12 @@ bool write_file(const std::filesystem::path& path, const std::string& text, mode
   umask(before);
   out << text;
   return out.flush().good();
+}
+
+// Empty if it cannot be read.
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 }  // namespace
@@ -106,6 +115,20 @@ std::expected<tls::TlsContext, std::string> load_keys(const std::string& folder)
   auto context = tls::TlsContext::build(config, {tls::TicketKey::random(), std::nullopt});
   if (!context) return Failure("keys: " + context.error().text);
   return *context;
+}
+
+HashKey cookie_key(const Settings& settings) {
+  const std::string boot = read_file("/proc/sys/kernel/random/boot_id");
+  struct stat space {};
+  if (boot.empty() || stat("/proc/self/ns/net", &space) != 0) {
+    const auto random = tls::random_bytes<16>();
+    return {read_u64(random), read_u64(Bytes(random).subspan(8))};
+  }
+  std::string text = boot + std::to_string(space.st_dev) + ' ' + std::to_string(space.st_ino) + '\n';
+  for (const ListenAddress& address : settings.listen) text += address.text + '\n';
+  if (!settings.keys.empty()) text += read_file(settings.keys + "/key.pem");
+  const auto digest = tls::sha256(as_bytes(text));
+  return {read_u64(digest), read_u64(Bytes(digest).subspan(8))};
 }
 
 std::expected<void, std::string> become(const std::string& user) {

@@ -3,6 +3,8 @@
 #include <expected>
 #include <string>
 
+#include "gateway/tunnel/settings.h"
+#include "protocol/base/keyed_hash.h"
 #include "tls/context.h"
 
 // What happens once, before an end serves.
@@ -16,6 +18,12 @@ namespace ringway::tunnel {
 // TLS for both roles from such a folder: whoever holds the other end's key is let in, and nobody
 // else.
 [[nodiscard]] std::expected<tls::TlsContext, std::string> load_keys(const std::string& folder);
+
+// What a controller end's cookies are hashed with: the same after a restart of the process, so that
+// rtpengine still knows a retransmission, and no other controller end's. It comes from the kernel's
+// boot (each host has another), the network namespace, the addresses that are listened on, and the
+// private key where there is one; it is random where the boot cannot be read.
+HashKey cookie_key(const Settings& settings);
 
 // If this process is root it becomes user: with an empty one "ringway" if there is such an
 // account, else "nobody". "root" stays.

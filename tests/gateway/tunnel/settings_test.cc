@@ -1,8 +1,13 @@
 #include "gateway/tunnel/settings.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
+
+#include "gateway/tunnel/start.h"
 
 namespace ringway::tunnel {
 namespace {
@@ -137,6 +142,29 @@ TEST(TunnelSettings, TheLargestMessageIsWhatTheSocketsTake) {
   EXPECT_EQ(check_wishes(wishes, End::Relay)->relay.link.message_bytes_max, kDatagramBytesMax);
   wishes.rtpengine = "tcp:127.0.0.1:2224";
   EXPECT_EQ(check_wishes(wishes, End::Relay)->relay.link.message_bytes_max, kMessageBytesMax);
+}
+
+TEST(TunnelCookieKey, IsTheSameAfterARestartAndNoOtherControllerEnds) {
+  const auto settings = [](std::string listen, std::string keys) {
+    Settings made;
+    made.listen.emplace_back().text = std::move(listen);
+    made.keys = std::move(keys);
+    return made;
+  };
+  const auto folder = std::filesystem::temp_directory_path() /
+                      ("ringway-cookie-key-" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const auto write_key = [&](const char* text) { std::ofstream(folder / "key.pem") << text; };
+  const HashKey plain = cookie_key(settings("127.0.0.1:2223", ""));
+  EXPECT_EQ(plain, cookie_key(settings("127.0.0.1:2223", "")));
+  EXPECT_NE(plain, cookie_key(settings("127.0.0.1:2224", "")));
+  write_key("one");
+  const HashKey one = cookie_key(settings("127.0.0.1:2223", folder));
+  EXPECT_EQ(one, cookie_key(settings("127.0.0.1:2223", folder)));
+  EXPECT_NE(one, plain);
+  write_key("other");
+  EXPECT_NE(one, cookie_key(settings("127.0.0.1:2223", folder)));
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
