@@ -132,7 +132,7 @@ class Replay {
     const bool is_request = !text.starts_with("SIP/");
     const auto verdict = rules_.judge(as_bytes(text), address, local_);
     const bool open = gate_.ask(address, BanScope::Everything, now_) == SourceGate::Answer::Open;
-    Budgets::Asker asker{source_key(address), flow + 1, 0, false, false};
+    Budgets::Asker asker{source_key(address), flow + 1, 0, false, false, true};
     auto budget = Budgets::Verdict::Pass;
     if (is_request) {
       budget = budgets_.ask(asker, now_);

@@ -7,6 +7,7 @@ namespace ringway {
 namespace {
 
 constexpr std::uint8_t kCountMax = 250;
+constexpr std::uint64_t kDatagrams = 0x9e37'79b9'7f4a'7c15;  // tells their keys from streams'
 
 void count_up(std::uint8_t& count) {
   if (count < kCountMax) ++count;
@@ -45,6 +46,18 @@ Budgets::Place& Budgets::place_of(ReservedArray<Place>& table, std::uint64_t key
   return table[oldest];
 }
 
+// The key is secret, so that nobody can choose an address whose datagrams count as another's stream.
+Budgets::Place& Budgets::source_of(const Asker& asker, bool by_stream, Instant now) {
+  std::array<std::uint8_t, 8> octets;
+  write_u64(octets, asker.source.value);
+  const std::uint64_t name = keyed_hash(key_, Bytes(octets));
+  return place_of(sources_, (by_stream ? name : name ^ kDatagrams) | 1, now);
+}
+
+Budgets::Place& Budgets::user_of(const Asker& asker, Instant now) {
+  return place_of(users_, (asker.by_stream ? asker.user : asker.user ^ kDatagrams) | 1, now);
+}
+
 void Budgets::forgive(Place& place, Instant now) {
   const auto steps = (now - place.used) / kForgivenEvery;
   if (steps <= 0) return;
@@ -54,14 +67,13 @@ void Budgets::forgive(Place& place, Instant now) {
   }
 }
 
-// A bucket of burst tokens that rate tokens a second flow into; before: when it was last asked.
-bool Budgets::take_token(Place& place, std::uint32_t rate, std::uint32_t burst, Instant before,
-                         Instant now) {
+// A bucket of burst tokens that rate tokens a second flow into, counted up to place.used.
+bool Budgets::take_token(Place& place, std::uint32_t rate, std::uint32_t burst, Instant now) {
   const std::uint64_t full = std::uint64_t{burst} * 1'000;
-  const auto milliseconds =
-      static_cast<std::uint64_t>(std::max<std::int64_t>((now - before) / 1ms, 0));
-  std::uint64_t tokens =
-      std::min(full, place.tokens + std::min<std::uint64_t>(milliseconds, 1'000'000) * rate);
+  const std::int64_t passed = std::max<std::int64_t>((now - place.used) / 1ms, 0);
+  place.used += passed * 1ms;  // what is less counts with the next
+  const auto milliseconds = std::min<std::uint64_t>(static_cast<std::uint64_t>(passed), 1'000'000);
+  std::uint64_t tokens = std::min(full, place.tokens + milliseconds * rate);
   const bool enough = tokens >= 1'000;
   if (enough) tokens -= 1'000;
   place.tokens = static_cast<std::uint32_t>(tokens);
@@ -70,17 +82,15 @@ bool Budgets::take_token(Place& place, std::uint32_t rate, std::uint32_t burst, 
 
 Budgets::Verdict Budgets::ask(const Asker& asker, Instant now) {
   Place& flow = place_of(flows_, asker.flow, now);
-  Place& source = place_of(sources_, asker.source.value, now);
-  const bool source_is_known = source.proven_until > now;
   if (flow.proven_until > now || asker.is_registered) {
-    const Instant before = std::exchange(flow.used, now);
-    return take_token(flow, settings_.rate, settings_.burst, before, now) ? Verdict::Pass
-                                                                         : Verdict::Wait;
+    return take_token(flow, settings_.rate, settings_.burst, now) ? Verdict::Pass : Verdict::Wait;
   }
+  Place& source = source_of(asker, asker.by_stream, now);
+  const bool source_is_known = source.proven_until > now;
   forgive(flow, now);
   if (flow.failures >= settings_.attempts) return Verdict::CutOff;
   if (asker.user != 0 && asker.has_credentials && !source_is_known) {
-    Place& user = place_of(users_, asker.user, now);
+    Place& user = user_of(asker, now);
     forgive(user, now);
     if (user.failures >= kGuessesOfUser) return Verdict::CutOff;
   }
@@ -90,9 +100,7 @@ Budgets::Verdict Budgets::ask(const Asker& asker, Instant now) {
     return Verdict::Wait;
   }
   const std::uint32_t factor = source_is_known ? kKnownSourceFactor : 1;
-  const Instant before = std::exchange(source.used, now);
-  if (!take_token(source, settings_.source_rate * factor, settings_.source_burst * factor, before,
-                  now)) {
+  if (!take_token(source, settings_.source_rate * factor, settings_.source_burst * factor, now)) {
     return Verdict::Wait;
   }
   return Verdict::Pass;
@@ -115,8 +123,10 @@ void Budgets::refused(const Asker& asker, End end, Instant now) {
       flow.waiting = flow.owed = flow.failures = 0;
       flow.used = now;
       flow.proven_until = now + kProvenFor;
-      place_of(sources_, asker.source.value, now).proven_until = now + kProvenFor;
-      if (asker.user != 0) place_of(users_, asker.user, now).failures = 0;
+      for (const bool by_stream : {true, false}) {
+        source_of(asker, by_stream, now).proven_until = now + kProvenFor;
+      }
+      if (asker.user != 0) user_of(asker, now).failures = 0;
       return;
     }
     case End::Challenge:
@@ -124,7 +134,7 @@ void Budgets::refused(const Asker& asker, End end, Instant now) {
     case End::Failure:
       count_up(flow.failures);
       if (asker.user != 0 && asker.has_credentials) {
-        Place& user = place_of(users_, asker.user, now);
+        Place& user = user_of(asker, now);
         forgive(user, now);
         count_up(user.failures);
       }

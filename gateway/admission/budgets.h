@@ -24,6 +24,9 @@ namespace ringway {
 // An office behind one address is many flows, so a scanner among them spends his own budget. Tables
 // have a fixed number of places, chosen by a keyed hash; where all are taken, the one longest
 // unused goes, strangers first.
+//
+// Anybody may write another's address and name into a datagram. So sources and users have two
+// budgets each: what datagrams spend is not missing for connections.
 class Budgets {
  public:
   struct Asker {
@@ -32,6 +35,7 @@ class Budgets {
     std::uint64_t user = 0;  // keyed hash of the AOR that it speaks for; 0: none
     bool has_credentials = false;
     bool is_registered = false;  // as good as proven
+    bool by_stream = true;       // else the sender's address may be another's
   };
   enum class Verdict : std::uint8_t {
     Pass,
@@ -72,9 +76,10 @@ class Budgets {
   };
 
   Place& place_of(ReservedArray<Place>& table, std::uint64_t key, Instant now);
+  Place& source_of(const Asker& asker, bool by_stream, Instant now);
+  Place& user_of(const Asker& asker, Instant now);
   static void forgive(Place& place, Instant now);
-  static bool take_token(Place& place, std::uint32_t rate, std::uint32_t burst, Instant before,
-                         Instant now);
+  static bool take_token(Place& place, std::uint32_t rate, std::uint32_t burst, Instant now);
 
   const BudgetsConfig& settings_;
   HashKey key_;

@@ -51,7 +51,8 @@ std::uint64_t AdmissionCheck::user_of(const sip::MessageView& request) const {
 }
 
 Budgets::Asker AdmissionCheck::asker_of(const Source& source, const sip::MessageView& request) {
-  Budgets::Asker asker{source_key(source.remote.address), flow_of(source), 0, false, false};
+  Budgets::Asker asker{source_key(source.remote.address), flow_of(source), 0, false, false,
+                       source.transport != Transport::Udp};
   asker.is_registered = registrations_.is_registered(source);
   asker.has_credentials = has_credentials(request);
   if (!asker.is_registered && asker.has_credentials) asker.user = user_of(request);
@@ -97,7 +98,7 @@ void AdmissionCheck::answered(const ResponseContext& context, sip::Status status
   if (!context.initial || context.own || !counts(context.source)) return;
   Budgets::End end = Budgets::End::Other;
   Budgets::Asker asker{source_key(context.source.remote.address), flow_of(context.source), 0,
-                       false, false};
+                       false, false, context.source.transport != Transport::Udp};
   if (shows_success(context.method, status)) {
     end = Budgets::End::Success;
     report(context.source, Evidence::Kind::Success, 0, 0);

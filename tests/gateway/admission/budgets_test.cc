@@ -14,7 +14,7 @@ class BudgetsTest : public testing::Test {
  protected:
   Budgets::Asker asker(std::uint64_t flow, bool credentials = false, std::uint64_t user = 0,
                        SourceKey source = kOffice) {
-    return {source, flow, user, credentials, false};
+    return {source, flow, user, credentials, false, true};
   }
   // One request and what becomes of it.
   Verdict attempt(const Budgets::Asker& who, End end) {
@@ -116,6 +116,35 @@ TEST_F(BudgetsTest, GuessesAtOneUserEndForStrangersOnly) {
   EXPECT_EQ(attempt(asker(500, true, 77, kElsewhere), End::Failure), Verdict::CutOff);
   EXPECT_EQ(attempt(asker(501, true, 78, kElsewhere), End::Success), Verdict::Pass);
   EXPECT_EQ(attempt(asker(502, true, 77, kOffice), End::Success), Verdict::Pass);
+}
+
+// Whoever writes an office's address into datagrams spends nothing of its connections.
+TEST_F(BudgetsTest, DatagramsInAnothersNameCostHisConnectionsNothing) {
+  std::uint32_t passed = 0;
+  for (std::uint64_t flow = 1; flow <= 5'000; ++flow) {
+    Budgets::Asker forged = asker(flow);
+    forged.by_stream = false;
+    passed += attempt(forged, End::Failure) == Verdict::Pass;
+  }
+  EXPECT_NEAR(passed, settings.source_burst, 2);
+  register_phone(6'000);
+  for (std::uint64_t i = 0; i < Budgets::kGuessesOfUser; ++i) {
+    Budgets::Asker forged = asker(7'000 + i, true, 77, SourceKey{0xffff'ffff'0a00'0000 + i});
+    forged.by_stream = false;
+    attempt(forged, End::Failure);
+  }
+  EXPECT_EQ(attempt(asker(8'000, true, 77, kElsewhere), End::Success), Verdict::Pass);
+}
+
+// Asked more often than once a millisecond the bucket fills all the same.
+TEST_F(BudgetsTest, AFloodDoesNotKeepABucketEmpty) {
+  for (std::uint64_t flow = 1; flow <= 2'000; ++flow) attempt(asker(flow), End::Failure);
+  std::uint32_t passed = 0;
+  for (std::uint64_t flow = 10'000; flow < 20'000; ++flow) {
+    now += 100us;
+    passed += attempt(asker(flow), End::Failure) == Verdict::Pass;
+  }
+  EXPECT_NEAR(passed, settings.source_rate, 2);
 }
 
 TEST_F(BudgetsTest, TablesStayTheirSizeAndKeepWhoIsProven) {
