@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "protocol/base/ascii.h"
+
 namespace ringway {
 namespace {
 
@@ -33,19 +35,43 @@ bool is_separator(char c) {
 }  // namespace
 
 CalledNumber::CalledNumber(std::string_view user) {
-  bool begins = true;
+  read(user);
+}
+
+CalledNumber CalledNumber::with_context(std::string_view user) {
+  constexpr std::string_view kName = "phone-context=";
+  CalledNumber number;
+  for (std::size_t at = user.find(';'); at != user.npos; at = user.find(';', at)) {
+    const std::string_view parameter = user.substr(++at);
+    if (!ascii::starts_with_ignoring_case(parameter, kName)) continue;
+    number.read(parameter.substr(kName.size()));
+    if (number.text().starts_with('+') && user.front() != '+') {
+      number.read(user);
+    } else {
+      number.size_ = 0;
+    }
+    return number;
+  }
+  return number;
+}
+
+// Appends to what was read before.
+void CalledNumber::read(std::string_view user) {
+  bool begins = size_ == 0;
   while (!user.empty()) {
     const char c = take(user);
     if (c == ';' || c == ':') break;  // parameters, or a password
     if (is_separator(c)) continue;
     const bool is_digit = (c >= '0' && c <= '9') || c == '*' || c == '#';
     if (!is_digit && !(c == '+' && begins)) {
+      if (size_ != 0 && text_[0] == '+') continue;  // a PBX that dials the digits leaves it out too
       size_ = 0;
       return;
     }
     begins = false;
     if (size_ < text_.size()) text_[size_++] = c;
-    if (size_ == 2 && text_[0] == '0' && text_[1] == '0') {
+    const std::string_view front = text();
+    if (front == "00" || front == "+00") {
       text_[0] = '+';
       size_ = 1;
     }

@@ -58,21 +58,34 @@ CallCaps::Time FraudCheck::time_of(Instant now) const {
   return {static_cast<std::uint32_t>(minutes), static_cast<std::uint32_t>(minutes / 1'440)};
 }
 
+FraudCheck::Called::Called(const sip::Uri& uri)
+    : number(user_of(uri)), global(CalledNumber::with_context(user_of(uri))) {}
+
 FraudCheck::Asked FraudCheck::asked(const Source& source, std::string_view from,
-                                    std::string_view number, Instant now) {
+                                    const Called& called, Instant now) {
   Asked asked;
   asked.source = source;
   asked.from = from;
-  asked.number = number;
+  asked.number = called.number.text();
   const UserAgent* agent = registrations_.agent_at(source, from);
   const std::uint64_t key = source_key(source.remote.address).value;
   asked.account =
       agent ? agent->aor_hash
             : keyed_hash(core_.hash_key, source.remote.address.octets()) ^ key;
   const Duration utc = (now + core_.calendar).time_since_epoch();
-  asked.match = rules_->find(number, source.remote.address, utc, [&](const std::string& aor) {
-    return agent && registrations_.is_aor(*agent, aor);
-  });
+  const auto match_of = [&](std::string_view number) {
+    return rules_->find(number, source.remote.address, utc, [&](const std::string& aor) {
+      return agent && registrations_.is_aor(*agent, aor);
+    });
+  };
+  asked.match = match_of(asked.number);
+  if (const std::string_view global = called.global.text(); !global.empty()) {
+    const auto match = match_of(global);
+    if (match && (!asked.match || match.prefix.size() > asked.match.prefix.size())) {
+      asked.match = match;
+      asked.number = global;
+    }
+  }
   return asked;
 }
 
@@ -115,8 +128,8 @@ bool FraudCheck::may_call(const ResponseContext& context, const Incoming& in, In
   Call* call = calls_.get(context.call);
   if (!call || call->watch) return true;  // the same call again, with credentials
   if (core_.listener(context.source.listener).side != Side::Access) return true;
-  const CalledNumber number(user_of(in.essentials.request_uri));
-  Asked one = asked(context.source, in.view.value(HeaderName::From), number.text(), now);
+  const Called called(in.essentials.request_uri);
+  Asked one = asked(context.source, in.view.value(HeaderName::From), called, now);
   one.call_id = in.essentials.call_id;
   if (!one.match) return true;
   if (denies(one, "call")) return false;
@@ -148,8 +161,8 @@ bool FraudCheck::may_refer(const Source& source, const Incoming& in, Instant now
     }
     const auto target = sip::parse_name_addr(in.view.text(header.value));
     if (!target) continue;
-    const CalledNumber number(user_of(target->uri));
-    Asked one = asked(source, in.view.value(HeaderName::From), number.text(), now);
+    const Called called(target->uri);
+    Asked one = asked(source, in.view.value(HeaderName::From), called, now);
     one.call_id = in.essentials.call_id;
     if (!one.match) continue;
     if (denies(one, "refer")) return false;
@@ -174,8 +187,8 @@ bool FraudCheck::may_redirect(const Target& target, const sip::MessageView& resp
     while (const auto value = values.next()) {
       const auto contact = sip::parse_name_addr(*value);
       if (!contact) continue;
-      const CalledNumber number(user_of(contact->uri));
-      Asked one = asked(source, response.value(HeaderName::To), number.text(), now);
+      const Called called(contact->uri);
+      Asked one = asked(source, response.value(HeaderName::To), called, now);
       one.call_id = response.value(HeaderName::CallId);
       if (denies(one, "redirect")) return false;
     }

@@ -48,6 +48,11 @@ class FraudCheck {
     Duration longest{};
     Instant paid_until{};  // not answered yet: Instant{}
   };
+  // A number as it stands, and with its phone-context.
+  struct Called {
+    explicit Called(const sip::Uri& uri);
+    CalledNumber number, global;
+  };
   struct Asked {
     std::string_view call_id, from, number;
     Source source;
@@ -55,7 +60,8 @@ class FraudCheck {
     FraudRules::Match match;
   };
 
-  Asked asked(const Source& source, std::string_view from, std::string_view number, Instant now);
+  // By the longer prefix of the two. called outlives what is returned.
+  Asked asked(const Source& source, std::string_view from, const Called& called, Instant now);
   CallCaps::Time time_of(Instant now) const;
   std::uint64_t key_of(const Asked& asked) const;
   bool refuse(const Asked& asked, std::string_view what, std::string_view limit,

@@ -15,15 +15,27 @@ using Outcome = CallCaps::Outcome;
 TEST(CalledNumber, IsTheSameHoweverItIsWritten) {
   for (const char* user : {"+4930123", "004930123", "+49-30-123", "+49 (30) 123", "%2B4930123",
                            "%2b49.30.123", "+4930123;phone-context=x", "0049(30)123",
-                           "%30%304930123", "+4930123:secret"}) {
+                           "%30%304930123", "+4930123:secret", "++4930123", "+004930123",
+                           "00004930123", "00+4930123", "+49x30_123/", "+4930123%00&"}) {
     EXPECT_EQ(CalledNumber(user).text(), "+4930123") << user;
   }
   EXPECT_EQ(CalledNumber("0190123").text(), "0190123");
   EXPECT_EQ(CalledNumber("*31#123").text(), "*31#123");
-  for (const char* user : {"", "bob", "12a", "1+2", "++1", "%zz", "%41"}) {
+  for (const char* user : {"", "bob", "12a", "1+2", "x+1", "%zz", "%41"}) {
     EXPECT_EQ(CalledNumber(user).text(), "") << user;
   }
   EXPECT_EQ(CalledNumber(std::string(500, '1')).text().size(), CalledNumber::kDigitsMax);
+}
+
+TEST(CalledNumber, ItsPhoneContextMakesItGlobal) {
+  for (const char* user : {"1612345;phone-context=+882", "161-2345;ext=1;Phone-Context=%2B88-2;x",
+                           "1612345;phone-context=00882"}) {
+    EXPECT_EQ(CalledNumber::with_context(user).text(), "+8821612345") << user;
+  }
+  for (const char* user : {"1612345", "1612345;phone-context=example.test", "+49301;phone-context=+1",
+                           "bob;phone-context=+1", "1;xphone-context=+1", "", ";", ";phone-context="}) {
+    EXPECT_EQ(CalledNumber::with_context(user).text(), "") << user;
+  }
 }
 
 FraudConfig rule(std::string name, std::vector<std::string> prefixes) {
