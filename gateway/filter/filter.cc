@@ -81,7 +81,7 @@ class Judge {
     if (method_end == line.npos) return;
     match(Field::Method, line.substr(0, method_end));
     std::string_view uri = line.substr(method_end + 1);
-    match(Field::RequestUri, uri.substr(0, uri.find(' ')));
+    match_plain(Field::RequestUri, uri.substr(0, uri.find(' ')), '%');
   }
 
   void look_at(const HeaderScan::Header& header) {
@@ -93,13 +93,13 @@ class Judge {
         return match(Field::Server, header.value);
       case HeaderScan::Name::From: {
         const NameAddress address = split_name_address(header.value);
-        match(Field::FromName, address.name);
-        return match(Field::FromUri, address.uri);
+        match_plain(Field::FromName, address.name, '\\');
+        return match_plain(Field::FromUri, address.uri, '%');
       }
       case HeaderScan::Name::To:
-        return match(Field::ToUri, split_name_address(header.value).uri);
+        return match_plain(Field::ToUri, split_name_address(header.value).uri, '%');
       case HeaderScan::Name::Contact:
-        return match(Field::ContactUri, split_name_address(header.value).uri);
+        return match_plain(Field::ContactUri, split_name_address(header.value).uri, '%');
       case HeaderScan::Name::Via:
         if (!rules_of(Field::ViaHost).empty()) match(Field::ViaHost, via_host(header.value));
         return;
@@ -111,6 +111,15 @@ class Judge {
  private:
   const FieldRules& rules_of(Field field) const {
     return compiled_.fields[static_cast<std::size_t>(field)];
+  }
+
+  // escape: what hides a character of the value: '%' in a URI (RFC 3261 19.1.4), a backslash in a
+  // display name (RFC 3261 25.1).
+  void match_plain(Field field, std::string_view value, char escape) {
+    if (rules_of(field).empty()) return;
+    if (value.find(escape) == value.npos) return match(field, value);
+    std::array<char, FilterRules::kValueMax> memory;
+    match(field, without_escapes(value, escape, memory));
   }
 
   void match(Field field, std::string_view value) {

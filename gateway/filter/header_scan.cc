@@ -128,6 +128,28 @@ NameAddress split_name_address(std::string_view value) {
   return result;
 }
 
+std::string_view without_escapes(std::string_view value, char escape, std::span<char> memory) {
+  std::size_t size = 0;
+  while (!value.empty() && size < memory.size()) {
+    char c = value.front();
+    std::size_t taken = 1;
+    if (c == escape && escape == '%') {
+      const auto byte =
+          value.size() >= 3 ? ascii::parse_hex(value.substr(1, 2)) : std::optional<std::uint64_t>();
+      if (byte) {
+        c = static_cast<char>(*byte);
+        taken = 3;
+      }
+    } else if (c == escape && value.size() > 1) {
+      c = value[1];
+      taken = 2;
+    }
+    memory[size++] = c;
+    value.remove_prefix(taken);
+  }
+  return {memory.data(), size};
+}
+
 std::string_view uri_without_port(std::string_view uri) {
   uri = uri.substr(0, uri.find_first_of(";?"));
   const std::size_t at = uri.find('@');

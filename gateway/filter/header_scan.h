@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace ringway {
@@ -41,6 +42,10 @@ struct NameAddress {
   std::string_view name, uri;
 };
 NameAddress split_name_address(std::string_view value);
+
+// value with its escapes read: '%' and two hexadecimal digits, or a backslash in front of any
+// character. In memory, cut to what that holds.
+std::string_view without_escapes(std::string_view value, char escape, std::span<char> memory);
 
 // scheme:user@host of a URI, without what may follow.
 std::string_view uri_without_port(std::string_view uri);

@@ -161,6 +161,24 @@ TEST(Filter, FoldedValuesAreJudgedUnfolded) {
                                "friendly-\r\n scanner\r\n\r\n"));
 }
 
+// RFC 3261 19.1.4 and 25.1: "%31" is "1", and in a display name a backslash hides nothing.
+TEST(Filter, EscapesHideNothing) {
+  Headers headers;
+  for (const char* from : {"<sip:%31%30%30@1.1.1.1>;tag=1", "sip:1%300@1.1.1.1;tag=1"}) {
+    headers.from = from;
+    EXPECT_TRUE(hits(one(Field::FromUri, Match::Exact, "sip:100@1.1.1.1"), request(headers)));
+    EXPECT_TRUE(hits(built_in(), request(headers))) << from;
+  }
+  for (const char* from : {"<sip:%3@1.1.1.1>", "<sip:%@1.1.1.1>", "<sip:100%>", "<sip:100%2>",
+                           "<sip:%2531%30%30@1.1.1.1>"}) {
+    headers.from = from;
+    EXPECT_FALSE(hits(one(Field::FromUri, Match::Exact, "sip:100@1.1.1.1"), request(headers)));
+  }
+  headers.from = R"("sip\vic\i\ous" <sip:x@example.org>;tag=1)";
+  EXPECT_TRUE(hits(one(Field::FromName, Match::Exact, "sipvicious"), request(headers)));
+  EXPECT_TRUE(hits(built_in(), request(headers)));
+}
+
 TEST(Filter, EveryOccurrenceOfAHeaderIsJudged) {
   const FilterRules rules = built_in();
   EXPECT_TRUE(
