@@ -19,6 +19,7 @@ constexpr Duration kAcceptAgainAfter = 1s;  // when descriptors ran out and none
 constexpr Duration kWarnEvery = 10s;
 constexpr Duration kRoomEvery = 50ms;  // when handshakes are full, room is made so often,
 constexpr int kRoom = 8;               // for so many
+constexpr int kMuteATime = 64;
 
 bool any_contains(const std::vector<Prefix>& prefixes, const Address& address) {
   return std::any_of(prefixes.begin(), prefixes.end(),
@@ -163,6 +164,7 @@ Stream* Acceptors::admit(const Acceptor& acceptor, int fd, Instant now) {
     kernel_.close(fd);
     return nullptr;
   }
+  if (table_.is_crowded()) close_mute(now);
   const bool refused = !is_proxy && flows_.count(remote.address) >= config_.limits.flows_per_source;
   Stream* stream =
       refused ? nullptr : table_.add(fd, Stream::Role::Accepted, listen.transport, now);
@@ -225,6 +227,27 @@ void Acceptors::make_room(Instant now) {
     drop(*heaviest, now);
   }
   update();
+}
+
+// Places run short: those go that are open and never sent a message, of the sources with most flows.
+void Acceptors::close_mute(Instant now) {
+  if (now < closed_mute_at_ + kRoomEvery) return;
+  closed_mute_at_ = now;
+  const auto flows_of_mute = [&](const Stream* stream) {
+    const bool is_mute = stream && stream->stage == Stream::Stage::Open && stream->source_counted &&
+                         !stream->gave_message && stream->stage_since + bounds::kWaitingMin <= now;
+    return is_mute ? flows_.count(stream->remote.address) : 0;
+  };
+  std::uint32_t most = 0;
+  for (std::uint32_t slot = 0; slot < table_.used_slots(); ++slot) {
+    most = std::max(most, flows_of_mute(table_.at(slot)));
+  }
+  int left = most == 0 ? 0 : kMuteATime;
+  for (std::uint32_t slot = 0; slot < table_.used_slots() && left != 0; ++slot) {
+    if (flows_of_mute(table_.at(slot)) < (most + 1) / 2) continue;
+    drop(*table_.at(slot), now);
+    --left;
+  }
 }
 
 void Acceptors::spoke(Stream& stream) {

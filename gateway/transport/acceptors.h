@@ -15,7 +15,8 @@ namespace ringway {
 //
 // A source (IPv4 address, IPv6 /64) has limits.flows_per_source connections at most. When more of
 // them than may be are not open yet its oldest goes; when those of all sources are too many, the
-// oldest of the heaviest source goes. Nobody is dropped in its first moments.
+// oldest of the heaviest source goes. Where places for flows run short, those go that are open and
+// never sent a message. Nobody is dropped in its first moments.
 //
 // Not used, after measurements on the raw bridge (bench/run --only experiments): direct descriptors
 // (20.9 us a transaction over 1,000 WSS flows, ordinary ones 21.2, within the noise of either, and
@@ -73,6 +74,7 @@ class Acceptors {
   Stream* admit(const Acceptor& acceptor, int fd, Instant now);
   void wait(Stream& stream, Instant now);
   void make_room(Instant now);
+  void close_mute(Instant now);
   void drop(Stream& stream, Instant now);
 
   bool is_shut_out(ListenerIndex listener, const Address& address, Instant now);
@@ -88,7 +90,7 @@ class Acceptors {
   std::vector<std::uint16_t> acceptor_of_listener_;
   bool stopped_ = false;
   Instant again_at_ = kNever;  // descriptors or memory ran out: next try
-  Instant made_room_at_{};
+  Instant made_room_at_{}, closed_mute_at_{};
   Instant warned_at_{};  // of dropped connections
   std::uint64_t dropped_unsaid_ = 0;
   SourceCounts flows_;  // accepted, until they are gone

@@ -74,6 +74,9 @@ constexpr std::array kTable{
     // Connections.
     Bound{"connections of a shard", kLimits.flows, Count, "refused", "flows_refused_total",
           "limits.flows"},
+    Bound{"connections of a shard, until a sixteenth is left", kLimits.flows - kLimits.flows / 16,
+          Count, "those that never sent a message are closed, the heaviest source's first",
+          "silent_connections_dropped_total", "limits.flows"},
     Bound{"connections of a source", kLimits.flows_per_source, Count, "refused",
           "flows_refused_total", "limits.flows_per_source"},
     Bound{"connections of a source that are not open yet", kWaitingOfSourceMax, Count,
@@ -99,6 +102,8 @@ constexpr std::array kTable{
     Bound{"items in the send queues of a shard", kSendItemsCrowded, Count,
           "the flows with most of them are closed", "hoarders_closed_total", ""},
     Bound{"bytes in the send queues of a shard", kLimits.buffer_bytes / 4, Bytes,
+          "the flows with most of them are closed", "hoarders_closed_total", "limits.buffer_bytes"},
+    Bound{"bytes of unfinished messages of a shard", kLimits.buffer_bytes / 4, Bytes,
           "the flows with most of them are closed", "hoarders_closed_total", "limits.buffer_bytes"},
     Bound{"send without progress", milliseconds(kSendStallMax), Milliseconds, "the flow is closed",
           "flows_timed_out_total", ""},

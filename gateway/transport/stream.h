@@ -102,6 +102,7 @@ struct Stream {
   bool handshake_queued = false;
   bool ended = false;           // nothing is left in the kernel
   bool source_counted = false;  // remote is in SourceCounts
+  bool gave_message = false;    // one at least
   bool trusted_proxy = false;   // remote is a listed web proxy until the upgrade says who comes
   bool tls_close_queued = false;
   bool was_handshaking = false;   // when it was closed: nothing queued was encrypted
@@ -136,6 +137,7 @@ struct Stream {
 
   BufferRef partial;  // an incomplete message or head, or ciphertext that waits for its turn
   std::uint32_t partial_used = 0;  // bytes of its front already consumed
+  std::uint32_t held_bytes = 0;    // memory that its unfinished message takes
 
   tls::TlsSession tls;
   websocket::Connection websocket;

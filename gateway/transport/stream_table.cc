@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "gateway/transport/bounds.h"
 
@@ -38,10 +39,18 @@ StreamTable::~StreamTable() {
   }
 }
 
-bool StreamTable::has_place(Role role) const {
+std::uint32_t StreamTable::shared_places() const {
   const std::uint32_t own = count(Role::NextHop);
-  const std::uint32_t shared =
-      count(Role::Accepted) + count(Role::FarEnd) + (own - std::min(own, next_hop_places_));
+  return count(Role::Accepted) + count(Role::FarEnd) + (own - std::min(own, next_hop_places_));
+}
+
+bool StreamTable::is_crowded() const {
+  const std::uint32_t places = config_.limits.flows;
+  return shared_places() >= places - std::max(places / 16, std::min(places, 1u));
+}
+
+bool StreamTable::has_place(Role role) const {
+  const std::uint32_t own = count(Role::NextHop), shared = shared_places();
   switch (role) {
     case Role::Accepted:
     case Role::FarEnd:
@@ -115,6 +124,7 @@ void StreamTable::close(Stream& stream, const Closing& closing, Instant now) {
   if (closing.end == FlowEnd::TimedOut) counters_.flows_timed_out.add();
   stream.partial.reset();
   stream.partial_used = 0;
+  set_held(stream, 0);
   if (closing.manner == Closing::Manner::Abrupt || stream.stage == Stage::Connecting) {
     return end(stream);
   }
@@ -192,6 +202,11 @@ Stream* StreamTable::take_closed() {
     if (Stream* stream = streams_.find(closed_.take_front())) return stream;
   }
   return nullptr;
+}
+
+void StreamTable::set_held(Stream& stream, std::size_t bytes) {
+  held_bytes_ += bytes;
+  held_bytes_ -= std::exchange(stream.held_bytes, static_cast<std::uint32_t>(bytes));
 }
 
 void StreamTable::report_failure(Ticket ticket, TransportFailure failure) {

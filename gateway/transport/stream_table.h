@@ -32,6 +32,8 @@ class StreamTable {
   // hops and media relays have places of their own beside these, which nobody else can take.
   static constexpr std::uint32_t kPlacesOfNextHop = 16;
   bool has_place(Role role) const;
+  // Less than a sixteenth of the shared places is free.
+  bool is_crowded() const;
   // A stream in Connecting that owns fd; nullptr without a place, and fd stays the caller's.
   Stream* add(int fd, Role role, Transport transport, Instant now);
   Stream* find(SlotId id) { return streams_.find(id); }
@@ -92,11 +94,16 @@ class StreamTable {
   bool is_stalled(const Stream& stream, Instant now) const;
   bool is_dribbling(const Stream& stream, Instant now) const;
 
+  // Memory of messages that have begun and not ended.
+  void set_held(Stream& stream, std::size_t bytes);
+  std::uint64_t held_bytes() const { return held_bytes_; }
+
   // What is to be reported, oldest first.
   Fifo<StreamEvent>& events() { return events_; }
   void report_failure(Ticket ticket, TransportFailure failure);
 
  private:
+  std::uint32_t shared_places() const;
   Instant deadline_of(const Stream& stream) const;
   Instant open_deadline_of(const Stream& stream) const;
   bool is_websocket(const Stream& stream) const {
@@ -110,6 +117,7 @@ class StreamTable {
   std::uint32_t next_hop_places_;
   SlotTable<Stream> streams_;
   std::array<std::uint32_t, 4> places_{};  // by Role
+  std::uint64_t held_bytes_ = 0;           // of all streams
   TimerWheel timers_;
   Fifo<StreamEvent> events_;
   Fifo<SlotId> leaving_;

@@ -2,12 +2,20 @@
 
 #include <algorithm>
 
+#include "gateway/transport/bounds.h"
 #include "protocol/websocket/frame.h"
 
 namespace ringway {
+namespace {
+
+constexpr std::size_t kUnfinishedATime = 64;
+
+}  // namespace
 
 Streams::Streams(const StreamEnvironment& environment)
     : counters_(environment.counters),
+      log_(environment.log),
+      held_bytes_max_(environment.config.limits.buffer_bytes / 4),
       table_(environment),
       sender_(environment, table_),
       receiver_(environment, table_, sender_),
@@ -109,7 +117,7 @@ std::optional<StreamEvent> Streams::step(Stream& stream, Instant now) {
   }
   auto event =
       stream.role == Stream::Role::Relay ? relays_.next(stream, now) : reader_.next(stream, now);
-  if (event) may_hold_more_ = gave_message_ = true;
+  if (event) may_hold_more_ = gave_message_ = stream.gave_message = true;
   return event;
 }
 
@@ -126,8 +134,37 @@ void Streams::end_of_bytes(Stream& stream, Instant now) {
     stream.message_since = now;
     table_.schedule(stream);
   }
+  table_.set_held(stream, incomplete ? held_of(stream) : 0);
+  if (table_.held_bytes() > held_bytes_max_) close_unfinished(now);
   receiver_.end_intake();
   may_hold_more_ = gave_message_ = false;
+}
+
+std::size_t Streams::held_of(Stream& stream) {
+  if (stream.role == Stream::Role::NextHop) return 0;
+  std::size_t bytes = stream.websocket.buffered_bytes();
+  if (stream.partial) bytes += stream.partial.space().size();
+  if (stream.tls.valid() && stream.tls.holds_partial_record()) bytes += bounds::kRecordMax;
+  return bytes;
+}
+
+// The streams whose unfinished messages take at least half of what the largest takes: who has just
+// begun one is not among them.
+void Streams::close_unfinished(Instant now) {
+  std::uint32_t most = 0;
+  for (std::uint32_t slot = 0; slot < table_.used_slots(); ++slot) {
+    if (const Stream* stream = table_.at(slot)) most = std::max(most, stream->held_bytes);
+  }
+  std::size_t closed = 0;
+  for (std::uint32_t slot = 0; slot < table_.used_slots() && closed < kUnfinishedATime; ++slot) {
+    Stream* stream = table_.at(slot);
+    if (!stream || stream->held_bytes == 0 || stream->held_bytes < (most + 1) / 2) continue;
+    ++closed;
+    counters_.hoarders_closed.add();
+    table_.close(*stream,
+                 {FlowEnd::TimedOut, TransportFailure::QueueFull, Closing::Manner::Abrupt}, now);
+  }
+  log_.warning("hoarders_closed", {{"flows", closed}, {"unfinished_bytes_each", most}});
 }
 
 // Sending and closing.

@@ -122,10 +122,14 @@ class Streams {
   void settle(Instant now);
   std::optional<StreamEvent> step(Stream& stream, Instant now);
   void end_of_bytes(Stream& stream, Instant now);
+  static std::size_t held_of(Stream& stream);
+  void close_unfinished(Instant now);
   void close(Stream& stream, std::uint16_t websocket_code, FlowEnd end, Instant now);
   void timed_out(Stream& stream, Instant now);
 
   Counters& counters_;
+  Log& log_;
+  const std::uint64_t held_bytes_max_;  // of unfinished messages
   StreamSnapshots snapshots_;
   StreamTable table_;
   Sender sender_;
