@@ -1,6 +1,7 @@
 #include "gateway/transport/establishing.h"
 
 #include <algorithm>
+#include <array>
 
 #include "protocol/proxy_protocol/header.h"
 
@@ -10,6 +11,20 @@ namespace ringway {
 namespace {
 
 constexpr std::size_t kOutputSize = 16'384;
+
+// An IPv4 address that is mapped into IPv6 (RFC 4291 2.5.5.2) is that IPv4 address: proxies that
+// listen on "::" write it so.
+Address address_of(const std::array<std::uint8_t, 16>& bytes, Family family) {
+  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  Address address;
+  if (family == Family::V6 && std::equal(kMapped.begin(), kMapped.end(), bytes.begin())) {
+    std::copy_n(bytes.begin() + kMapped.size(), 4, address.bytes.begin());
+    return address;
+  }
+  address.family = family;
+  address.bytes = bytes;
+  return address;
+}
 
 }  // namespace
 
@@ -83,10 +98,9 @@ void Establishing::read_proxy_header(Stream& stream, Instant now) {
   const auto& source = (*header)->source;
   Endpoint remote = stream.remote;
   if ((*header)->family != proxy_protocol::Family::Unspecified) {
+    const bool is_v4 = (*header)->family == proxy_protocol::Family::Ipv4;
     remote.port = source.port;
-    remote.address.family =
-        (*header)->family == proxy_protocol::Family::Ipv4 ? Family::V4 : Family::V6;
-    remote.address.bytes = source.bytes;
+    remote.address = address_of(source.bytes, is_v4 ? Family::V4 : Family::V6);
   }
   if (!acceptors_.set_remote(stream, remote, now)) {
     return refuse(stream, FlowEnd::Closed, TransportFailure::Closed, now);
