@@ -1,5 +1,6 @@
 #include "tls/pem.h"
 
+#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -98,7 +99,9 @@ std::expected<Pem, Error> load_pem(const Pem& pem) {
   struct Close {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(pem.path.c_str(), "rbe"));
+  // Without waiting: a pipe in its place is an empty file.
+  const int fd = ::open(pem.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const std::unique_ptr<std::FILE, Close> file(fd < 0 ? nullptr : ::fdopen(fd, "rb"));
   if (file == nullptr) {
     return error(ErrorCode::FileUnreadable, pem.path + ": " + std::strerror(errno) +
                                                 "; check the path and that this user may read it");

@@ -1,13 +1,13 @@
 #include "gateway/config/load.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "gateway/config/load_admission.h"
 #include "gateway/config/next_hop_address.h"
@@ -435,16 +435,34 @@ LoadedConfig parse_config(std::string_view text, const std::string& file) {
   return loaded;
 }
 
-FileText read_text_file(const std::string& file) {
-  constexpr std::size_t kBytesMax = 1 << 20;
-  errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(stream), {});
-  if (!stream.is_open() || stream.bad()) {
-    return {{}, std::string("cannot read it: ") + std::strerror(errno == 0 ? EIO : errno)};
+FileText read_text_file(const std::string& file, std::size_t bytes_max) {
+  const auto failed = [](int error) {
+    return FileText{{}, std::string("cannot read it: ") + std::strerror(error)};
+  };
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return failed(errno);
+  struct stat facts {};
+  FileText read;
+  if (::fstat(fd, &facts) != 0) {
+    read = failed(errno);
+  } else if (!S_ISREG(facts.st_mode)) {
+    read.error = S_ISDIR(facts.st_mode) ? "it is a folder; name a file" : "it is no ordinary file";
   }
-  if (text.size() > kBytesMax) return {{}, "it is larger than 1 MiB"};
-  return {std::move(text), {}};
+  while (read.error.empty() && read.text.size() <= bytes_max) {
+    std::array<char, 65'536> piece;
+    const ssize_t size = ::read(fd, piece.data(), piece.size());
+    if (size == 0) break;
+    if (size > 0) {
+      read.text.append(piece.data(), static_cast<std::size_t>(size));
+    } else if (errno != EINTR) {
+      read = failed(errno);
+    }
+  }
+  ::close(fd);
+  if (read.text.size() > bytes_max) {
+    return {{}, "it is larger than " + std::to_string(bytes_max >> 20) + " MiB"};
+  }
+  return read;
 }
 
 LoadedConfig load_config(const std::string& file) {

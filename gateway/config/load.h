@@ -29,11 +29,12 @@ LoadedConfig parse_config(std::string_view text, const std::string& file);
 // "listen.address".
 std::set<std::string> known_keys();
 
-// Reads a whole file of at most 1 MiB; an error text if that fails.
+// Reads a whole regular file of at most bytes_max; an error text if that fails. It never waits: a
+// pipe or a device in its place is refused.
 struct FileText {
   std::string text;
   std::string error;
 };
-FileText read_text_file(const std::string& file);
+FileText read_text_file(const std::string& file, std::size_t bytes_max = 1 << 20);
 
 }  // namespace ringway

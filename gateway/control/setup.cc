@@ -139,6 +139,9 @@ std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string> make
 
 namespace {
 
+// Of lists of addresses and numbers: room for as many entries as they may have.
+constexpr std::size_t kListBytesMax = 32 << 20;
+
 // The rules of one file; an empty name: the built-in ones.
 std::expected<std::vector<FilterRules::Rule>, std::string> read_rules(const std::string& file) {
   std::string text(built_in_rules());
@@ -199,7 +202,7 @@ std::expected<std::shared_ptr<const SourceLists>, std::string> make_source_lists
     const Config& config) {
   std::vector<Prefix> block = parse_prefixes(config.bans.block);
   for (const std::string& file : config.bans.block_files) {
-    const FileText read = read_text_file(file);
+    const FileText read = read_text_file(file, kListBytesMax);
     if (!read.error.empty()) {
       return std::unexpected("bans.block_files: " + file + ": " + read.error);
     }
@@ -228,7 +231,7 @@ std::expected<std::shared_ptr<const FraudRules>, std::string> make_fraud_rules(
   for (const FraudConfig& rule : config.fraud) {
     std::string& text = files.emplace_back();
     if (rule.prefix_file.empty()) continue;
-    FileText read = read_text_file(rule.prefix_file);
+    FileText read = read_text_file(rule.prefix_file, kListBytesMax);
     if (!read.error.empty()) {
       return std::unexpected("fraud " + rule.name + ": " + rule.prefix_file + ": " + read.error);
     }
