@@ -88,8 +88,47 @@ bool PrefixSet::contains(const Address& address) const {
   return after != ranges_.begin() && number <= std::prev(after)->last;
 }
 
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+std::string_view without_blanks(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t first = std::min(text.find_first_not_of(kBlanks), text.size());
+  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
+}
+
+// "[2001:db8::1]" is an address, "[ "192.0.2.1" ]" is not.
+bool is_json(std::string_view text) {
+  if (text.starts_with('{')) return true;
+  return text.starts_with('[') && without_blanks(text.substr(1)).find_first_of("\"{]") == 0;
+}
+
+// All strings that are addresses or prefixes, whatever they belong to.
+LoadedPrefixes parse_json_list(std::string_view text) {
+  LoadedPrefixes loaded;
+  if (!text.ends_with('}') && !text.ends_with(']')) {
+    loaded.wrong_line = 1;
+    loaded.wrong_text = std::string(text.substr(0, kShownMax));
+    return loaded;
+  }
+  for (std::size_t at = text.find('"'); at != text.npos; at = text.find('"', at + 1)) {
+    const std::size_t end = std::min(text.find('"', at + 1), text.size());
+    const auto prefix = read_prefix(text.substr(at + 1, end - at - 1));
+    if (prefix && loaded.prefixes.size() < kPrefixesMax) loaded.prefixes.push_back(*prefix);
+    at = std::min(end, text.size() - 1);
+  }
+  return loaded;
+}
+
+}  // namespace
+
 LoadedPrefixes parse_prefix_list(std::string_view text) {
   LoadedPrefixes loaded;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  if (const std::string_view json = without_blanks(text); is_json(json)) {
+    return parse_json_list(json);
+  }
   for (std::size_t line = 1; !text.empty(); ++line) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view whole = text.substr(0, end);

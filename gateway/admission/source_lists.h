@@ -40,8 +40,8 @@ struct SourceLists {
 };
 
 // A list of prefixes as text: one a line ("192.0.2.1", "198.51.100.0/24", "2001:db8::/32"), empty
-// lines, and comments from '#' or ';' to the end of the line. That is what most public lists are,
-// APIBAN's among them.
+// lines, and comments from '#' or ';' to the end of the line. Or JSON, as APIBAN answers: of its
+// strings those count that are such entries. A byte order mark in front is passed over.
 struct LoadedPrefixes {
   std::vector<Prefix> prefixes;
   std::size_t wrong_line = 0;  // the first that cannot be read, from 1; 0: all were

@@ -23,6 +23,29 @@ TEST(PrefixList, OneALineWithCommentsInAnyLineEnd) {
   EXPECT_EQ(loaded.prefixes[3].bits, 128);
 }
 
+TEST(PrefixList, AByteOrderMarkIsPassedOver) {
+  const auto loaded = parse_prefix_list("\xef\xbb\xbf""192.0.2.1\n");
+  EXPECT_EQ(loaded.wrong_line, 0u) << loaded.wrong_text;
+  EXPECT_EQ(loaded.prefixes.size(), 1u);
+}
+
+TEST(PrefixList, AnswersOfApibanAreRead) {
+  const auto loaded = parse_prefix_list(
+      " {\"ipaddress\": [\"192.0.2.1\",\r\n \"2001:db8::1\"], \"ID\": \"1609459200\"}\n");
+  EXPECT_EQ(loaded.wrong_line, 0u);
+  ASSERT_EQ(loaded.prefixes.size(), 2u);
+  EXPECT_TRUE(PrefixSet(loaded.prefixes).contains(address("2001:db8::1")));
+  EXPECT_EQ(parse_prefix_list("[ \"198.51.100.0/24\" ]").prefixes.size(), 1u);
+  EXPECT_EQ(parse_prefix_list("[2001:db8::1]").prefixes.size(), 1u);
+  const auto none = parse_prefix_list("{\"ipaddress\":[\"no new bans\"],\"ID\":\"none\"}");
+  EXPECT_EQ(none.wrong_line, 0u);
+  EXPECT_EQ(none.prefixes.size(), 0u);
+  // An answer that is cut is not half believed.
+  for (const char* cut : {"{\"ipaddress\":[\"192.0.2.1\",\"192.0", "{", "[\"", "{\"192.0.2.1"}) {
+    EXPECT_EQ(parse_prefix_list(cut).wrong_line, 1u) << cut;
+  }
+}
+
 TEST(PrefixList, TheFirstLineThatIsWrongIsNamed) {
   for (const std::string wrong : {"hello", "192.0.2.1/33", "192.0.2.1/0", "::/0", "192.0.2.1 x",
                                   "1.2.3", "192.0.2.1/", "192.0.2.1/x", "/24"}) {
