@@ -12,6 +12,7 @@
 #include <deque>
 
 #include "gateway/control/rfc3263.h"
+#include "gateway/transport/sockaddr.h"
 #include "protocol/base/ascii.h"
 #include "protocol/sip/uri.h"
 #include "tls/random.h"
@@ -24,16 +25,16 @@ constexpr std::size_t kTargetsMax = 32, kCacheMax = 4'096;
 constexpr int kTypeSrv = 33, kTypeNaptr = 35, kClassIn = 1;
 
 Endpoint endpoint_of(const ares_addrinfo_node& node, std::uint16_t port) {
-  Endpoint endpoint;
+  SocketAddress name{};
+  std::memcpy(&name, node.ai_addr, std::min<std::size_t>(node.ai_addrlen, sizeof name));
+  Endpoint endpoint = read_socket_address(name);
   endpoint.port = port;
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(node.ai_addr);
-  if (node.ai_family == AF_INET6) {
-    endpoint.address.family = Family::V6;
-    std::memcpy(endpoint.address.bytes.data(), bytes + 8, 16);  // behind family, port, flow info
-  } else {
-    std::memcpy(endpoint.address.bytes.data(), bytes + 4, 4);
-  }
   return endpoint;
+}
+
+// Whatever a name server says, nobody answers there, or many do.
+bool is_one_host(const Address& address) {
+  return !address.is_any() && !address.is_multicast();
 }
 
 // When the system's list of name servers was written, with its size; 0: it is not there.
@@ -378,9 +379,10 @@ void Resolver::ask_next_address(std::shared_ptr<Lookup> lookup) {
             if (node->ai_family != AF_INET && node->ai_family != AF_INET6) continue;
             found->ttl =
                 std::min(found->ttl, static_cast<std::uint64_t>(std::max(node->ai_ttl, 0)));
-            if (found->resolution.targets.size() < kTargetsMax) {
+            const Endpoint endpoint = endpoint_of(*node, host.port);
+            if (found->resolution.targets.size() < kTargetsMax && is_one_host(endpoint.address)) {
               found->resolution.targets.push_back(
-                  {host.transport, endpoint_of(*node, host.port), host.priority, host.weight});
+                  {host.transport, endpoint, host.priority, host.weight});
             }
           }
         } else if (status != ARES_ENOTFOUND && status != ARES_ENODATA) {
