@@ -16,6 +16,7 @@
 #include "gateway/transport/socket.h"
 #include "protocol/base/ascii.h"
 #include "protocol/http/response.h"
+#include "protocol/http/target.h"
 
 namespace ringway {
 namespace {
@@ -254,16 +255,24 @@ void AdminServer::read(Connection& connection) {
   if (head && !*head) return;  // its end has not arrived
   connection.asked = true;
   uv_timer_start(&connection.deadline, connection.deadline.timer_cb, kAnswerMs, 0);
-  if (!head) {
-    return write(connection, {static_cast<int>(head.error()), "text/plain; charset=utf-8",
-                              std::string(http::reason_phrase(head.error())) + "\n"});
-  }
+  const auto refused = [&](http::Status status) {
+    write(connection, {static_cast<int>(status), "text/plain; charset=utf-8",
+                       std::string(http::reason_phrase(status)) + "\n"});
+  };
+  if (!head) return refused(head.error());
   const http::RequestHead& found = **head;
+  // In absolute-form (RFC 9112 3.2.2) the path stands behind the authority.
+  std::string_view path = found.path();
+  if (const bool is_absolute = path.find("://") != path.npos; is_absolute) {
+    const auto target = http::find_target(found);
+    if (!target) return refused(target.error());
+    path = target->path;
+  }
   AdminRequest request;
   request.id = connection.id;
   connection.is_head = found.method() == "HEAD";
   request.method = connection.is_head ? "GET" : found.method();
-  request.path = found.path();
+  request.path = path;
   const std::size_t mark = found.target().find('?');
   if (mark != std::string_view::npos) request.query = found.target().substr(mark + 1);
   if (const auto authorization = found.find("Authorization")) {
