@@ -102,7 +102,7 @@ std::expected<void, std::string> run(Settings settings, Notify notify) {
 
   const int wake_fd = eventfd(0, EFD_CLOEXEC);
   stop_event.store(wake_fd);
-  std::signal(SIGPIPE, SIG_IGN);
+  for (const int ignored : {SIGPIPE, SIGUSR1, SIGUSR2}) std::signal(ignored, SIG_IGN);
   std::signal(SIGTERM, on_signal);
   std::signal(SIGINT, on_signal);
   std::signal(SIGHUP, on_signal);
