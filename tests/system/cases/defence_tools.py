@@ -232,7 +232,7 @@ def scanners(t):
     assert round_trips(phones, b, 20)
 
 
-@case("a flood of sipp's from 2,000 addresses of 127/8, INVITE and REGISTER of strangers: calls of the known go on",
+@case("a flood of sipp's from 10,000 addresses of 127/8, INVITE and REGISTER of strangers: calls of the known go on",
       seconds=240, alone=True, long=True)
 def sipp_flood(t):
     command = tool("sipp")
@@ -241,7 +241,7 @@ def sipp_flood(t):
     for phone in phones:
         register(phone, b)
     addresses = t.directory / "addresses.csv"
-    addresses.write_text("SEQUENTIAL\n" + "".join(f"127.2.{i // 250}.{1 + i % 250};\n" for i in range(2_000)))
+    addresses.write_text("SEQUENTIAL\n" + "".join(f"127.2.{i // 250}.{1 + i % 250};\n" for i in range(10_000)))
     scenario = t.directory / "flood.xml"
     scenario.write_text("""<?xml version="1.0" encoding="ISO-8859-1"?>
 <scenario name="flood">
@@ -269,7 +269,7 @@ Content-Length: 0
     next(steps)
     program = Program("flood", [command, f"127.0.0.1:{g.listeners['access-udp'][1]}", "-sf", scenario, "-inf", addresses,
                                 "-t", "ui", "-ip_field", "0", "-i", "127.2.0.1", "-r", "2000", "-m", "16000", "-l", "16000",
-                                "-nostdin", "-timeout", "30s", "-s", "0044123456"], t.directory, env={"TERM": "dumb"})
+                                "-max_socket", "12000", "-nostdin", "-timeout", "30s", "-s", "0044123456"], t.directory, env={"TERM": "dumb"})
     t.at_end(program.end)
     next(steps)
     until(lambda: not program.running, 60, "its end")
