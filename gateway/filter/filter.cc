@@ -54,8 +54,34 @@ struct FilterRules::Compiled {
   std::array<FieldRules, kFieldCount> fields;
 
   void add(const Rule& rule, std::size_t index, std::string text);
+  void finish();
   FieldRules& of(Field field) { return fields[static_cast<std::size_t>(field)]; }
+  bool uses(Field field) const { return (used >> static_cast<unsigned>(field) & 1) != 0; }
+
+  std::uint16_t used = 0;        // fields that have rules, a bit for each
+  HeaderScan::Names wanted = 0;  // headers that these are in
 };
+static_assert(kFieldCount <= 16);
+
+void FilterRules::Compiled::finish() {
+  for (std::size_t i = 0; i < kFieldCount; ++i) {
+    fields[i].at_start.finish();
+    fields[i].inside.finish();
+    if (!fields[i].empty()) used = static_cast<std::uint16_t>(used | 1u << i);
+  }
+  using Name = HeaderScan::Name;
+  const auto want = [this](Name name, std::initializer_list<Field> of) {
+    if (std::ranges::any_of(of, [this](Field field) { return uses(field); })) {
+      wanted = static_cast<HeaderScan::Names>(wanted | HeaderScan::only(name));
+    }
+  };
+  want(Name::UserAgent, {Field::UserAgent, Field::Any});
+  want(Name::Server, {Field::Server, Field::Any});
+  want(Name::From, {Field::FromUri, Field::FromName, Field::Any});
+  want(Name::To, {Field::ToUri, Field::Any});
+  want(Name::Contact, {Field::ContactUri, Field::Any});
+  want(Name::Via, {Field::ViaHost});
+}
 
 void FilterRules::Compiled::add(const Rule& rule, std::size_t index, std::string text) {
   CHECK(patterns.size() < 0xffff);
@@ -101,38 +127,34 @@ class Judge {
       case HeaderScan::Name::Contact:
         return match_plain(Field::ContactUri, split_name_address(header.value).uri, '%');
       case HeaderScan::Name::Via:
-        if (!rules_of(Field::ViaHost).empty()) match(Field::ViaHost, via_host(header.value));
-        return;
+        return match(Field::ViaHost, via_host(header.value));
     }
   }
 
   FilterRules::Verdict verdict() const { return verdict_; }
 
  private:
-  const FieldRules& rules_of(Field field) const {
-    return compiled_.fields[static_cast<std::size_t>(field)];
+  void match(Field field, std::string_view value) {
+    if (compiled_.uses(field) && value.size() >= 2) {
+      match_used(field, value.substr(0, FilterRules::kValueMax));
+    }
   }
 
   // escape: what hides a character of the value: '%' in a URI (RFC 3261 19.1.4), a backslash in a
   // display name (RFC 3261 25.1).
   void match_plain(Field field, std::string_view value, char escape) {
-    if (rules_of(field).empty()) return;
+    if (!compiled_.uses(field)) return;
     if (value.find(escape) == value.npos) return match(field, value);
     std::array<char, FilterRules::kValueMax> memory;
     match(field, without_escapes(value, escape, memory));
   }
 
-  void match(Field field, std::string_view value) {
-    const FieldRules& rules = rules_of(field);
-    if (rules.empty() || value.size() < 2) return;
-    value = value.substr(0, FilterRules::kValueMax);
+  void match_used(Field field, std::string_view value) {
+    const FieldRules& rules = compiled_.fields[static_cast<std::size_t>(field)];
     rules.at_start.find(value, [&](PatternIndex::Id id) { check(id, field, value, 0); });
     if (!rules.inside.empty()) {
-      for (std::size_t i = 0; i + 1 < value.size(); ++i) {
-        if (!rules.inside.may_begin(value.substr(i))) continue;
-        rules.inside.find(value.substr(i),
-                          [&](PatternIndex::Id id) { check(id, field, value, i); });
-      }
+      rules.inside.find_anywhere(
+          value, [&](PatternIndex::Id id, std::size_t start) { check(id, field, value, start); });
     }
     if (!rules.regexes.empty()) {
       std::vector<std::uint16_t> found;
@@ -221,10 +243,9 @@ FilterRules::FilterRules(std::vector<Rule> rules, std::vector<Prefix> exempt,
     for (const std::string& host : own_hosts_) compiled->add(rule, i, with_host(rule.text, host));
   }
   for (std::size_t i = 0; i < kFieldCount; ++i) {
-    compiled->fields[i].at_start.finish();
-    compiled->fields[i].inside.finish();
     compiled->fields[i].regexes = RegexRules(regexes[i]);
   }
+  compiled->finish();
   compiled_ = std::move(compiled);
 }
 
@@ -247,7 +268,7 @@ FilterRules::Verdict FilterRules::judge(Bytes message, const Address& source,
     if (prefix.contains(source)) return {};
   }
   Judge judge(rules_, *compiled_, source, local);
-  HeaderScan scan(text);
+  HeaderScan scan(text, compiled_->wanted);
   judge.look_at_start_line(scan.start_line());
   while (const auto header = scan.next()) judge.look_at(*header);
   return judge.verdict();

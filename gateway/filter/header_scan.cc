@@ -1,6 +1,7 @@
 #include "gateway/filter/header_scan.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "protocol/base/ascii.h"
 
@@ -41,46 +42,61 @@ constexpr std::array<std::array<std::int8_t, 2>, 32> kByLetter = [] {
 
 // The value of a line that begins with name, white space and a colon.
 std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
-  if (!ascii::starts_with_ignoring_case(line, name)) return std::nullopt;
+  if (line.size() <= name.size() || !ascii::starts_with_ignoring_case(line, name)) {
+    return std::nullopt;
+  }
   std::size_t at = name.size();
   while (at < line.size() && ascii::is_space(line[at])) ++at;
   if (at == line.size() || line[at] != ':') return std::nullopt;
   return ascii::trim(line.substr(at + 1));
 }
 
-bool begins_fold(std::string_view text) {
-  return !text.empty() && ascii::is_space(text.front());
+// False for nearly every line that value_of() finds no value in: most lines end here.
+bool may_be(std::string_view line, std::string_view name) {
+  if (line.size() <= name.size()) return false;
+  const char next = line[name.size()];
+  return next == ':' || ascii::is_space(next);
 }
 
 }  // namespace
 
-HeaderScan::HeaderScan(std::string_view text) : rest_(text) {
+HeaderScan::HeaderScan(std::string_view text, Names wanted)
+    : at_(text.data()), end_(text.data() + text.size()), wanted_(wanted) {
   start_line_ = take_line();
 }
 
 std::string_view HeaderScan::take_line() {
-  const std::size_t end = rest_.find('\n');
-  std::string_view line = rest_.substr(0, end);
-  rest_.remove_prefix(end == rest_.npos ? rest_.size() : end + 1);
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
+  const char* const begin = at_;
+  if (begin == end_) return {};
+  const void* const found = std::memchr(begin, '\n', static_cast<std::size_t>(end_ - begin));
+  const char* end = found ? static_cast<const char*>(found) : end_;
+  at_ = found ? end + 1 : end_;
+  if (end != begin && end[-1] == '\r') --end;
+  return {begin, static_cast<std::size_t>(end - begin)};
+}
+
+bool HeaderScan::begins_fold() const {
+  return at_ != end_ && ascii::is_space(*at_);
 }
 
 std::optional<HeaderScan::Header> HeaderScan::next() {
-  while (!rest_.empty()) {
+  while (at_ != end_) {
     const std::string_view line = take_line();
     if (line.empty()) {
-      rest_ = {};
+      at_ = end_;
       return std::nullopt;
     }
-    const auto& places = kByLetter[static_cast<std::size_t>(line[0]) & 31];
-    for (const std::int8_t place : places) {
+    for (const std::int8_t place : kByLetter[static_cast<std::size_t>(line[0]) & 31]) {
       if (place < 0) break;
       const Known& known = kKnown[static_cast<std::size_t>(place)];
-      auto value = value_of(line, known.full);
-      if (!value && !known.compact.empty()) value = value_of(line, known.compact);
+      if ((wanted_ & only(known.name)) == 0) continue;
+      std::optional<std::string_view> value;
+      if (may_be(line, known.full)) value = value_of(line, known.full);
+      if (!value && !known.compact.empty() && may_be(line, known.compact)) {
+        value = value_of(line, known.compact);
+      }
       if (!value) continue;
-      if (begins_fold(rest_)) value = unfold(*value);
+      if (begins_fold()) value = unfold(*value);
       return Header{known.name, value->substr(0, kValueMax)};
     }
   }
@@ -96,7 +112,7 @@ std::string_view HeaderScan::unfold(std::string_view first) {
     size += part.size();
   };
   append(first);
-  while (begins_fold(rest_)) {
+  while (begins_fold()) {
     const std::string_view more = ascii::trim(take_line());
     if (more.empty()) continue;
     if (size != 0) append(" ");

@@ -22,18 +22,29 @@ class HeaderScan {
     std::string_view value;  // unfolded and trimmed; valid until the next call
   };
 
-  // text: one whole message; it outlives the scan.
-  explicit HeaderScan(std::string_view text);
+  // A set of names, a bit for each.
+  using Names = std::uint8_t;
+  static constexpr Names only(Name name) {
+    return static_cast<Names>(1u << static_cast<unsigned>(name));
+  }
+  static constexpr Names kAll = (1u << kNames) - 1;
+
+  // text: one whole message; it outlives the scan. wanted: where it stops.
+  explicit HeaderScan(std::string_view text, Names wanted = kAll);
   // The first line, without its end.
   std::string_view start_line() const { return start_line_; }
-  // The next header that rules may look at; nullopt at the empty line or at the end.
+  // The next header that is wanted; nullopt at the empty line or at the end.
   std::optional<Header> next();
 
  private:
   std::string_view take_line();
+  bool begins_fold() const;  // the next line goes on with this one
   std::string_view unfold(std::string_view first);
 
-  std::string_view rest_, start_line_;
+  const char* at_;  // of what is left
+  const char* end_;
+  Names wanted_;
+  std::string_view start_line_;
   std::array<char, kValueMax> unfolded_;  // written before it is read
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gateway/base/check.h"
+#include "protocol/base/bytes.h"
 
 namespace ringway {
 namespace {
@@ -15,9 +16,9 @@ constexpr std::uint8_t folded(char c) {
 
 // The first eight bytes, folded, the first one highest; zero behind the end.
 std::uint64_t head_of(std::string_view text) {
+  if (text.size() >= 8) return read_u64(as_bytes(text)) | 0x2020'2020'2020'2020;
   std::uint64_t head = 0;
-  const std::size_t size = std::min<std::size_t>(text.size(), 8);
-  for (std::size_t i = 0; i < size; ++i) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
     head |= std::uint64_t{folded(text[i])} << (8 * (7 - i));
   }
   return head;
@@ -40,7 +41,8 @@ void PatternIndex::add(std::string_view text, Id id) {
   Entry& entry = entries_.emplace_back();
   for (const char c : text) entry.text += static_cast<char>(folded(c));
   entry.id = id;
-  pairs_.set(pair_of(text[0], text[1]));
+  seconds_[static_cast<unsigned char>(text[0]) & 31] |=
+      std::uint32_t{1} << (static_cast<unsigned char>(text[1]) & 31);
 }
 
 void PatternIndex::finish() {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <bitset>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,15 +21,20 @@ class PatternIndex {
   void finish();
   bool empty() const { return entries_.empty(); }
 
-  // False for nearly everything that begins no text. value: 2 bytes or more.
-  bool may_begin(std::string_view value) const { return pairs_[pair_of(value[0], value[1])]; }
-
   // Calls found(id) for each text that value begins with.
   template <typename Found>
   void find(std::string_view value, Found&& found) const {
-    if (value.size() < 2 || !may_begin(value)) return;
+    if (value.size() < 2 || !may_begin(value[0], value[1])) return;
     for (std::int32_t i = last_at_most(value); i >= 0; i = entries_[place(i)].shorter) {
       if (begins(value, entries_[place(i)].text)) found(entries_[place(i)].id);
+    }
+  }
+  // Calls found(id, start) for each text that stands in value at start.
+  template <typename Found>
+  void find_anywhere(std::string_view value, Found&& found) const {
+    for (std::size_t i = 0; i + 1 < value.size(); ++i) {
+      if (!may_begin(value[i], value[i + 1])) continue;
+      find(value.substr(i), [&](Id id) { found(id, i); });
     }
   }
 
@@ -40,15 +45,19 @@ class PatternIndex {
     Id id = 0;
   };
   static std::size_t place(std::int32_t index) { return static_cast<std::size_t>(index); }
-  static std::size_t pair_of(char first, char second) {
-    return (static_cast<std::size_t>(first) & 31) << 5 | (static_cast<std::size_t>(second) & 31);
+  // False for nearly everything that begins no text.
+  bool may_begin(char first, char second) const {
+    return (seconds_[static_cast<unsigned char>(first) & 31] >>
+                (static_cast<unsigned char>(second) & 31) &
+            1) != 0;
   }
   static bool begins(std::string_view value, std::string_view text);
   std::int32_t last_at_most(std::string_view value) const;
 
   std::vector<Entry> entries_;
   std::vector<std::uint64_t> heads_;  // of entries_, in the same order: first 8 bytes
-  std::bitset<1024> pairs_;           // of the first two bytes of each text
+  // By the lower five bits of a first byte: which lower five bits a second one may have.
+  std::array<std::uint32_t, 32> seconds_{};
 };
 
 }  // namespace ringway
