@@ -4,27 +4,18 @@ The case moves into a network namespace of its own, where phones, browsers, the 
 it ends with the case's process. Call it before the first socket or thread of the case.
 """
 
-import ctypes
 import os
 import subprocess
 
-CLONE_NEWNET = 0x40000000
+from .network import ip, own_network
+
 OUTSIDE, ADDRESS = "10.97.0.1", "10.97.0.10"  # of everybody else; that moves between the hosts
 HOSTS = ("10.97.0.11", "10.97.0.12")
 
 
-def ip(*words, space=None, check=True):
-    command = (["ip", "netns", "exec", space] if space else []) + ["ip", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.stderr}"
-    return done.stdout
-
-
 class TwoHosts:
     def __init__(self, t):
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "unshare")
-        ip("link", "set", "lo", "up")
+        own_network()
         ip("link", "add", "edge", "type", "bridge")
         ip("addr", "add", f"{OUTSIDE}/24", "dev", "edge")
         ip("link", "set", "edge", "up")
