@@ -1,9 +1,10 @@
-// The softphone that the tests drive: JsSIP or SIP.js with a generated tone instead of a microphone.
+// The softphone that the tests drive: JsSIP, SIP.js or Janus with a generated tone instead of a microphone.
 
 import JsSIP from 'jssip';
 import {
   Inviter, Registerer, SessionState, UserAgent, Web,
 } from 'sip.js';
+import janusPhone from './janus.js';
 
 const emit = (type, detail = {}) => window.report({ type, ...detail });
 
@@ -47,8 +48,6 @@ let registerer;
 let session;
 let kind;
 
-const peer = () => (kind === 'jssip' ? session.connection : session.sessionDescriptionHandler.peerConnection);
-
 function watchPeer(connection) {
   connection.addEventListener('track', (event) => listen(event.streams[0] ?? new MediaStream([event.track])));
   connection.addEventListener('connectionstatechange', () => emit('peer', { state: connection.connectionState }));
@@ -65,6 +64,9 @@ function adoptJssip(rtcSession) {
   session.on('confirmed', () => emit('confirmed'));
   session.on('hold', ({ originator }) => emit('hold', { originator }));
   session.on('unhold', ({ originator }) => emit('unhold', { originator }));
+  session.on('newInfo', ({ originator, info }) => {
+    if (originator === 'remote') emit('info', { contentType: info.contentType, body: info.body });
+  });
   session.on('refer', (event) => { emit('refer'); event.accept(); });
   session.on('ended', ({ originator, cause }) => emit('ended', { originator, cause }));
   session.on('failed', ({ originator, cause, message }) => emit('failed', {
@@ -73,6 +75,7 @@ function adoptJssip(rtcSession) {
 }
 
 const jssip = {
+  peer: () => session.connection,
   start({ server, uri, password, register = true, registrarServer, instance }) {
     const socket = new JsSIP.WebSocketInterface(server);
     agent = new JsSIP.UA({
@@ -124,6 +127,7 @@ const jssip = {
     });
   },
   message({ target, body }) { agent.sendMessage(target, body); },
+  info({ contentType, body }) { session.sendInfo(contentType, body); },
   stop() { agent.stop(); },
 };
 
@@ -145,6 +149,7 @@ function adoptSipjs(made) {
 }
 
 const sipjs = {
+  peer: () => session.sessionDescriptionHandler.peerConnection,
   async start({ server, uri, password, register = true, expires = 300 }) {
     const parsed = UserAgent.makeURI(uri);
     agent = new UserAgent({
@@ -196,7 +201,7 @@ const sipjs = {
   // description before it finds out, and could not offer again.
   async hold() {
     const { reinviteUserAgentServer, reinviteUserAgentClient } = session.dialog;
-    if (reinviteUserAgentServer || reinviteUserAgentClient || peer().signalingState !== 'stable') return false;
+    if (reinviteUserAgentServer || reinviteUserAgentClient || sipjs.peer().signalingState !== 'stable') return false;
     await session.invite({
       sessionDescriptionHandlerOptions: { hold: true }, sessionDescriptionHandlerModifiers: [Web.holdModifier],
       requestDelegate: { onAccept: () => emit('held') },
@@ -223,6 +228,9 @@ const sipjs = {
 };
 
 // ---- what the driver calls --------------------------------------------------------------------
+
+const libraries = { jssip, sipjs, janus: janusPhone({ emit, toneStream, watchPeer }) };
+const peer = () => libraries[kind].peer();
 
 const common = {
   // The strongest frequency of what arrives, and its level in dB.
@@ -267,7 +275,7 @@ window.phone = async (command, options = {}) => {
     frequency = options.frequency ?? 440;
     await audio().resume();
   }
-  const table = kind === 'sipjs' ? sipjs : jssip;
+  const table = libraries[kind] ?? jssip;
   return (table[command] ?? common[command])(options);
 };
 
