@@ -138,6 +138,8 @@ class Callers:
 
     def _run(self):
         begun = time.monotonic()
+        ready = select.poll()  # not select(): beside thousands of browsers the descriptor is above 1,024
+        ready.register(self.socket, select.POLLIN)
         while self.running or (self.calls and time.monotonic() < self.stopped + 2 * GIVE_UP):
             now = time.monotonic()
             if self.running and self.started < (now - begun) * self.rate:
@@ -145,7 +147,7 @@ class Callers:
             while self.due and self.due[0][0] <= now:
                 _, _, call, work = heapq.heappop(self.due)
                 self._serve(call, work)
-            while select.select([self.socket], [], [], 0.002)[0]:
+            while ready.poll(2):
                 try:
                     self._receive(self.socket.recv(65536).decode("utf-8", "replace"))
                 except OSError:
