@@ -7,7 +7,7 @@ import time
 from lib import sipp
 from lib.answering import Answering
 from lib.browsers import Browsers
-from lib.callers import Callers
+from lib.callers import CallersApart
 from lib.case import case
 from lib.waiting import until
 from cases.control_restart import end, managed
@@ -63,10 +63,10 @@ def reloads(t, count, browsers, seed):
     print(f"seed {seed}")
     g, _, farm = loaded(t, browsers=browsers)
     whole = g.file.read_text()
-    callers = Callers(g.listeners["access-udp"], 100)
+    callers = CallersApart(g.listeners["access-udp"], 100)
     generation = 1
     try:
-        until(lambda: callers.seen["whole"] >= 20, 20, "calls go through")
+        until(lambda: callers.whole >= 20, 20, "calls go through")
         for number in range(count):
             text, good = changes(g, whole, number)
             g.file.write_text(text)
@@ -103,23 +103,23 @@ def restarts(t, count, browsers, *, drain):
     g.write()
     g.reload()
     until(lambda: g.metric("ringway_config_generation") == 2, 10, "the drain's time is in force")
-    callers = Callers(g.listeners["access-udp"], 100)
+    callers = CallersApart(g.listeners["access-udp"], 100)
     refused = 0
     gaps, drains, back = [], [], []
     try:
-        until(lambda: callers.seen["whole"] >= 50, 20, "calls go through")
+        until(lambda: callers.whole >= 50, 20, "calls go through")
         for _ in range(count):
             asked = time.monotonic()
             end(g)
             ended = time.monotonic()
             drains.append(ended - asked)
-            whole = callers.seen["whole"]
+            whole = callers.whole
             try:  # somebody new comes just now
                 socket.create_connection(g.listeners["access-wss"], timeout=5).close()
             except ConnectionRefusedError:
                 refused += 1
             g.start(wait=False)
-            until(lambda: callers.seen["whole"] > whole, 20, "a call has gone through", every=0.01)
+            until(lambda: callers.whole > whole, 20, "a call has gone through", every=0.01)
             gaps.append(time.monotonic() - ended)
             g.wait_ready()
             until(lambda: farm.here == browsers, 90, f"browsers are back ({farm.trouble}, {farm.answers})", every=0.1)

@@ -2,6 +2,7 @@
 
 import collections
 import heapq
+import multiprocessing
 import re
 import select
 import socket
@@ -164,3 +165,35 @@ class Callers:
         for call in list(self.calls.values()):
             self._end(call, f"{call['state']} for ever")
         return dict(self.seen)
+
+
+class CallersApart:
+    """Callers in a process of their own, so that thousands of browsers in this one do not make them late."""
+
+    def __init__(self, remote, rate):
+        spawn = multiprocessing.get_context("spawn")
+        self._whole, self._stop = spawn.Value("L", 0), spawn.Event()
+        self._result, theirs = spawn.Pipe(False)
+        self._process = spawn.Process(target=_live, args=(remote, rate, self._whole, self._stop, theirs),
+                                      daemon=True)
+        self._process.start()
+
+    @property
+    def whole(self):
+        """Calls that were set up and hung up until now."""
+        return self._whole.value
+
+    def stop(self):
+        """Begins no more and waits until each has seen its end; then what they saw."""
+        self._stop.set()
+        seen, self.setup, self.started = self._result.recv()
+        self._process.join()
+        return seen
+
+
+def _live(remote, rate, whole, stop, result):
+    callers = Callers(remote, rate)
+    while not stop.wait(0.01):
+        whole.value = callers.seen["whole"]
+    seen = callers.stop()
+    result.send((seen, callers.setup, callers.started))
