@@ -163,8 +163,11 @@ MediaSteps::Next MediaSteps::pass_request(SlotId id, const Incoming& in, std::st
   switch (context.action) {
     case Action::Offer:
     case Action::Answer:
-    case Action::Preview:
-      return tell_relay(id, text, now, outbox);
+    case Action::Preview: {
+      const Next next = tell_relay(id, text, now, outbox);
+      const bool is_ack = context.method == Method::Ack;
+      return is_ack && next == Next::NoRelay ? acknowledge(context, in.view) : next;
+    }
     case Action::Repeat:
       if (repeat_ack(context, in)) return Next::Forward;
       return tell_relay(id, text, now, outbox);  // asked again it changes nothing
@@ -194,6 +197,19 @@ bool MediaSteps::repeat_ack(ResponseContext& context, const Incoming& in) {
   }
   context.body = body_for(call, to, true, in.view, as_text(call.media.last_for(to).bytes()));
   return static_cast<bool>(context.body);
+}
+
+// An ACK whose answer the relay has not taken: its receiver waits for it all the same (RFC 3261
+// 13.3.1.4), and gets what it has heard last, or nothing.
+MediaSteps::Next MediaSteps::acknowledge(ResponseContext& context, const sip::MessageView& ack) {
+  const Call* call = calls_.get(context.call);
+  const Party to = other(context.from);
+  if (call && call->media.last_for(to)) {
+    context.body = body_for(*call, to, true, ack, as_text(call->media.last_for(to).bytes()));
+  } else {
+    context.body = core_.buffers.copy({});
+  }
+  return context.body ? Next::Forward : Next::NoRelay;
 }
 
 MediaSteps::Next MediaSteps::tell_relay(SlotId id, std::string_view text, Instant now,
@@ -258,6 +274,7 @@ BufferRef MediaSteps::body_for(const Call& call, Party to, bool answers,
 MediaSteps::Next MediaSteps::offer_done(ResponseContext& context, const sip::MessageView& request,
                                         const Calls::MediaResult& result) {
   const Call* call = calls_.get(context.call);
+  if ((!result.ok || !call) && context.method == Method::Ack) return acknowledge(context, request);
   // A description that the relay could not read is nobody's to use (RFC 3261 21.4.26).
   if (!result.ok || !call) return result.refused ? Next::NotAcceptable : Next::NoRelay;
   context.relay = call->media.relay;  // it may be another one than was asked first

@@ -80,11 +80,16 @@ class MediaSteps {
   MediaLeg leg_towards(const Target& target, MediaLeg source, std::uint64_t destination,
                        Instant now) const;
   [[nodiscard]] bool begin(ResponseContext& context, const Incoming& in,
-                           std::string_view description, Instant now);
+                           std::string_view description, Instant now, Outbox& outbox);
+  void learn_profile(std::uint64_t destination, std::optional<MediaLeg> speaks, Instant now,
+                     Outbox& outbox);
   Next pass_request(SlotId id, const Incoming& in, std::string_view description, Instant now,
                     Outbox& outbox);
+  Next acknowledge(ResponseContext& context, const sip::MessageView& ack);
   bool repeat_ack(ResponseContext& context, const Incoming& in);
   Next tell_relay(SlotId id, std::string_view description, Instant now, Outbox& outbox);
+  [[nodiscard]] bool tell_answer(Call& call, Party from, BufferRef description, SlotId id,
+                                 bool preview);
   BufferRef copy_for_relay(std::string_view description);
   BufferRef body_for(const Call& call, Party to, bool answers, const sip::MessageView& message,
                      std::string_view description);

@@ -1,5 +1,7 @@
 #include "gateway/core/response_context.h"
 
+#include <algorithm>
+
 #include "gateway/base/check.h"
 
 namespace ringway {
@@ -105,7 +107,16 @@ ResponseContext::Decision ResponseContext::cancel() {
   return state_ == State::Proceeding ? Decision::CancelBranches : Decision::FailHere;
 }
 
+// A final response takes the place of the last provisional one that the relay has not got.
 bool ResponseContext::park_response(ParkedResponse response) {
+  if (parked_count == kParkedMax && !sip::is_provisional(response.status)) {
+    for (std::size_t i = kParkedMax; i-- > 1;) {
+      if (!sip::is_provisional(parked[i].status)) continue;
+      std::move(parked.begin() + i + 1, parked.end(), parked.begin() + i);
+      parked[--parked_count] = {};
+      break;
+    }
+  }
   if (parked_count == kParkedMax) return false;
   parked[parked_count++] = std::move(response);
   return true;

@@ -203,7 +203,7 @@ void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant 
     dialog = calls_.progress(context, in, now);
   }
   if (media_.comes_late(context, in.view)) {
-    if (sip::is_success(status) && !context.is_answered()) answer_without_media(id, now, outbox);
+    if (sip::is_success(status)) succeed_too_late(id, in.view, now, outbox);
     return;
   }
   const sdp::Action action = media_.response_passes(context, dialog, in.view);
@@ -255,8 +255,9 @@ void Responses::answer_done(SlotId id, const Calls::MediaResult& result, Instant
   }
   if (body) {
     forward_stored(id, parked.message, as_text(body.bytes()), now, outbox);
-  } else if (success && !context->is_answered()) {
-    return answer_without_media(id, now, outbox);
+  } else if (success) {
+    if (!context->is_answered()) return answer_without_media(id, now, outbox);
+    forward_stored(id, parked.message, std::string_view{}, now, outbox);
   }
   next_parked(id, now, outbox);
 }
@@ -280,10 +281,19 @@ void Responses::next_parked(SlotId id, Instant now, Outbox& outbox) {
     if (!media_.comes_late(*context, stored_)) {
       const auto body = media_.body_without_relay(*context, action, stored_, now, outbox);
       forward_stored(id, message, body, now, outbox);
-    } else if (sip::is_success(status) && !context->is_answered()) {
-      return answer_without_media(id, now, outbox);
+    } else if (sip::is_success(status)) {
+      succeed_too_late(id, stored_, now, outbox);
     }
   }
+}
+
+// A 2xx of a call that is over. Where its caller has had one before, another fork has answered, or
+// a callee repeats itself: the caller acknowledges it, and ends that dialog (RFC
+// 3261 13.2.2.4, 16.7 item 5). Nobody can make anything of its description any more.
+void Responses::succeed_too_late(SlotId id, const sip::MessageView& response, Instant now,
+                                 Outbox& outbox) {
+  if (!contexts_.find(id)->is_answered()) return answer_without_media(id, now, outbox);
+  forward(id, response, std::string_view{}, now, outbox);
 }
 
 // The callee has answered a call that cannot have media: it is released there, refused here.

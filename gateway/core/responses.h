@@ -102,6 +102,7 @@ class Responses {
                     Outbox& outbox);
   void forward_stored(SlotId id, const BufferRef& message, std::optional<std::string_view> body,
                       Instant now, Outbox& outbox);
+  void succeed_too_late(SlotId id, const sip::MessageView& response, Instant now, Outbox& outbox);
   void answer_without_media(SlotId id, Instant now, Outbox& outbox);
   void cancel_client(SlotId client, std::string_view reason, Instant now, Outbox& outbox);
 

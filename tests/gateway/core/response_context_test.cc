@@ -135,5 +135,19 @@ TEST_F(ResponseContextTest, ItForksUpToItsBound) {
   EXPECT_EQ(context_.failed(0, 503, {}, false), Decision::Nothing) << "no place for another";
 }
 
+// Whoever answers is heard, however many rang before him while the relay took its time.
+TEST_F(ResponseContextTest, AFinalResponseFindsAPlaceBehindManyProvisionalOnes) {
+  for (std::size_t i = 0; i < ResponseContext::kParkedMax; ++i) {
+    EXPECT_TRUE(context_.park_response({message(), static_cast<sip::Status>(180 + i)}));
+  }
+  EXPECT_FALSE(context_.park_response({message(), 199}));
+  EXPECT_TRUE(context_.park_response({message(), 200}));
+  EXPECT_EQ(context_.parked_count, ResponseContext::kParkedMax);
+  for (std::size_t i = 0; i + 1 < ResponseContext::kParkedMax; ++i) {
+    EXPECT_EQ(context_.take_parked().status, 180 + i);
+  }
+  EXPECT_EQ(context_.take_parked().status, 200);
+}
+
 }  // namespace
 }  // namespace ringway
