@@ -116,6 +116,7 @@ bool Requests::refuse_by_validation(const Source& source, const Peer& peer, cons
     extra.text(kAllow).text(kAboutUs);
     return refuse(draining_ ? 503 : 200, extra.written_text());
   }
+  if (view_in.method() == Method::Cancel) return false;  // it goes no further (RFC 3261 16.10)
   if (essentials.max_forwards && *essentials.max_forwards == 0) {
     core_.counters.max_forwards_483.add();
     return refuse(483, {});
@@ -605,10 +606,18 @@ void Requests::offer_done(SlotId id, const Calls::MediaResult& result, Instant n
 
 // --- 16.6: the copy, and its client transaction ------------------------------------------------
 
+// The next pass of a call is known by the port that it comes from.
+bool Requests::is_to_ourselves(const Target& target) const {
+  const Endpoint& local = core_.listeners[target.listener].local;
+  return target.remote.port == local.port &&
+         (target.remote.address == local.address ||
+          (local.address.is_any() && target.remote.address.is_loopback()));
+}
+
 // RFC 3261 18.1.1: a request above 1,300 bytes leaves UDP, unless compact names bring it below.
 void Requests::fit_datagram(Target& target, BufferRef& message, Instant now) {
   if (target.transport != Transport::Udp || target.to_access ||
-      message.size() <= kDatagramRequestMax) {
+      message.size() <= kDatagramRequestMax || is_to_ourselves(target)) {
     return;
   }
   if (!make_compact(message)) switch_to_tcp(target, message, now);

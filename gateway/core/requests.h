@@ -107,6 +107,7 @@ class Requests {
   void start_client(SlotId id, SlotId client, BufferRef message, const Target& target, Instant now,
                     Outbox& outbox);
   bool make_compact(BufferRef& message);
+  bool is_to_ourselves(const Target& target) const;
   void fit_datagram(Target& target, BufferRef& message, Instant now);
   bool switch_to_tcp(Target& target, BufferRef& message, Instant now);
   bool read_again(const ResponseContext& context, sip::Essentials& essentials);
