@@ -3,6 +3,7 @@
 #include "gateway/core/calls.h"
 
 #include "protocol/sdp/media_traits.h"
+#include "protocol/sdp/telephone_event.h"
 
 // The commands of calls to their media relays, and what comes back.
 
@@ -151,6 +152,24 @@ void Calls::finish_step(SlotId id, bool ok, BufferRef description, std::string_v
   if (step.owner) media_.push_back({step.owner, step.command, ok, std::move(description), false});
 }
 
+// Where both sides take telephone-event, by different numbers, and the relay has not mapped them,
+// digits are lost (RFC 3264 6.1).
+void Calls::look_for_events(Call& call, std::string_view written) {
+  const MediaSession::Step& answer = *call.media.current();
+  const BufferRef& offer = call.media.offered_by(other(answer.from));
+  if (call.events_lost || !offer || sdp::has_events(written) ||
+      !sdp::has_other_event_numbers(as_text(offer.bytes()), as_text(answer.description.bytes()))) {
+    return;
+  }
+  call.events_lost = true;
+  core_.log.warning("digits_lost",
+                    {{"call_id", call.call_id()},
+                     {"relay", relay_name(call)},
+                     {"meaning",
+                      "the answer has another payload type for telephone-event than was offered, "
+                      "and the media relay does not map it: DTMF of this call is not heard"}});
+}
+
 void Calls::relay_completed(const RelaySet::Completion& completion, Instant now, Outbox& outbox) {
   const SlotId id = completion.owner;
   Call* call = get(id);
@@ -168,6 +187,7 @@ void Calls::relay_completed(const RelaySet::Completion& completion, Instant now,
   if (ok) call->relays_tried = 0;
   if (ok && completion.command == RelayCommand::Answer) {
     call->codec = sdp::first_codec(as_text(call->media.current()->description.bytes()));
+    look_for_events(*call, reply.sdp);
   }
   const std::size_t waiting = media_.size();
   finish_step(id, ok, std::move(description),

@@ -141,6 +141,7 @@ class Calls {
   void tell(SlotId id, const MediaTotals& totals);
   std::string_view next_hop_name(const Call& call) const;  // empty: none
   std::string_view relay_name(const Call& call) const;     // empty: no media
+  void look_for_events(Call& call, std::string_view written);
   void finish_step(SlotId id, bool ok, BufferRef description, std::string_view reason);
   bool move_media(SlotId id, bool delete_there, Instant now, Outbox& outbox);
   RelayRequest relay_request(const Call& call, const MediaSession::Step& step) const;

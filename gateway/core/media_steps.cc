@@ -356,9 +356,8 @@ bool MediaSteps::send_response(SlotId id, Instant now, Outbox& outbox) {
   BufferRef description = copy_for_relay(found.text);
   if (!description) return false;
   const bool queued =
-      is_answer
-          ? call->media.answer(from, std::move(description), id, action == Action::Preview)
-          : call->media.offer(from, std::move(description), id);
+      is_answer ? call->media.answer(from, std::move(description), id, action == Action::Preview)
+                : call->media.offer(from, std::move(description), id);
   if (!queued) return false;
   calls_.drive_media(context.call, now, outbox);
   return true;

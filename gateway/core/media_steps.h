@@ -88,8 +88,6 @@ class MediaSteps {
   Next acknowledge(ResponseContext& context, const sip::MessageView& ack);
   bool repeat_ack(ResponseContext& context, const Incoming& in);
   Next tell_relay(SlotId id, std::string_view description, Instant now, Outbox& outbox);
-  [[nodiscard]] bool tell_answer(Call& call, Party from, BufferRef description, SlotId id,
-                                 bool preview);
   BufferRef copy_for_relay(std::string_view description);
   BufferRef body_for(const Call& call, Party to, bool answers, const sip::MessageView& message,
                      std::string_view description);

@@ -48,6 +48,12 @@ void write_leg(const RelayRequest& request, bencode::Encoder& out) {
   if (request.towards == MediaLeg::Browser && offer) out.string("generate-mid");
   if (request.zero_address_is_no_hold) out.string("original-sendrecv");
   out.end();
+  // Phones answer with numbers of their own for telephone-event (against RFC 3264 6.1), or take
+  // none: the offering side keeps its number, and the relay writes what the other one takes.
+  if (offer && request.towards != MediaLeg::Browser) {
+    out.key("codec").begin_dictionary();
+    out.key("accept").begin_list().string("telephone-event/8000").end().end();
+  }
   if (!request.interface_from.empty() && !request.interface_to.empty()) {
     out.key("direction").begin_list();
     out.string(request.interface_from).string(request.interface_to).end();

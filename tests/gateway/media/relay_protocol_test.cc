@@ -39,7 +39,7 @@ TEST(RelayProtocol, AnOfferTowardsAPlainPhone) {
       "d7:command5:offer7:call-id31:rw00c0ffee01-0000002a-call@host8:from-tag2:ft3:sdp5:v=0\r\n"
       "18:transport-protocol7:RTP/AVP3:ICE6:remove8:rtcp-muxl5:demuxe"
       "8:supportsl10:load limite7:replacel6:origine17:endpoint-learning9:heuristic"
-      "5:flagsl13:strict-sourceee");
+      "5:flagsl13:strict-sourcee5:codecd6:acceptl20:telephone-event/8000eee");
 }
 
 TEST(RelayProtocol, AnOfferTowardsABrowser) {
@@ -162,6 +162,16 @@ TEST(RelayProtocol, AZeroAddressOfABrowserIsNoHold) {
   const std::string text = written(offer);
   EXPECT_NE(text.find("7:replacel6:origin12:zero-addresse"), text.npos) << text;
   EXPECT_NE(text.find("5:flagsl13:strict-source17:original-sendrecve"), text.npos) << text;
+}
+
+TEST(RelayProtocol, EventsAreAcceptedWhateverTheirNumberWhereAPhoneIsAsked) {
+  const std::string_view accepted = "5:codecd6:acceptl20:telephone-event/8000eee";
+  for (const MediaLeg towards : {MediaLeg::Plain, MediaLeg::Sdes, MediaLeg::Dtls}) {
+    EXPECT_TRUE(written(request(RelayCommand::Offer, towards)).ends_with(accepted));
+    EXPECT_EQ(written(request(RelayCommand::Answer, towards)).find("5:codec"), std::string::npos);
+  }
+  EXPECT_EQ(written(request(RelayCommand::Offer, MediaLeg::Browser)).find("5:codec"),
+            std::string::npos);
 }
 
 TEST(RelayProtocol, InterfacesAreNamedOnlyTogether) {
