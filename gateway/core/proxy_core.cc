@@ -64,6 +64,7 @@ struct ProxyCore::Parts {
                   Outbox& outbox);
   void context_deadline(SlotId id, Instant now, Outbox& outbox);
   void server_deadline(std::uint64_t payload, Instant now, Outbox& outbox);
+  void follow_phone(SlotId client);
   void client_deadline(std::uint64_t payload, Instant now, Outbox& outbox);
   void expired(std::uint64_t payload, Instant now, Outbox& outbox);
   void relay_completed(const RelaySet::Completion& completion, Instant now, Outbox& outbox);
@@ -710,7 +711,20 @@ void ProxyCore::Parts::server_deadline(std::uint64_t payload, Instant now, Outbo
   }
 }
 
+// A phone on UDP whose NAT has given it another port: what is repeated goes where it registers.
+void ProxyCore::Parts::follow_phone(SlotId id) {
+  ClientTransaction* client = transactions.client(id);
+  if (!client || !client->target.to_access || client->target.transport != Transport::Udp) return;
+  const UserAgent* agent = registrations.get(registrations.find(client->target.user_agent));
+  if (!agent || agent->away || agent->source.transport != Transport::Udp ||
+      agent->source.listener != client->target.listener) {
+    return;
+  }
+  client->target.remote = agent->source.remote;
+}
+
 void ProxyCore::Parts::client_deadline(std::uint64_t payload, Instant now, Outbox& outbox) {
+  if (subject_of(payload) == Subject::ClientRetransmit) follow_phone(SlotId::unpack(payload));
   SlotId client;
   const auto outcome = transactions.expire(payload, now, outbox, client);
   if (outcome.timeout) core.counters.timeouts_client.add();
