@@ -89,7 +89,8 @@ struct Output {
       UserAgentAway,
       UserAgentGone,
       FlowGone,
-      NextHopTcp
+      NextHopTcp,
+      MediaProfile
     };
     Kind kind = Kind::UserAgentHere;
     std::uint64_t user_agent = 0;  // keyed hash of AOR and instance, or of AOR and Contact
@@ -102,6 +103,8 @@ struct Output {
     Source source;            // a UDP user agent: its listener and address
     std::int64_t expires_seconds = 0;
     bool up = true;           // NextHopTcp: source.remote can be reached by TCP, or not
+    // MediaProfile: what user_agent (here any destination) speaks; 0xff: it has refused all.
+    std::uint8_t profile = 0;
   } announcement;
 };
 

@@ -17,6 +17,8 @@ using sdp::Action;
 using sip::Method;
 using Kind = sip::SessionDescription::Kind;
 
+constexpr std::uint8_t kRefusesAll = 0xff;  // in place of a profile, in an announcement
+
 bool has_sdp(const sip::MessageView& message) {
   return sip::find_session_description(message).kind != Kind::None;
 }
@@ -77,13 +79,13 @@ MediaLeg MediaSteps::leg_towards(const Target& target, MediaLeg source, std::uin
 // What both sides of a new call speak, and whether a relay has to stand between: where they differ.
 // False: it cannot be had.
 bool MediaSteps::begin(ResponseContext& context, const Incoming& in, std::string_view description,
-                       Instant now) {
+                       Instant now, Outbox& outbox) {
   Call* call = calls_.get(context.call);
   if (!call || call->media.used) return true;
   const auto described = leg_of(description);
   const MediaLeg source = described.value_or(leg_of(context.source.transport));
   if (described) {
-    profiles_.works(call->party(Party::Caller).target.user_agent, *described, now);
+    learn_profile(call->party(Party::Caller).target.user_agent, described, now, outbox);
   }
   call->destination = destination_of(context.target, in.view.request_uri());
   const MediaLeg target = leg_towards(context.target, source, call->destination, now);
@@ -103,14 +105,34 @@ bool MediaSteps::begin(ResponseContext& context, const Incoming& in, std::string
   return true;
 }
 
-bool MediaSteps::try_other_profile(ResponseContext& context, Instant now) {
+// All shards know it; nullopt: it has refused all.
+void MediaSteps::learn_profile(std::uint64_t destination, std::optional<MediaLeg> speaks,
+                               Instant now, Outbox& outbox) {
+  const bool is_news =
+      speaks ? profiles_.works(destination, *speaks, now) : profiles_.refuses(destination, now);
+  if (!is_news || core_.shard_count < 2) return;
+  Output::Announcement& news = outbox.add(Output::Kind::Announce).announcement;
+  news.kind = Output::Announcement::Kind::MediaProfile;
+  news.user_agent = destination;
+  news.profile = speaks ? static_cast<std::uint8_t>(*speaks) : kRefusesAll;
+}
+
+void MediaSteps::announced(const Output::Announcement& news, Instant now) {
+  if (news.profile == kRefusesAll) {
+    profiles_.refuses(news.user_agent, now);
+  } else {
+    profiles_.works(news.user_agent, static_cast<MediaLeg>(news.profile), now);
+  }
+}
+
+bool MediaSteps::try_other_profile(ResponseContext& context, Instant now, Outbox& outbox) {
   Call* call = calls_.get(context.call);
   if (!call || !context.call_new || !context.has_sdp || !call->is_live() || !relays_.configured() ||
       profile_of(context.target) != MediaProfile::Auto) {
     return false;
   }
   if (std::exchange(call->other_profile_tried, true)) {
-    profiles_.refuses(call->destination, now);
+    learn_profile(call->destination, std::nullopt, now, outbox);
     return false;
   }
   if (profiles_.has_refused(call->destination, now)) return false;
@@ -126,6 +148,7 @@ bool MediaSteps::try_other_profile(ResponseContext& context, Instant now) {
   call->media_leg_known = {true, false};
   context.media = true;
   context.relay = call->media.relay;
+  context.media_legs = call->media_legs;
   context.body = {};
   core_.log.info("media_profile_changed",
                  {{"call_id", call->call_id()}, {"profile", ringway::profile_of(next)}});
@@ -142,13 +165,23 @@ MediaSteps::Next MediaSteps::prepare(SlotId id, const Incoming& in, Instant now,
   if (may_refuse && has_too_many_media(found.text)) return Next::NotAcceptable;
   if (context.call_new) {
     const bool readable = found.kind == Kind::Readable;
-    if (!begin(context, in, readable ? found.text : std::string_view{}, now)) return Next::NoRelay;
-    context.media = calls_.get(context.call) && calls_.get(context.call)->media.used;
+    if (!begin(context, in, readable ? found.text : std::string_view{}, now, outbox)) {
+      return Next::NoRelay;
+    }
+    if (const Call* call = calls_.get(context.call)) {
+      context.media = call->media.used;
+      context.media_legs = call->media_legs;
+    }
   }
-  if (context.late && context.has_sdp && relays_.configured()) return Next::Late;
+  if (context.late && context.has_sdp && relays_.configured()) {
+    if (context.method != Method::Ack) return Next::Late;
+    context.body = core_.buffers.copy({});  // its callee waits for it all the same
+  }
   Call* call = calls_.get(context.call);
   if (!call || !context.media || !relays_.configured()) return Next::Forward;
-  if (found.kind == Kind::Encoded) return Next::Encoded;
+  if (found.kind == Kind::Encoded) {
+    return context.method == Method::Ack ? acknowledge(context, in.view) : Next::Encoded;
+  }
   if (context.call_new && context.has_sdp &&
       !calls_.take_guest_place(*call, context.source)) {
     return Next::NoRelay;
@@ -364,14 +397,14 @@ bool MediaSteps::send_response(SlotId id, Instant now, Outbox& outbox) {
 }
 
 BufferRef MediaSteps::answer_done(const ResponseContext& context, const ParkedResponse& parked,
-                                  const Calls::MediaResult& result, Instant now) {
+                                  const Calls::MediaResult& result, Instant now, Outbox& outbox) {
   const Call* call = calls_.get(context.call);
   if (!result.ok || !call ||
       !sip::parse_message(parked.message.bytes(), sip::Framing::Datagram, response_)) {
     return {};
   }
   if (call->other_profile_tried && context.initial) {
-    profiles_.works(call->destination, call->media_legs[index_of(Party::Callee)], now);
+    learn_profile(call->destination, call->media_legs[index_of(Party::Callee)], now, outbox);
   }
   return body_for(*call, context.from, answers(context, parked.action), response_,
                   as_text(result.description.bytes()));

@@ -40,7 +40,9 @@ class MediaSteps {
   // The callee has refused an INVITE with 415, 488 or 606: another profile may be what it speaks.
   // False: none is left to be tried, or the configuration names one. True: prepare() follows, with
   // the same target.
-  [[nodiscard]] bool try_other_profile(ResponseContext& context, Instant now);
+  [[nodiscard]] bool try_other_profile(ResponseContext& context, Instant now, Outbox& outbox);
+  // What a destination speaks, found out by another shard.
+  void announced(const Output::Announcement& news, Instant now);
 
   // The targets of a request are chosen.
   Next prepare(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
@@ -68,7 +70,7 @@ class MediaSteps {
   [[nodiscard]] bool send_response(SlotId id, Instant now, Outbox& outbox);
   // The relay's answer to send_response(): the body of response to forward; empty: there is none.
   BufferRef answer_done(const ResponseContext& context, const ParkedResponse& parked,
-                        const Calls::MediaResult& result, Instant now);
+                        const Calls::MediaResult& result, Instant now, Outbox& outbox);
   // The body of response with what the sender of the request heard last and still goes by; empty:
   // nothing was agreed.
   BufferRef last_answer(const ResponseContext& context, const sip::MessageView& response);

@@ -555,6 +555,9 @@ void ProxyCore::receive_announcement(const Output::Announcement& announcement, I
     return announcement.up ? parts_->next_hops.tcp_works(remote)
                            : parts_->next_hops.tcp_refused(remote, now);
   }
+  if (announcement.kind == Output::Announcement::Kind::MediaProfile) {
+    return parts_->media.announced(announcement, now);
+  }
   parts_->registrations.announced(announcement, now);
   parts_->settle(now, outbox);
 }

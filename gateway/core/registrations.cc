@@ -350,6 +350,7 @@ void Registrations::announced(const Announcement& news, Instant now) {
       return;
     case Announcement::Kind::FlowGone:
     case Announcement::Kind::NextHopTcp:
+    case Announcement::Kind::MediaProfile:
       return;
   }
 }

@@ -9,6 +9,7 @@
 #include "gateway/base/target.h"
 #include "gateway/base/timer_wheel.h"
 #include "gateway/call/party.h"
+#include "gateway/media/media_leg.h"
 #include "gateway/peers/peer.h"
 #include "gateway/peers/rights.h"
 #include "protocol/sdp/offer_answer.h"
@@ -155,6 +156,7 @@ class ResponseContext {
   std::uint32_t breadth_left = 0;
   std::uint64_t user_agent = 0;  // REGISTER: who registers; else who is waited for
   std::uint8_t relay = 0;       // of its media session
+  std::array<MediaLeg, 2> media_legs{};  // what the sides of its call speak; by Party
   BufferRef body;               // the request's description as the relay wrote it
   SlotId call, dialog;          // empty: none is known
   BufferRef far_end;            // where its dialog's far end has said that it is now; may be empty

@@ -184,7 +184,7 @@ void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant 
     if (decision != Decision::Forward) return;
     contexts_.arm(id, ContextTimer::TimerC, now + core_.config.timers.timer_c);
   } else if (!sip::is_success(status)) {
-    if (may_speak_otherwise(context, status) && media_.try_other_profile(context, now)) {
+    if (may_speak_otherwise(context, status) && media_.try_other_profile(context, now, outbox)) {
       context.discount(index, status);
       return retries_.push_back({id, false, index, false, true});
     }
@@ -248,7 +248,7 @@ void Responses::answer_done(SlotId id, const Calls::MediaResult& result, Instant
   if (!context || context->parked_count == 0) return;
   const ParkedResponse parked = context->take_parked();
   const bool success = sip::is_success(parked.status);
-  BufferRef body = media_.answer_done(*context, parked, result, now);
+  BufferRef body = media_.answer_done(*context, parked, result, now, outbox);
   // A call that stands goes on with what was agreed; its 2xx must be acknowledged.
   if (!body && success && !context->initial) {
     body = media_.last_answer(*context, parked.message);

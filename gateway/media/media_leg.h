@@ -23,6 +23,12 @@ constexpr bool is_sdes(MediaLeg leg) {
   return leg == MediaLeg::Sdes || leg == MediaLeg::SdesFeedback;
 }
 
+// The one with that number; Plain where there is none.
+constexpr MediaLeg media_leg_of(std::uint8_t number) {
+  return number <= static_cast<std::uint8_t>(MediaLeg::Browser) ? static_cast<MediaLeg>(number)
+                                                                : MediaLeg::Plain;
+}
+
 // What the writer of a description speaks, whatever it came over: its first section in use that is
 // RTP. nullopt: there is none, as in one that has only a fax.
 std::optional<MediaLeg> leg_of(const sdp::Traits& traits);

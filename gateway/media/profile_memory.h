@@ -21,9 +21,10 @@ class ProfileMemory {
 
   ProfileMemory() : places_(kPlaces) {}
 
-  void works(std::uint64_t key, MediaLeg leg, Instant now);
-  // It refused both: it is asked once only, for a while.
-  void refuses(std::uint64_t key, Instant now);
+  // True: that is news, to be told to others who remember.
+  bool works(std::uint64_t key, MediaLeg leg, Instant now);
+  // It refused both: it is asked once only, for a while. True as for works().
+  bool refuses(std::uint64_t key, Instant now);
 
   std::optional<MediaLeg> find(std::uint64_t key, Instant now) const;
   bool has_refused(std::uint64_t key, Instant now) const;
@@ -36,6 +37,7 @@ class ProfileMemory {
     Instant until{};
   };
   const Place* at(std::uint64_t key, Instant now) const;
+  bool remember(const Place& place, Duration age, Instant now);
 
   std::vector<Place> places_;  // by key
 };

@@ -19,6 +19,17 @@ TEST(ProfileMemory, WhatWorkedIsRememberedForItsAge) {
   EXPECT_EQ(memory.find(kKey, kNow), MediaLeg::Browser) << "the newest counts";
 }
 
+TEST(ProfileMemory, NewsIsToldOnceAndAgainAtHalfOfItsAge) {
+  ProfileMemory memory;
+  EXPECT_TRUE(memory.works(kKey, MediaLeg::Sdes, kNow));
+  EXPECT_FALSE(memory.works(kKey, MediaLeg::Sdes, kNow + 1s));
+  EXPECT_TRUE(memory.works(kKey, MediaLeg::Plain, kNow + 1s));
+  EXPECT_TRUE(memory.works(kKey, MediaLeg::Plain, kNow + 2s + ProfileMemory::kAge / 2));
+  EXPECT_TRUE(memory.refuses(kKey, kNow));
+  EXPECT_FALSE(memory.refuses(kKey, kNow));
+  EXPECT_FALSE(memory.works(0, MediaLeg::Plain, kNow)) << "no destination";
+}
+
 TEST(ProfileMemory, WhoRefusedBothIsLeftAloneForAWhile) {
   ProfileMemory memory;
   memory.refuses(kKey, kNow);
