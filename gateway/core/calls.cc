@@ -271,9 +271,8 @@ void Calls::take_up(ResponseContext& context, const Incoming& in, const RoutePre
     target.transport = core_.listener(token.listener).transport;
     if (token.remote) target.remote = *token.remote;
   }
-  if (is_websocket(core_.listener(token.listener).transport)) {
-    call.media_legs[index_of(access)] = MediaLeg::Browser;
-  }
+  call.media_legs[index_of(access)] = media_leg_of(token.access_profile);
+  call.media_legs[index_of(other(access))] = media_leg_of(token.network_profile);
   target.user_agent = token.user_agent;
   const UserAgent* agent = registrations_.get(registrations_.find(token.user_agent));
   const bool here = agent && !agent->away;

@@ -128,6 +128,9 @@ void RequestWriter::add_record_route(const Job& job) {
   access.media = context.media;
   access.leg = static_cast<std::uint16_t>(context.leg);
   access.relay = context.relay;
+  const Party party = access_party(context.leg);
+  access.access_profile = static_cast<std::uint8_t>(context.media_legs[index_of(party)]);
+  access.network_profile = static_cast<std::uint8_t>(context.media_legs[index_of(other(party))]);
   const ListenerIndex in_listener = context.source.listener;
   access.paired = in_listener != target.listener;
   FlowToken network;

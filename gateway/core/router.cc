@@ -66,7 +66,7 @@ std::uint32_t Router::far_end_hash(std::string_view uri_text, Instant now) const
   for (const char c : host) out.character(ascii::to_lower(c));
   out.character(':').number(uri->port).text(to_text(*transport));
   const std::uint64_t hash = keyed_hash(core_.hash_key, out.written_text());
-  return static_cast<std::uint32_t>(hash) | 1;
+  return static_cast<std::uint32_t>(hash >> (64 - kFarEndHashBits)) | 1;
 }
 
 bool Router::needs_no_proof(std::uint16_t next_hop) const {

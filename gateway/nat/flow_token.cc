@@ -21,7 +21,7 @@ namespace {
 //   listener's lower 6 | next hop 6 | day 4
 //   user agent 48
 //   flow: slot 24, generation 32; or, udp: address 32 or 128, port 16
-//   far end 32                                                  Access
+//   access profile 3 | network profile 3 | far end 26           Access
 //
 //   kind      bytes of payload         characters in all
 //   Network   3                        21
@@ -38,6 +38,7 @@ constexpr char kLetter = 'q', kOldLetter = 'r';
 constexpr std::string_view kPrefix = "rt3";
 static_assert(kPrefix.size() + kPayloadMax <= tls::Mac::kFieldBytesMax);
 constexpr unsigned kNoListenerBits = 0xff, kNoNextHopBits = 0x3f;
+constexpr unsigned kFarEndBits = kFarEndHashBits, kFarEndMask = (1U << kFarEndBits) - 1;
 
 enum Flag : std::uint8_t { kPaired = 32, kMedia = 16, kOutbound = 16, kUdp = 8, kIpv6 = 4 };
 
@@ -75,7 +76,10 @@ Bytes write_payload(const FlowToken& token, MutableBytes payload) {
   } else {
     put(out, token.flow.value(), 7);  // its shard stands above
   }
-  if (token.kind == FlowToken::Kind::Access) put(out, token.far_end, 4);
+  if (token.kind == FlowToken::Kind::Access) {
+    const unsigned profiles = (token.access_profile & 7U) << 3 | (token.network_profile & 7U);
+    put(out, profiles << kFarEndBits | (token.far_end & kFarEndMask), 4);
+  }
   return out.written();
 }
 
@@ -139,7 +143,10 @@ bool read_payload(Bytes payload, FlowToken& token) {
     token.flow = FlowId::from_value(std::uint64_t{token.shard} << 56 | place);
   }
   if (token.kind == FlowToken::Kind::Access) {
-    token.far_end = static_cast<std::uint32_t>(in.take(4));
+    const auto last = static_cast<std::uint32_t>(in.take(4));
+    token.access_profile = static_cast<std::uint8_t>(last >> (kFarEndBits + 3));
+    token.network_profile = last >> kFarEndBits & 7;
+    token.far_end = last & kFarEndMask;
   }
   return in.complete();
 }

@@ -41,9 +41,13 @@ struct FlowToken {
   ListenerIndex listener = kNoListener;  // 8 bits; 255 reads as kNoListener
   std::optional<Endpoint> remote;        // UDP: where the user agent sent from
   std::uint64_t user_agent = 0;          // user_agent_hash(), 48 bits; 0: not registered
-  std::uint32_t far_end = 0;             // keyed hash of where the dialog goes on; 0: not known
+  // Access: what the side that the token names and the other one speak, 3 bits each.
+  std::uint8_t access_profile = 0, network_profile = 0;
+  std::uint32_t far_end = 0;  // keyed hash of where the dialog goes on, 26 bits; 0: not known
   friend bool operator==(const FlowToken&, const FlowToken&) = default;
 };
+
+inline constexpr unsigned kFarEndHashBits = 26;
 
 // Longest token, as text.
 inline constexpr std::size_t kFlowTokenTextMax = 67;

@@ -41,7 +41,9 @@ FlowToken stream_token(FlowToken::Kind kind) {
   token.user_agent = 0xffff0000aaaa;
   if (kind == FlowToken::Kind::Access) {
     token.leg = 0xba98;
-    token.far_end = 0x80000001;
+    token.access_profile = 5;
+    token.network_profile = 2;
+    token.far_end = 0x2000001;
   }
   return token;
 }
