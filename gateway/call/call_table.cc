@@ -236,13 +236,26 @@ void CallTable::rename_owner(std::uint64_t from, std::uint64_t to) {
 
 // --- Dialogs -----------------------------------------------------------------------------------
 
+// The oldest dialog that nobody has answered, or that is over. False: there is none.
+bool CallTable::drop_unanswered(Call& call) {
+  SlotId* oldest = nullptr;
+  for (SlotId* at = &call.first_dialog; Dialog* dialog = dialogs_.find(*at); at = &dialog->next) {
+    if (dialog->state != DialogState::Confirmed) oldest = at;
+  }
+  if (!oldest) return false;
+  const SlotId id = *oldest;
+  *oldest = dialogs_.find(id)->next;
+  dialogs_.release(id);
+  return true;
+}
+
 SlotId CallTable::make_dialog(Call& call, std::string_view callee_value,
                               std::string_view callee_tag) {
   std::uint32_t count = 0;
   for (SlotId id = call.first_dialog; const Dialog* dialog = dialogs_.find(id); id = dialog->next) {
     ++count;
   }
-  if (count == kDialogsMax) return {};
+  if (count == kDialogsMax && !drop_unanswered(call)) return {};
   BufferRef value = buffers_.copy(as_bytes(callee_value));
   const SlotId id = value ? dialogs_.take() : SlotId{};
   if (!id) return {};

@@ -32,8 +32,8 @@ struct CallTimes {
 // has come.
 //
 // A call is found by its Call-ID and leg, tombstones included. Bounds: capacity calls (the oldest
-// tombstone makes room; then open() refuses, counted), kDialogsMax dialogs in one call, twice
-// capacity in all.
+// tombstone makes room; then open() refuses, counted), kDialogsMax dialogs in one call (the oldest
+// that is not answered makes room), twice capacity in all.
 class CallTable {
  public:
   static constexpr std::uint32_t kDialogsMax = 16;
@@ -165,6 +165,7 @@ class CallTable {
   CallParty& party_at(std::uint32_t place);
   template <typename Act>
   void for_each_owned(std::uint64_t owner, Act&& act);
+  bool drop_unanswered(Call& call);
   SlotId make_dialog(Call& call, std::string_view callee_value, std::string_view callee_tag);
   void move(Dialog& dialog, DialogEvent event);
   void end_dialogs(Call& call);

@@ -175,14 +175,19 @@ TEST_F(CallTableTest, AFullTableForgetsTombstonesFirstAndThenRefuses) {
   EXPECT_EQ(table_.live(), 4u);
 }
 
-TEST_F(CallTableTest, ForksBeyondTheBoundAreNotRemembered) {
+TEST_F(CallTableTest, OfTooManyForksTheOldestThatHasNotAnsweredIsForgotten) {
   const SlotId id = open().call;
-  for (std::uint32_t i = 0; i < CallTable::kDialogsMax; ++i) {
-    if (table_.dialogs() == 2 * 4 + 8) break;
-    answer(id, {.status = 180, .to_tag = "t" + std::to_string(i)});
+  const auto tag = [](std::uint32_t i) { return "t" + std::to_string(i); };
+  for (std::uint32_t i = 0; i <= CallTable::kDialogsMax; ++i) {
+    EXPECT_TRUE(answer(id, {.status = 180, .to_tag = tag(i)}));
   }
-  EXPECT_FALSE(answer(id, {.status = 180, .to_tag = "one-more"}));
+  EXPECT_EQ(table_.dialogs(), CallTable::kDialogsMax);
+  EXPECT_FALSE(table_.find_dialog(id, "a", tag(0)));
+  EXPECT_TRUE(table_.find_dialog(id, "a", tag(1)));
+  for (std::uint32_t i = 1; i <= CallTable::kDialogsMax; ++i) answer(id, {.to_tag = tag(i)});
+  EXPECT_FALSE(answer(id, {.to_tag = "one-more"})) << "all have answered";
   EXPECT_EQ(counters_->dialogs_refused.value(), 1u);
+  EXPECT_EQ(table_.confirmed_dialogs(id), CallTable::kDialogsMax);
 }
 
 TEST_F(CallTableTest, ASilentSetupEnds) {
