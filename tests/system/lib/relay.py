@@ -19,6 +19,7 @@ class StandInRelay:
         self.cookies = []   # of the same
         self.drop_next = 0  # connections to cut in the middle of an offer
         self.lose = 0       # datagrams to lose before an answer
+        self.without_events = False  # it takes telephone-event out of what it writes
         self.sessions = {}
         self.lock = threading.Lock()
         reservation = Reservation()
@@ -129,6 +130,8 @@ class StandInRelay:
         self.sessions.setdefault(name, 0)
         webrtc = request.get("ICE") == b"force"
         body = sip.webrtc_sdp() if webrtc else sip.sdp(port=40000 + len(self.requests))
+        if self.without_events:
+            body = body.replace(b"telephone-event", b"unknown")
         return {"result": "ok", "sdp": body}
 
     # ---- what a test asks ----------------------------------------------------------------------

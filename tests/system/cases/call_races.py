@@ -1,0 +1,294 @@
+"""What crosses on its way in a call, over two shards: CANCEL and 2xx, BYE and re-INVITE, forks that answer late."""
+
+from lib import sip
+from lib.agents import call, hang_up
+from lib.case import case
+
+from cases.call_dialogs import SHORT, back, called, calls_of, from_new_port, no_calls, refresh, through
+from cases.call_targets import phone_moves
+from cases.contacts import invite_by_path, register
+
+RELIABLE = [("Require", "100rel"), ("RSeq", "1")]
+
+
+def two(t, transport="wss", **options):
+    b = t.backend()
+    g = t.gateway(transport, next_hop=b.uri(), timers=SHORT, **options)
+    return b, g, t.client(g, transport)
+
+
+def of_cancel(agent):
+    return agent.inbox.take(lambda m: not m.is_request and m.cseq[1] == "CANCEL", 5, "answer to CANCEL")
+
+
+def cancel_in_dialog(request):
+    """CANCEL has the Route set of its INVITE (RFC 3261 9.1)."""
+    cancel = sip.cancel_of(request)
+    for route in request.lines("Route"):
+        cancel.add("Route", route)
+    return cancel
+
+
+def ack_of(invite, refusal):
+    ack = cancel_in_dialog(invite)
+    ack.start = ack.start.replace("CANCEL", "ACK", 1)
+    return ack.set("To", refusal.get("To")).set("CSeq", f"{invite.cseq[0]} ACK")
+
+
+@case("RFC 3261 9.2: a CANCEL after the 2xx changes nothing, and gets its 200", seconds=90)
+def cancel_after(t):
+    for transport in ("wss", "udp", "tcp"):
+        b, g, a = two(t, transport, name=transport)
+        sent = a.invite()
+        seen = b.expect("INVITE")
+        b.reply(seen, 200, body=sip.sdp())
+        got = a.response(200, to=sent)
+        a.flow.send(sip.cancel_of(sent))
+        assert of_cancel(a).status == 200
+        b.no_request("CANCEL", 0.3)
+        ours = a.ack(sent, got)
+        b.expect("ACK")
+        assert len(calls_of(g)) == 1
+        hang_up(ours, a, b)
+        no_calls(g)
+
+
+@case("RFC 3261 9.1: a CANCEL that the 2xx has crossed: both pass, and a BYE ends the call")
+def cancel_crosses(t):
+    b, g, a = two(t)
+    sent = a.invite()
+    seen = b.expect("INVITE")
+    b.reply(seen, 180)
+    a.response(180, to=sent)
+    a.flow.send(sip.cancel_of(sent))
+    b.expect("CANCEL")
+    b.reply(seen, 200, body=sip.sdp())
+    ours = a.ack(sent, a.response(200, to=sent, where=lambda m: m.cseq[1] == "INVITE"))
+    b.expect("ACK")
+    hang_up(ours, a, b)
+    no_calls(g)
+    registered, _ = register(a, b)
+    sent = invite_by_path(b, registered, body=sip.sdp())
+    seen = a.expect("INVITE")
+    a.reply(seen, 180)
+    b.response(180, to=sent)
+    b.send_to(sip.NameAddr(registered.values("Path")[0]).uri, cancel_in_dialog(sent))
+    a.expect("CANCEL")
+    a.reply(seen, 200, body=sip.sdp())
+    theirs = b.caller_dialog(sent, b.response(200, to=sent, where=lambda m: m.cseq[1] == "INVITE"))
+    theirs.request("ACK", cseq=1)
+    a.expect("ACK")
+    hang_up(from_new_port(t, b, theirs), b, a)
+    no_calls(g)
+
+
+@case("RFC 3261 15: a BYE before the ACK ends the call, and the ACK still passes")
+def bye_before_ack(t):
+    b, g, a = two(t)
+    for side in ("caller", "callee"):
+        sent = a.invite()
+        seen = b.expect("INVITE")
+        answer = b.reply(seen, 200, body=sip.sdp())
+        ours = a.dialog(sent, a.response(200, to=sent))
+        if side == "callee":
+            hang_up(from_new_port(t, b, b.dialog(seen, answer)), b, a)
+        else:
+            hang_up(ours, a, b)
+        ours.request("ACK", cseq=1)
+        b.expect("ACK")
+        no_calls(g)
+
+
+@case("RFC 3261 14, 15: a re-INVITE and a BYE that cross, in either order of their answers", seconds=120)
+def reinvite_and_bye(t):
+    b, g, a = two(t)
+    for bye_first in (True, False):
+        for status in (481, 487, 200):
+            ours, theirs, _ = call(a, b)
+            sent = ours.request("INVITE", body=sip.sdp(version=2))
+            at_b = b.expect("INVITE")
+            bye = from_new_port(t, b, theirs).request("BYE")
+            at_a = a.expect("BYE")
+            body = sip.sdp(version=2) if status == 200 else b""
+            if not bye_first:
+                b.reply(at_b, status, body=body)
+                assert a.final(sent).status == status
+            a.reply(at_a, 200)
+            b.response(200, to=bye)
+            if bye_first:
+                b.reply(at_b, status, body=body)
+                assert a.final(sent).status == status
+            if status == 200:
+                ours.request("ACK", cseq=sent.cseq[0])
+            b.expect("ACK")
+            no_calls(g)
+
+
+@case("RFC 3261 9.1, 14.1: a re-INVITE that is called off, by either side, leaves the call as it was")
+def cancelled_reinvite(t):
+    b, g, a = two(t)
+    ours, theirs, _ = call(a, b)
+    for dialog, sender, receiver in ((ours, a, b), (theirs, b, a)):
+        flow = a.flow if sender is a else b.flow_to(dialog.next_uri)
+        sent = dialog.request("INVITE", body=sip.sdp(version=2))
+        seen = receiver.expect("INVITE")
+        receiver.reply(seen, 180)
+        sender.response(180, to=sent)
+        flow.send(cancel_in_dialog(sent))
+        receiver.reply(receiver.expect("CANCEL"), 200)
+        receiver.reply(seen, 487)
+        assert of_cancel(sender).status == 200
+        refusal = sender.response(487, to=sent)
+        receiver.expect("ACK")
+        if sender is b:
+            flow.send(ack_of(sent, refusal))
+    assert len(calls_of(g)) == 1
+    refresh(ours, a, b)
+    hang_up(from_new_port(t, b, theirs), b, a)
+    no_calls(g)
+
+
+@case("RFC 3261 16.10: a CANCEL goes no further, whatever Max-Forwards or Proxy-Require it carries")
+def odd_cancel(t):
+    b, g, a = two(t)
+    for name, value in (("Proxy-Require", "foo"), ("Max-Forwards", "0")):
+        sent = a.invite()
+        seen = b.expect("INVITE")
+        b.reply(seen, 180)
+        a.response(180, to=sent)
+        a.flow.send(sip.cancel_of(sent).set(name, value))
+        assert of_cancel(a).status == 200, name
+        b.reply(b.expect("CANCEL"), 200)
+        b.reply(seen, 487)
+        assert a.response(487, to=sent)
+        no_calls(g)
+
+
+@case("RFC 3262, 3311: PRACK, UPDATE and INFO pass in each early dialog of three forks, BYE ends one alone", seconds=90)
+def three_forks(t):
+    b, g, a = two(t)
+    sent = a.invite(headers=[("Supported", "100rel")])
+    seen = b.expect("INVITE")
+    dialogs = {}
+    for tag in "xyz":
+        answer = b.reply(seen, 183, to_tag=tag, body=sip.sdp(), headers=RELIABLE)
+        got = a.response(183, to=sent, where=lambda m, tag=tag: m.to.tag == tag)
+        dialogs[tag] = (a.dialog(sent, got), from_new_port(t, b, b.dialog(seen, answer)))
+    for ours, theirs in dialogs.values():
+        for dialog, sender, receiver, method in ((ours, a, b, "PRACK"), (ours, a, b, "UPDATE"), (theirs, b, a, "UPDATE"),
+                                                 (theirs, b, a, "INFO")):
+            asked = dialog.request(method, headers=[("RAck", "1 1 INVITE")] if method == "PRACK" else [])
+            receiver.reply(receiver.expect(method), 200)
+            assert sender.final(asked).status == 200, method
+    b.reply(seen, 200, to_tag="y", body=sip.sdp())
+    ours = a.ack(sent, a.response(200, to=sent, where=lambda m: m.cseq[1] == "INVITE"))
+    ours.cseq = dialogs["y"][0].cseq
+    b.expect("ACK")
+    hang_up(dialogs["z"][0], a, b)
+    assert len(calls_of(g)) == 1
+    hang_up(ours, a, b)
+    no_calls(g)
+
+
+@case("RFC 3261 13.2.2.4: a fork that answers after the first one's BYE is heard, and ended by its own BYE")
+def late_fork(t):
+    b, g, a = two(t)
+    sent = a.invite()
+    seen = b.expect("INVITE")
+    for tag in ("x", "y", "z"):
+        b.reply(seen, 200, to_tag=tag, body=sip.sdp())
+        ours = a.ack(sent, a.response(200, to=sent, where=lambda m, tag=tag: m.to.tag == tag and m.cseq[1] == "INVITE"))
+        b.expect("ACK", where=lambda m, tag=tag: m.to.tag == tag)
+        hang_up(ours, a, b)
+        no_calls(g)
+
+
+@case("RFC 5057 5.1: NOTIFYs of a REFER go on after the BYE of its dialog")
+def refer(t):
+    b, g, a = two(t)
+    for by_caller in (True, False):
+        ours, theirs, _ = call(a, b)
+        from_new_port(t, b, theirs)
+        dialog, far, sender, receiver = (ours, theirs, a, b) if by_caller else (theirs, ours, b, a)
+        sent = dialog.request("REFER", headers=[("Refer-To", "<sip:carol@example.test>")])
+        receiver.reply(receiver.expect("REFER"), 202)
+        assert sender.final(sent).status == 202
+        hang_up(ours, a, b)
+        no_calls(g)
+        notify = far.request("NOTIFY", headers=[("Event", "refer"), ("Subscription-State", "terminated")],
+                             body=b"SIP/2.0 200 OK\r\n", content_type="message/sipfrag")
+        sender.reply(sender.expect("NOTIFY"), 200)
+        assert receiver.final(notify).status == 200
+
+
+@case("RFC 3261 18.1.1: a large request that passes us twice in a row stays the next pass's own", seconds=90)
+def large_on_two_passes(t):
+    b = t.backend("127.0.0.2")
+    g = t.gateway("udp", "wss", next_hop=b.uri(), timers=SHORT)
+    large = sip.sdp() + b"".join(b"a=x:%d %s\r\n" % (number, b"y" * 60) for number in range(30))
+    for transport in ("udp", "wss"):
+        a, c = t.client(g, transport, "alice"), t.client(g, transport, "carol")
+        register(a, b)
+        registered, _ = register(c, b)
+        sent = a.invite(f"sip:carol@{a.domain}")
+        seen = b.expect("INVITE")
+        through(b, seen, registered)
+        at_c = c.expect("INVITE")
+        answer = c.reply(at_c, 200, body=sip.sdp())
+        back(b, seen, b.response(200))
+        ours = a.ack(sent, a.response(200, to=sent))
+        c.expect("ACK")
+        for dialog, sender, receiver in ((ours, a, c), (c.callee_dialog(at_c, answer), c, a)):
+            asked = dialog.request("INVITE", body=large)
+            receiver.reply(receiver.expect("INVITE"), 200, body=large)
+            sender.response(200, to=asked)
+            dialog.request("ACK", cseq=asked.cseq[0], body=large)
+            assert receiver.expect("ACK").body == large
+        hang_up(ours, a, c)
+        no_calls(g)
+
+
+@case("what is on its way to a phone on UDP whose port changes follows its REGISTER under its branch: BYE, INFO, re-INVITE",
+      seconds=90)
+def follows_register(t):
+    b = t.backend("127.0.0.2")
+    g = t.gateway("udp", next_hop=b.uri(), timers=SHORT)
+    for method in ("BYE", "INFO", "INVITE"):
+        a = t.client(g, "udp")
+        a.contact_user = "fixed" + method
+        seen, _ = register(a, b, call_id="r" + method)
+        ours, theirs, _ = called(t, b, a, seen)
+        asked = theirs.request(method, body=sip.sdp(version=2) if method == "INVITE" else b"")
+        lost = a.expect(method)
+        new = phone_moves(t, g, a)
+        register(new, b, call_id="r" + method, cseq=2)
+        repeated = new.expect(method)
+        assert repeated.via.branch == lost.via.branch, repeated
+        new.reply(repeated, 200, body=sip.sdp() if method == "INVITE" else b"")
+        assert b.final(asked).status == 200
+        if method == "INVITE":
+            theirs.request("ACK", cseq=asked.cseq[0])
+            new.expect("ACK")
+        if method != "BYE":
+            hang_up(theirs, b, new)
+        no_calls(g)
+
+
+@case("RFC 3261 13.2.2.4: of twenty forks that ring the last one answers: its BYE, or ours, ends the call")
+def twenty_forks(t):
+    b, g, a = two(t)
+    for end in ("caller", "callee", "gone"):
+        sent = a.invite()
+        seen = b.expect("INVITE")
+        for number in range(20):
+            b.reply(seen, 180, to_tag=f"fork{number}")
+            a.response(180, to=sent, where=lambda m, number=number: m.to.tag == f"fork{number}")
+        answer = b.reply(seen, 200, to_tag="fork19", body=sip.sdp())
+        ours = a.ack(sent, a.response(200, to=sent))
+        b.expect("ACK")
+        if end == "gone":
+            a.flow.close()
+            b.reply(b.expect("BYE", 5), 200)
+        else:
+            hang_up(ours, a, b) if end == "caller" else hang_up(b.dialog(seen, answer), b, a)
+        no_calls(g)
