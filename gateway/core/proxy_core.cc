@@ -714,16 +714,23 @@ void ProxyCore::Parts::server_deadline(std::uint64_t payload, Instant now, Outbo
   }
 }
 
-// A phone on UDP whose NAT has given it another port: what is repeated goes where it registers.
+// A phone on UDP whose NAT has given it another port: what is repeated goes where it is by now. A
+// call knows that from all that its phone has sent, others know it from the registration.
 void ProxyCore::Parts::follow_phone(SlotId id) {
   ClientTransaction* client = transactions.client(id);
   if (!client || !client->target.to_access || client->target.transport != Transport::Udp) return;
-  const UserAgent* agent = registrations.get(registrations.find(client->target.user_agent));
-  if (!agent || agent->away || agent->source.transport != Transport::Udp ||
-      agent->source.listener != client->target.listener) {
-    return;
+  const auto follow = [&](Transport transport, ListenerIndex listener, const Endpoint& remote) {
+    if (transport != Transport::Udp || listener != client->target.listener) return;
+    if (remote.port != 0) client->target.remote = remote;
+  };
+  const ResponseContext* context = contexts.find(client->context);
+  if (const Call* call = context ? calls.get(context->call) : nullptr) {
+    const Target& phone = call->party(other(context->from)).target;
+    if (phone.to_access) follow(phone.transport, phone.listener, phone.remote);
+  } else if (const UserAgent* agent =
+                 registrations.get(registrations.find(client->target.user_agent))) {
+    if (!agent->away) follow(agent->source.transport, agent->source.listener, agent->source.remote);
   }
-  client->target.remote = agent->source.remote;
 }
 
 void ProxyCore::Parts::client_deadline(std::uint64_t payload, Instant now, Outbox& outbox) {
