@@ -25,7 +25,7 @@ def actively(version):
     return sip.webrtc_sdp(version=version).replace(b"actpass", b"active")
 
 
-@case("RFC 3261 13.2.2.4: a fork that answers after the first one's BYE is heard, though its media has no relay any more")
+@case("RFC 3261 13.2.2.4: a fork that answers after the first one's BYE is heard, though no relay serves it")
 def late_fork(t):
     g, phone, (relay,) = pool(t, {})
     a = t.client(g, "wss")
@@ -63,7 +63,7 @@ def cancelled(t):
     ended(a, caller, phone, relay)
 
 
-@case("RFC 3261 14.2, RFC 6337 2.3: re-INVITEs without a description, either side's; ACKs that come twice or owe an answer",
+@case("RFC 3261 14.2, RFC 6337 2.3: re-INVITEs without a description, ACKs that come twice or owe an answer",
       seconds=90)
 def late_offers(t):
     _, a, caller, phone, callee, relay = answered(t)
@@ -134,7 +134,7 @@ def many_provisional(t):
     ended(a, caller, phone, relay)
 
 
-@case("RFC 3264 8: after a restart an SRTP phone is still offered SRTP, and a WebRTC client on TCP still WebRTC", seconds=90)
+@case("RFC 3264 8: after a restart an SRTP phone is offered SRTP still, a WebRTC client on TCP WebRTC", seconds=90)
 def profiles_after_restart(t):
     key = t.directory / "token.key"
     key.write_bytes(os.urandom(32))
@@ -202,7 +202,7 @@ def known_to_all(t):
 
 
 
-@case("RFC 3264 6.1, RFC 4733: an answer with a telephone-event number of its own, or with none: the browser keeps its digits",
+@case("RFC 3264 6.1, RFC 4733: an answer with another telephone-event number, or none: the browser keeps its digits",
       seconds=60)
 def event_numbers(t):
     g, phone, _ = lab(t)
