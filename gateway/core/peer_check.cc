@@ -87,7 +87,11 @@ Right PeerCheck::right_of(const Source& source, const Peer& peer, const Incoming
   const auto right = [&](RequestClass request) {
     return ringway::right_of(peer.kind, listener.side, listener.admission, request);
   };
+  const bool is_register = in.view.method() == Method::Register;
   if (route.in_dialog) {
+    // A REGISTER is of no dialog (RFC 3261 10.2), and no dialog's tokens say which next hop it may
+    // go to.
+    if (is_register) return Right::Refuse;
     // The network side's end of a pair is worth nothing on the access side: it would lead to the
     // user agent past the next hop.
     const bool on_access = listener.side == Side::Access;
@@ -97,7 +101,6 @@ Right PeerCheck::right_of(const Source& source, const Peer& peer, const Incoming
   if (route.from_token && flow_token_use(peer.kind, listener.side) != FlowTokenUse::AsTarget) {
     return Right::Refuse;
   }
-  const bool is_register = in.view.method() == Method::Register;
   return right(is_register ? RequestClass::Register : RequestClass::New);
 }
 
