@@ -36,8 +36,11 @@ enum class Admission : std::uint8_t { Registered, Open };
 // How Record-Route and Path name a TLS listener (RFC 5658 6.2, RFC 5630 5.3; what phones want).
 enum class RecordRouteSecure : std::uint8_t { Name, Sips, TransportTls };
 
-// Entries of [[listen]]. With the TCP twins of UDP ones they have to fit the byte of a flow token.
+// Entries of [[listen]].
 inline constexpr std::size_t kListenersMax = 120;
+// Places in Config::listen: with the TCP twins of UDP listeners, and with those that reloads took
+// away. They have to fit the byte of a flow token.
+inline constexpr std::size_t kListenerPlacesMax = 2 * kListenersMax;
 
 // What user agents or next hops are offered where descriptions pass a media relay. Auto: as they
 // describe themselves, or what worked before, or RTP.
@@ -73,6 +76,7 @@ struct ListenConfig {
   // WS and WSS: web proxies (prefixes) whose X-Forwarded-For or Forwarded is believed at the
   // upgrade.
   std::vector<std::string> forwarded_from;
+  bool removed = false;  // a reload took it away: nothing new comes or goes, its place stays taken
   friend bool operator==(const ListenConfig&, const ListenConfig&) = default;
 };
 
@@ -290,7 +294,7 @@ struct Config {
   std::uint32_t max_breadth = 60;
   bool force_rport = true;  // answer UDP requests to their source port in any case
 
-  std::vector<ListenConfig> listen;  // at least one
+  std::vector<ListenConfig> listen;  // at least one; while it runs, twins too (add_tcp_twins)
   std::vector<CertificateConfig>
       certificates;  // offered by every TLS and WSS listener, after its own
   std::vector<NextHopConfig> next_hops;

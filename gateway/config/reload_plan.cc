@@ -4,6 +4,8 @@
 #include <concepts>
 #include <string_view>
 
+#include "gateway/config/listener_plan.h"
+
 namespace ringway {
 namespace {
 
@@ -26,7 +28,7 @@ class Planner {
   ReloadPlan run() {
     keep_process();
     keep_limits();
-    plan_listeners();
+    plan_listeners(running_, plan_);
     plan_next_hops();
     plan_rest();
     return std::move(plan_);
@@ -96,43 +98,6 @@ class Planner {
     keep("limits.dialogs", running.dialogs, next.dialogs);
     keep("limits.bans", running.bans, next.bans);
     keep("limits.buffer_bytes", running.buffer_bytes, next.buffer_bytes);
-  }
-
-  // What makes the socket and our names for it; the rest of a listener may change.
-  static bool is_same_socket(const ListenConfig& a, const ListenConfig& b) {
-    return a.side == b.side && a.transport == b.transport && a.address == b.address &&
-           a.advertise_host == b.advertise_host && a.advertise_port == b.advertise_port &&
-           a.port_per_shard == b.port_per_shard && a.tcp_twin == b.tcp_twin &&
-           a.proxy_protocol_from == b.proxy_protocol_from &&
-           a.record_route_secure == b.record_route_secure &&
-           a.record_route_wss == b.record_route_wss;
-  }
-
-  void plan_listeners() {
-    std::vector<ListenConfig> wanted = std::move(plan_.next.listen);
-    plan_.next.listen = running_.listen;
-    for (ListenConfig& running : plan_.next.listen) {
-      const auto found = std::find_if(wanted.begin(), wanted.end(), [&](const ListenConfig& one) {
-        return one.name == running.name;
-      });
-      if (found == wanted.end()) {
-        plan_.restart.push_back("listen " + running.name + ": serves on until a restart");
-        continue;
-      }
-      // A certificate may have given the name that the file leaves out.
-      if (found->advertise_host.empty()) found->advertise_host = running.advertise_host;
-      if (!is_same_socket(running, *found)) {
-        plan_.restart.push_back("listen " + running.name +
-                                ": its address, side, transport and names stay until a restart");
-      } else if (running != *found) {
-        plan_.applied.push_back("listen " + running.name + ": changed");
-        running = *found;
-      }
-      wanted.erase(found);
-    }
-    for (const ListenConfig& added : wanted) {
-      plan_.restart.push_back("listen " + added.name + ": listens after a restart");
-    }
   }
 
   static bool leads_to_the_same(const NextHopConfig& a, const NextHopConfig& b) {

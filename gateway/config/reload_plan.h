@@ -12,15 +12,16 @@ namespace ringway {
 //
 // Places in Config::listen, next_hops and media.relays are known to running shards, to tokens and
 // to transactions, so they never move: what is kept keeps its place, what is new comes behind, and
-// a next hop that the file no longer names stays as a place that nothing goes to (removed = true)
-// until a restart. A later new one may take such a place over.
+// a listener or next hop that the file no longer names stays as a place that nothing new goes to
+// (removed = true) until a restart. A next hop may take over such a place of another; a listener
+// gets its own back if it returns with the same name, address and names for it.
 struct ReloadPlan {
   Config next;
   std::vector<std::string> applied;  // "next_hop pbx: added", "timers: changed"
   std::vector<std::string> restart;  // "limits.flows: stays 20000 until a restart, then 30000"
 };
 
-// running: what is in force; wanted: a loaded file without mistakes.
+// running: what is in force; wanted: a loaded file without mistakes. Both with TCP twins.
 ReloadPlan plan_reload(const Config& running, const Config& wanted);
 
 }  // namespace ringway

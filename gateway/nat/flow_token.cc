@@ -31,7 +31,7 @@ namespace {
 //
 // The signature covers a prefix, the payload as it reads (kind included) and the scope. A prefix
 // stands in front of the payload in memory, so that both are the fields that are signed.
-static_assert(2 * kListenersMax <= 0xff, "a listener and its twin do not fit");
+static_assert(kListenerPlacesMax <= 0xff, "a listener does not fit");
 constexpr std::size_t kSignatureBytes = 12;
 constexpr std::size_t kPayloadMax = 37;
 constexpr char kLetter = 'q', kOldLetter = 'r';
