@@ -49,6 +49,15 @@ class ContextTable {
     }
     return false;
   }
+  // The same of those that came in or went out by that listener.
+  bool has_unanswered_of(ListenerIndex listener) const {
+    for (std::uint32_t slot = 0; slot < table_.used_slots(); ++slot) {
+      const ResponseContext* context = table_.at(slot);
+      if (!context || context->is_answered()) continue;
+      if (context->source.listener == listener || context->target.listener == listener) return true;
+    }
+    return false;
+  }
   std::uint32_t target_lists() const { return lists_.size(); }
 
  private:

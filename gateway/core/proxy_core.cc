@@ -639,6 +639,15 @@ void ProxyCore::config_changed(Instant now) {
   }
 }
 
+void ProxyCore::listeners_changed(const std::vector<ListenerInfo>& listeners) {
+  parts_->core.listeners = listeners;
+  parts_->core.own = OwnUris(listeners);
+}
+
+bool ProxyCore::waits_for_answers(ListenerIndex listener) const {
+  return parts_->contexts.has_unanswered_of(listener);
+}
+
 void ProxyCore::set_in_service(bool in_service) {
   parts_->requests.set_draining(!in_service);
 }

@@ -83,6 +83,10 @@ class ProxyCore {
   // The configuration given to the constructor has other values now. Next hops may have come; no
   // place of any list has moved.
   void config_changed(Instant now);
+  // What is at the places of listeners now. Those that were removed take nothing new.
+  void listeners_changed(const std::vector<ListenerInfo>& listeners);
+  // A request that came in or went out by it waits for its final response. Looks at all.
+  bool waits_for_answers(ListenerIndex listener) const;
   // false: new dialogs are refused with 503 until it is true again.
   void set_in_service(bool in_service);
   // true: new requests outside dialogs, but emergency calls, are refused with 503.

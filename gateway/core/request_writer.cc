@@ -149,7 +149,7 @@ void RequestWriter::add_record_route(const Job& job) {
     Writer user(memory);
     write_flow_token(token, core_.mac, job.in.essentials.call_id, user);
     text_.text("Record-Route: ");
-    core_.own.write_route(listener, user.written_text(), {}, text_, form);
+    core_.own.write_route(core_.name_for(listener), user.written_text(), {}, text_, form);
     text_.text("\r\n");
   };
   if (!access.paired) return line(target.listener, access);

@@ -386,7 +386,7 @@ void Requests::release(Calls::Release release, Instant now, Outbox& outbox) {
   source.transport = Transport::Wss;
   for (std::size_t i = 0; i < core_.listeners.size(); ++i) {
     const Transport transport = core_.listeners[i].config.transport;
-    if (!is_websocket(transport)) continue;
+    if (!is_websocket(transport) || core_.listeners[i].config.removed) continue;
     source.listener = static_cast<ListenerIndex>(i);
     source.transport = transport;
   }

@@ -110,7 +110,11 @@ void Responses::receive(const Source& source, const Incoming& in, Instant now, O
 // 18.2.2).
 bool Responses::is_from_target(const Source& source, const Target& target) const {
   if (target.flow) return source.flow == target.flow;
-  if (source.transport != target.transport || source.listener != target.listener) return false;
+  if (source.transport != target.transport) return false;
+  if (source.listener != target.listener &&
+      source.listener != core_.heir_of(target.listener)) {
+    return false;
+  }
   return source.remote.address == target.remote.address;
 }
 

@@ -231,7 +231,8 @@ Router::FlowLookup Router::find_flow(const FlowToken& token, bool in_dialog, Ins
   UserAgent* agent =
       token.user_agent != 0 ? registrations_.get(registrations_.find(token.user_agent)) : nullptr;
   const auto go = [&](const Source& source) {
-    target.listener = source.listener;
+    target.listener = source.flow ? source.listener : core_.heir_of(source.listener);
+    if (target.listener == kNoListener) return FlowLookup::Dead;
     target.transport = core_.listener(source.listener).transport;
     target.flow = source.flow;
     target.remote = source.remote;
@@ -408,11 +409,12 @@ Router::Decision Router::to_self(const sip::Uri& uri) {
     }
     Target target;
     target.transport = *transport;
-    target.listener = index;
-    target.remote = entry.local;
-    if (entry.local.address.is_any()) {
+    target.listener = core_.name_for(index);
+    target.remote = core_.listeners[target.listener].local;
+    if (core_.listener(target.listener).removed) break;
+    if (target.remote.address.is_any()) {
       target.remote.address =
-          *parse_address(entry.local.family() == Family::V4 ? "127.0.0.1" : "::1");
+          *parse_address(target.remote.family() == Family::V4 ? "127.0.0.1" : "::1");
     }
     list_.add(std::move(target));
     return targets_found();

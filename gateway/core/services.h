@@ -44,6 +44,12 @@ struct Services {
   std::uint8_t node = 0;  // of tokens: which of the gateways that share a key this is, 0..15
 
   const ListenConfig& listener(ListenerIndex index) const { return listeners[index].config; }
+  // Of a listener that a reload has removed: the one that has its socket now, or another one at its
+  // address; kNoListener: nobody. Of any other: itself.
+  ListenerIndex heir_of(ListenerIndex index) const;
+  // What is written into messages for a removed listener: the one at its address, else another of
+  // its side and transport; itself if there is none.
+  ListenerIndex name_for(ListenerIndex index) const;
   // As tokens have it.
   std::uint16_t token_epoch() const { return static_cast<std::uint16_t>(epoch); }
   // One of this run, written now.

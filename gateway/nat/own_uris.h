@@ -13,7 +13,8 @@
 
 namespace ringway {
 
-// How our listeners are written into messages, and how we know them again. Built once at start.
+// How our listeners are written into messages, and how we know them again, those that a reload has
+// removed included: messages still name them. Built anew when listeners come or go.
 class OwnUris {
  public:
   explicit OwnUris(const std::vector<ListenerInfo>& listeners);

@@ -109,7 +109,7 @@ Peer PeerTable::peer_of(const Source& source, const FlowPeer* flow, bool registe
   if (flow && flow->far_end) return {PeerKind::FarEnd, Peer::kNoNextHop};
   // A request that passes us twice in a row comes from our own port, and only along its dialog.
   const auto is_own = [&](const ListenerInfo& listener) {
-    return listener.local.port == source.remote.port &&
+    return !listener.config.removed && listener.local.port == source.remote.port &&
            (listener.local.address == source.remote.address ||
             (listener.local.address.is_any() && source.remote.address.is_loopback()));
   };

@@ -21,6 +21,7 @@ Targets::Targets(const Config& config, const std::vector<ListenerInfo>& listener
 
 bool Targets::is_own(const Endpoint& endpoint) const {
   for (const ListenerInfo& listener : listeners_) {
+    if (listener.config.removed) continue;
     if (serves(listener.local, endpoint) || serves(listener.config.address, endpoint)) return true;
     const auto advertised = parse_address(listener.config.advertise_host);
     if (!advertised) continue;

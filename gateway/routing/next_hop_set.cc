@@ -36,7 +36,7 @@ ListenerIndex NextHopSet::listener_for(Transport transport, Family family,
   std::string_view wanted;
   if (next_hop < config_.next_hops.size()) wanted = config_.next_hops[next_hop].send_from;
   const auto found = std::ranges::find_if(listeners_, [&](const ListenerInfo& listener) {
-    return !wanted.empty() && listener.config.name == wanted;
+    return !wanted.empty() && !listener.config.removed && listener.config.name == wanted;
   });
   const ListenerInfo* named = found == listeners_.end() ? nullptr : &*found;
   ListenerIndex fallback = kNoListener;
@@ -44,7 +44,9 @@ ListenerIndex NextHopSet::listener_for(Transport transport, Family family,
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     const ListenerInfo& listener = listeners_[i];
     const ListenConfig& config = listener.config;
-    if (config.transport != transport || listener.local.family() != family) continue;
+    if (config.removed || config.transport != transport || listener.local.family() != family) {
+      continue;
+    }
     const auto index = static_cast<ListenerIndex>(i);
     if (!wanted.empty() && (config.name == wanted || config.twin_of == wanted)) return index;
     const bool network = config.side == Side::Network;
