@@ -15,8 +15,10 @@
 #include "gateway/certificate_files.h"
 #include "gateway/check.h"
 #include "gateway/config/load.h"
+#include "gateway/config/tcp_twins.h"
 #include "gateway/control/control.h"
 #include "gateway/control/lab_process.h"
+#include "gateway/control/listener_book.h"
 #include "gateway/control/service_manager.h"
 #include "gateway/control/setup.h"
 #include "gateway/cpus.h"
@@ -76,9 +78,7 @@ void keep_listeners(std::vector<ShardListeners>& shards, KeptSockets& kept, LogW
   for (std::size_t i = 0; i < shards.size(); ++i) {
     shards[i].kept = true;
     for (std::size_t k = 0; k < shards[i].sockets.size(); ++k) {
-      const ListenerInfo& info = shards[i].infos[k];
-      keep_descriptor(kept_name(info.local, info.config.transport == Transport::Udp, i),
-                      shards[i].sockets[k].fd());
+      keep_listener(shards[i].infos[k], i, shards[i].sockets[k].fd());
     }
   }
 }
@@ -95,6 +95,7 @@ int serve(Config config, const Extras& extras) {
   const auto kernel = choose_kernel(config.reactor);
   if (!kernel) return fail(kernel.error());
   read_certificate_names(config);
+  add_tcp_twins(config);
   std::signal(SIGPIPE, SIG_IGN);
   const Cpus cpus = read_cpus();
   const unsigned shards = config.shards != 0 ? config.shards : cpus.shards();
@@ -133,7 +134,9 @@ int serve(Config config, const Extras& extras) {
 
   LogWriter log(LogWriter::format_of(config.log_format), config.log_level);
   log_kernel(log, *kernel);
-  Control control({config, log, ticket_keys, *filter, listeners->front().infos, extras.file,
+  HeldListeners held;
+  for (const ShardListeners& shard : *listeners) held.push_back(shard.infos);
+  Control control({config, log, ticket_keys, *filter, std::move(held), extras.file,
                    *tls_settings, pages, &*bans});
   for (const Mistake& warning : extras.warnings) {
     log.event(LogLevel::Warning, "config_warning",

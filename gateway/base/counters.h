@@ -111,7 +111,7 @@ struct Counters {
   Counter requests_forgotten;      // more wait for answers on our connections than are remembered
   Counter tls_sessions_failed;     // after the handshake
   Counter keepalives_answered, stun_answered, proxy_headers, framing_lost;
-  Counter datagrams_truncated, datagrams_empty;
+  Counter datagrams_truncated, datagrams_empty, datagrams_to_removed;
   Counter datagram_trains, datagrams_in_trains, datagram_trains_split;
   // Reactor.
   Counter ring_enters, ring_completions, ring_submissions, ring_overflows;

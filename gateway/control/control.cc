@@ -36,6 +36,7 @@ std::string socket_path(const CtlConfig& ctl) {
 Control::Control(Setup setup)
     : setup_(std::move(setup)),
       config_(setup_.config),
+      listeners_(std::move(setup_.listeners)),
       judge_({config_.bans.failures, config_.bans.within}),
       start_seconds_(
           std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch())
@@ -204,7 +205,8 @@ void Control::check_ready() {
   ready_ = true;
   nlohmann::json list = nlohmann::json::array();
   std::string text;
-  for (const ListenerInfo& listener : setup_.listeners) {
+  for (const ListenerInfo& listener : listeners_.infos()) {
+    if (listener.config.removed) continue;
     const std::string address = text_of(listener.local);
     list.push_back({{"name", listener.config.name},
                     {"transport", to_text(listener.config.transport)},

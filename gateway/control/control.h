@@ -18,6 +18,7 @@
 #include "gateway/config/reload_plan.h"
 #include "gateway/control/admin_server.h"
 #include "gateway/control/conditions.h"
+#include "gateway/control/listener_book.h"
 #include "gateway/control/log_writer.h"
 #include "gateway/control/next_hop_lookups.h"
 #include "gateway/control/resolver.h"
@@ -45,7 +46,7 @@ class Control {
     LogWriter& log;
     tls::TicketKeys ticket_keys;
     std::shared_ptr<const FilterRules> filter;
-    std::vector<ListenerInfo> listeners;  // for the ready event
+    HeldListeners listeners;  // of each shard
     std::string file{};  // that a reload reads; empty: only certificates and rules are read again
     std::vector<std::shared_ptr<const TlsSettings>> tls{};  // by shard
     std::shared_ptr<const StaticPages> pages{};
@@ -157,6 +158,7 @@ class Control {
 
   Setup setup_;
   Config config_;  // in force
+  ListenerBook listeners_;
   std::uint64_t generation_ = 1;
   uv_loop_t loop_{};
   uv_async_t async_{};

@@ -337,6 +337,9 @@ void write_transport(Page& page) {
            &Counters::datagrams_truncated);
   page.one("datagrams_empty_total", "counter", "Datagrams without content.",
            &Counters::datagrams_empty);
+  page.one("datagrams_to_removed_total", "counter",
+           "Datagrams dropped because a reload has removed their listener.",
+           &Counters::datagrams_to_removed);
   page.one("datagram_trains_total", "counter", "Sends of several datagrams to one peer.",
            &Counters::datagram_trains);
   page.one("datagrams_in_trains_total", "counter", "Datagrams that left in such sends.",

@@ -72,7 +72,8 @@ void Control::remind_of_ends() {
 void Control::look_for_addresses() {
   std::string absent;
   for (const ListenConfig& listen : config_.listen) {
-    if (listen.side != Side::Network || host_has(listen.address.address)) continue;
+    if (listen.removed || listen.side != Side::Network) continue;
+    if (host_has(listen.address.address)) continue;
     absent = ringway::text_of(listen.address);
     absent.resize(absent.rfind(':'));
     break;

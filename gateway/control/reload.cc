@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 
 #include "gateway/config/load.h"
+#include "gateway/config/tcp_twins.h"
 #include "gateway/control/control.h"
 #include "gateway/control/service_manager.h"
 
@@ -46,6 +47,7 @@ Control::Reloaded Control::try_reload() const {
   }
   if (!reloaded.mistakes.empty()) return reloaded;
   read_certificate_names(loaded.config);
+  add_tcp_twins(loaded.config);
   reloaded.plan = plan_reload(config_, loaded.config);
   return reloaded;
 }
@@ -104,6 +106,8 @@ std::expected<void, std::string> Control::apply(const Config& next) {
   }
   auto token = read_admin_token(next);
   if (!token) return std::unexpected(token.error());
+  auto listeners = listeners_.open(next);
+  if (!listeners) return std::unexpected(listeners.error());
   if (next.nameservers != config_.nameservers) {
     if (const auto used = resolver_->use(next.nameservers); !used) return used;
   }
@@ -115,11 +119,12 @@ std::expected<void, std::string> Control::apply(const Config& next) {
   setup_.pages = std::move(pages);
   setup_.log.set_level(config_.log_level);
   judge_.set({config_.bans.failures, config_.bans.within});
+  listeners_.take_over(config_, *listeners, setup_.log);
   const auto config = std::make_shared<const Config>(config_);
   for (std::size_t i = 0; i < shards_->size(); ++i) {
     send(i, PublishConfig{config, generation_, setup_.tls[i],
                           FilterRules::for_another_shard(setup_.filter), setup_.pages,
-                          *lists, *fraud});
+                          *lists, *fraud, std::move((*listeners)[i])});
   }
   next_hops_->set(config_.next_hops);
   for (const NextHopConfig& next_hop : config_.next_hops) {

@@ -110,7 +110,7 @@ std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string> make
   tls::ContextConfig contexts;
   std::vector<std::uint16_t> servers, clients;
   for (const ListenConfig& listen : config.listen) {
-    if (!is_secure(listen.transport)) {
+    if (listen.removed || !is_secure(listen.transport)) {
       servers.push_back(TlsSettings::kNone);
       continue;
     }
@@ -167,6 +167,7 @@ std::vector<std::string> own_hosts(const Config& config) {
     }
   };
   for (const ListenConfig& listen : config.listen) {
+    if (listen.removed) continue;
     add(listen.advertise_host);
     if (!listen.address.address.is_any()) {
       add(text_of(listen.address.address, AddressForm::Bracketed));
@@ -294,7 +295,7 @@ std::vector<CertificateEnd> certificate_ends(const Config& config) {
     if (ends_at && *ends_at != 0) ends.push_back({path, {}, used_by, *ends_at, true});
   };
   for (const ListenConfig& listen : config.listen) {
-    if (!is_secure(listen.transport)) continue;
+    if (listen.removed || !is_secure(listen.transport)) continue;
     for (const CertificateConfig& certificate : listen.certificates) {
       add(certificate.chain_file, "listener " + listen.name);
       add(certificate.rsa_chain_file, "listener " + listen.name);
@@ -339,6 +340,7 @@ std::vector<std::string> watched_files(const Config& config) {
   };
   add_pairs(config.certificates);
   for (const ListenConfig& listen : config.listen) {
+    if (listen.removed) continue;
     add_pairs(listen.certificates);
     add(listen.client_ca_file);
     add(listen.client_crl_file);

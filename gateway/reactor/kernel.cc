@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace ringway {
@@ -37,6 +38,11 @@ int Kernel::peer_of(int fd, sockaddr* address, socklen_t size) {
 
 void Kernel::shutdown(int fd, int how) {
   ::shutdown(fd, how);
+}
+
+bool Kernel::has_datagram(int fd) {
+  int size = 0;
+  return ioctl(fd, FIONREAD, &size) == 0 && size > 0;
 }
 
 void Kernel::close(int fd) {

@@ -109,6 +109,8 @@ class Kernel {
   virtual int peer_of(int fd, sockaddr* address, socklen_t size);
   // how: SHUT_WR, SHUT_RDWR. Receives that are armed end; a listener takes no connection any more.
   virtual void shutdown(int fd, int how);
+  // A datagram with content waits in it that no receive has taken yet.
+  virtual bool has_datagram(int fd);
   // Nothing of it is armed any more.
   virtual void close(int fd);
 

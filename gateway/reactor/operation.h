@@ -11,8 +11,8 @@ enum class OperationKind : std::uint8_t {
   None,             // a result that nobody waits for
   WakeEvent,        // the eventfd was written by a thread without a kernel of this kind
   WakeShard,        // another shard has mail for this one
-  Accept,           // slot: listener
-  ReceiveDatagram,  // slot: listener
+  Accept,           // slot: place among the acceptors
+  ReceiveDatagram,  // slot: place among the sockets for datagrams
   SendDatagram,     // slot: place in the datagrams' send table
   ReceiveStream,    // slot, generation: stream
   SendStream,

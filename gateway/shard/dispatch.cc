@@ -35,11 +35,11 @@ void ShardThread::dispatch(const Completion& completion) {
 
 void ShardThread::receive_datagram(const Completion& completion) {
   if (const auto received = parts_->datagrams.receive(completion)) {
-    const std::size_t listeners = setup_.listeners.infos.size();
-    if (received->source.listener < listeners) {
+    if (received->source.listener < kListenerPlacesMax) {
+      if (!is_heard(received->source.listener, received->bytes)) return parts_->datagrams.finish();
       parts_->core.receive_message(received->source, received->bytes, now(), parts_->outbox);
     } else {
-      const auto relay = static_cast<std::uint8_t>(received->source.listener - listeners);
+      const auto relay = static_cast<std::uint8_t>(received->source.listener - kListenerPlacesMax);
       parts_->core.receive_relay(relay, received->bytes, now(), parts_->outbox);
     }
     deliver();

@@ -38,7 +38,7 @@ void ShardThread::read_mail() {
     auto& box = setup_.exchange.box(from, setup_.index);
     for (int i = 0; i < kMessagesATurn; ++i) {
       BetweenShards* message = box.front();
-      if (!message) break;
+      if (!message || is_ahead(*message)) break;
       handle(*message);
       box.pop();  // only now: the sender's buffer was lent until here
     }
@@ -84,10 +84,7 @@ void ShardThread::handle(ToShard& message) {
 // derived from it is told.
 void ShardThread::take_over(PublishConfig& publish) {
   config_ = *publish.config;
-  auto& infos = setup_.listeners.infos;
-  for (std::size_t i = 0; i < infos.size() && i < config_.listen.size(); ++i) {
-    infos[i].config = config_.listen[i];
-  }
+  take_over_listeners(std::move(publish.listeners));
   parts_->log.set_level(config_.log_level);
   parts_->streams.publish_tls(std::move(publish.tls));
   parts_->streams.publish_pages(std::move(publish.pages));

@@ -181,7 +181,7 @@ std::expected<void, std::string> ShardThread::open_relays() {
                              text_of(relay.address) + ": " + std::strerror(errno));
     }
     const auto place = static_cast<std::uint8_t>(i);
-    parts_->datagrams.add_relay(socket.fd(), relay_listener(place));
+    parts_->datagrams.add(socket.fd(), relay_listener(place));
     parts_->relay_sockets.push_back(std::move(socket));
     parts_->core.relay_connected(place, now(), parts_->outbox);
   }
@@ -214,6 +214,7 @@ void ShardThread::turn() {
   expire();
   serve_comers_and_goers();
   advance_drain();
+  serve_leaving();
   flush();
 }
 
@@ -264,7 +265,8 @@ Instant ShardThread::next_deadline() const {
   const Streams& streams = parts_->streams;
   if (streams.has_handshakes() || streams.has_closings() || streams.has_unflushed()) return now();
   return std::min(
-      {parts_->core.next_deadline(), parts_->streams.next_deadline(), drain_deadline()});
+      {parts_->core.next_deadline(), parts_->streams.next_deadline(), drain_deadline(),
+       leaving_next_});
 }
 
 void ShardThread::expire() {

@@ -16,6 +16,7 @@
 #include "gateway/config/config.h"
 #include "gateway/filter/filter.h"
 #include "gateway/routing/next_hops.h"
+#include "gateway/transport/listener.h"
 #include "gateway/transport/static_pages.h"
 #include "gateway/transport/tls_settings.h"
 
@@ -38,6 +39,7 @@ struct PublishConfig {
   std::shared_ptr<const StaticPages> pages;   // null: none
   std::shared_ptr<const SourceLists> lists;   // null: none
   std::shared_ptr<const FraudRules> fraud;    // null: none
+  std::vector<NewListener> listeners;         // that have come; their sockets are this shard's
 };
 struct PublishLists {
   std::shared_ptr<const SourceLists> lists;

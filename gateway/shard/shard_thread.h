@@ -34,6 +34,7 @@ namespace ringway {
 //   mail.cc      messages from other threads
 //   drain.cc     service drain
 //   query.cc     answers to the control thread's questions
+//   listeners.cc listeners that come and go with a reload
 class ShardThread {
  public:
   explicit ShardThread(ShardSetup setup);
@@ -88,9 +89,9 @@ class ShardThread {
   // dispatch.cc
   void dispatch(const Completion& completion);
   void receive_datagram(const Completion& completion);
-  // Media relays by UDP count as listeners behind those that there are.
-  ListenerIndex relay_listener(std::uint8_t relay) const {
-    return static_cast<ListenerIndex>(setup_.listeners.infos.size() + relay);
+  // Media relays by UDP count as listeners behind all places of those.
+  static constexpr ListenerIndex relay_listener(std::uint8_t relay) {
+    return static_cast<ListenerIndex>(kListenerPlacesMax + relay);
   }
   void pump();
   void handle(const StreamEvent& event);
@@ -116,6 +117,14 @@ class ShardThread {
   std::optional<std::uint32_t> command(const Query& query);
   std::uint32_t kick(std::string_view name);
   ReportRow row_of_flow(FlowId flow, const Stream& stream) const;
+
+  // listeners.cc
+  void take_over_listeners(std::vector<NewListener> added);
+  bool is_ahead(const BetweenShards& message) const;
+  void add_listener(NewListener& added);
+  void remove_listener(ListenerIndex place);
+  bool is_heard(ListenerIndex listener, Bytes bytes);
+  void serve_leaving();
 
   // drain.cc
   void begin_drain();
@@ -145,6 +154,14 @@ class ShardThread {
   std::vector<Datagrams::Failure> failures_;  // to be told to the core
   std::vector<Ticket> unresolved_;            // likewise
   std::vector<bool> posted_;                  // shards that got mail in this turn
+  // Removed UDP listeners whose socket is still there.
+  struct Leaving {
+    ListenerIndex listener;
+    Instant since;
+    bool deaf = false;  // to new requests
+  };
+  std::vector<Leaving> leaving_;
+  Instant leaving_next_ = kNever;             // when they are looked at
   Instant drain_until_ = kNever;              // the end of Waiting or Releasing
   Instant drain_next_ = kNever;               // the next slice of Waiting
   Instant caught_up_at_{};                    // when the kernel last had nothing more for us

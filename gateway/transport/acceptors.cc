@@ -38,18 +38,62 @@ Acceptors::Acceptors(const StreamEnvironment& environment, StreamTable& table)
       table_(table),
       flows_(environment.hash_key),
       newcomers_(environment, table) {
-  acceptor_of_listener_.assign(listeners_.infos.size(), kNoAcceptor);
+  acceptor_of_listener_.assign(kListenerPlacesMax, kNoAcceptor);
   for (std::size_t i = 0; i < listeners_.infos.size(); ++i) {
-    const ListenConfig& listen = listeners_.infos[i].config;
-    if (listen.transport == Transport::Udp) continue;
-    acceptor_of_listener_[i] = static_cast<std::uint16_t>(acceptors_.size());
-    Acceptor& acceptor = acceptors_.emplace_back();
-    acceptor.fd = listeners_.sockets[i].fd();
-    acceptor.listener = static_cast<ListenerIndex>(i);
-    acceptor.handshakes = is_secure(listen.transport) || is_websocket(listen.transport);
-    acceptor.proxy_sources = parse_prefixes(listen.proxy_protocol_from);
-    acceptor.web_proxies = parse_prefixes(listen.forwarded_from);
+    if (listeners_.infos[i].config.transport == Transport::Udp) continue;
+    add(static_cast<ListenerIndex>(i));
   }
+}
+
+// Listeners.
+
+// A place may get its listener back while the kernel still holds the socket that it had.
+void Acceptors::add(ListenerIndex listener) {
+  auto found = std::ranges::find_if(acceptors_, [&](const Acceptor& acceptor) {
+    return acceptor.fd < 0 && acceptor.listener == listener;
+  });
+  if (found == acceptors_.end()) found = acceptors_.insert(found, Acceptor{});
+  found->fd = listeners_.sockets[listener].fd();
+  found->listener = listener;
+  acceptor_of_listener_[listener] = static_cast<std::uint16_t>(found - acceptors_.begin());
+  read_config(*found);
+  if (stopped_ && !listeners_.kept) kernel_.shutdown(found->fd, SHUT_RDWR);
+}
+
+void Acceptors::hand_over(ListenerIndex from, ListenerIndex to) {
+  acceptor_of_listener_[to] = acceptor_of_listener_[from];
+  Acceptor& acceptor = acceptors_[acceptor_of_listener_[to]];
+  acceptor.listener = to;
+  read_config(acceptor);
+}
+
+void Acceptors::remove(ListenerIndex listener, Socket socket) {
+  Acceptor& acceptor = acceptors_[acceptor_of_listener_[listener]];
+  acceptor.left = std::move(socket);
+  update(acceptor);
+}
+
+void Acceptors::config_changed() {
+  for (Acceptor& acceptor : acceptors_) {
+    read_config(acceptor);
+    update(acceptor);
+  }
+}
+
+void Acceptors::read_config(Acceptor& acceptor) {
+  const ListenConfig& listen = listeners_.infos[acceptor.listener].config;
+  acceptor.handshakes = is_secure(listen.transport) || is_websocket(listen.transport);
+  acceptor.one_by_one &= acceptor.handshakes;
+  acceptor.proxy_sources = parse_prefixes(listen.proxy_protocol_from);
+  acceptor.web_proxies = parse_prefixes(listen.forwarded_from);
+}
+
+// Others may hold the socket, too (a service manager): it refuses before it is closed.
+void Acceptors::close_if_left(Acceptor& acceptor) {
+  if (!acceptor.left || acceptor.armed || acceptor.singles != 0) return;
+  kernel_.shutdown(acceptor.fd, SHUT_RDWR);
+  kernel_.close(acceptor.left.release());
+  acceptor.fd = -1;
 }
 
 // Accepting.
@@ -58,12 +102,17 @@ void Acceptors::update() {
   for (Acceptor& acceptor : acceptors_) update(acceptor);
 }
 
+Operation Acceptors::operation(const Acceptor& acceptor, std::uint32_t kind) const {
+  return {OperationKind::Accept, {static_cast<std::uint32_t>(&acceptor - acceptors_.data()), kind}};
+}
+
 void Acceptors::update(Acceptor& acceptor) {
-  const bool paused = stopped_ || again_at_ != kNever;
+  if (acceptor.fd < 0) return;
+  const bool paused = stopped_ || again_at_ != kNever || acceptor.left;
   if (acceptor.handshakes && newcomers_.is_full()) acceptor.one_by_one = true;
   if (newcomers_.is_quiet()) acceptor.one_by_one = false;
-  const Operation many{OperationKind::Accept, {acceptor.listener, kManyAccepts}};
-  const Operation single{OperationKind::Accept, {acceptor.listener, kSingleAccept}};
+  const Operation many = operation(acceptor, kManyAccepts);
+  const Operation single = operation(acceptor, kSingleAccept);
   const bool wanted = !paused && !acceptor.one_by_one;
   if (wanted && !acceptor.armed) {
     acceptor.armed = true;
@@ -73,6 +122,7 @@ void Acceptors::update(Acceptor& acceptor) {
     kernel_.cancel(acceptor.fd, many);
   }
   if (paused && acceptor.singles != 0) kernel_.cancel(acceptor.fd, single);
+  close_if_left(acceptor);
   if (paused || !acceptor.one_by_one) return;
   while (acceptor.singles < kSinglesMax &&
          newcomers_.handshakes() + acceptor.singles < config_.limits.handshakes &&
@@ -83,7 +133,7 @@ void Acceptors::update(Acceptor& acceptor) {
 }
 
 Stream* Acceptors::accepted(const Completion& completion, Instant now) {
-  Acceptor& acceptor = acceptors_[acceptor_of_listener_[completion.operation.id.slot]];
+  Acceptor& acceptor = acceptors_[completion.operation.id.slot];
   if (completion.operation.id.generation == kSingleAccept) {
     --acceptor.singles;
   } else if (!completion.more) {
@@ -115,7 +165,9 @@ void Acceptors::stop() {
   // New connections are refused by the kernel from here on, not left waiting in the backlog; unless
   // the backlog is for the process that comes next.
   if (listeners_.kept) return;
-  for (const Acceptor& acceptor : acceptors_) kernel_.shutdown(acceptor.fd, SHUT_RDWR);
+  for (const Acceptor& acceptor : acceptors_) {
+    if (acceptor.fd >= 0) kernel_.shutdown(acceptor.fd, SHUT_RDWR);
+  }
 }
 
 Instant Acceptors::next_deadline() const {

@@ -6,6 +6,7 @@
 #include "gateway/base/prefix.h"
 #include "gateway/transport/newcomers.h"
 #include "gateway/base/source_counts.h"
+#include "gateway/transport/socket.h"
 #include "gateway/transport/stream_environment.h"
 #include "gateway/transport/stream_table.h"
 
@@ -35,6 +36,15 @@ class Acceptors {
   // No connection is taken any more.
   void stop();
 
+  // A listener for streams that has come to that place: it is in the environment's lists already.
+  void add(ListenerIndex listener);
+  // The listener at that place has the socket of another one from now on, its backlog with it.
+  void hand_over(ListenerIndex from, ListenerIndex to);
+  // That listener is gone: nobody is admitted there any more. Its streams go on.
+  void remove(ListenerIndex listener, Socket socket);
+  // Listeners have other values now, or have come: arms them all.
+  void config_changed();
+
   // Where a listed proxy connects from: a PROXY header comes first.
   bool wants_proxy_header(const Stream& stream) const;
   // An address of the listener's listed web proxies.
@@ -56,7 +66,8 @@ class Acceptors {
 
  private:
   struct Acceptor {
-    int fd = -1;
+    int fd = -1;       // -1: closed
+    Socket left;       // of a listener that was removed, until the kernel has let go of it
     ListenerIndex listener = 0;
     bool armed = false;  // the multishot accept
     bool cancelling = false;
@@ -69,7 +80,10 @@ class Acceptors {
   Acceptor& acceptor_of(const Stream& stream) {
     return acceptors_[acceptor_of_listener_[stream.listener]];
   }
+  Operation operation(const Acceptor& acceptor, std::uint32_t kind) const;
+  void read_config(Acceptor& acceptor);
   void update(Acceptor& acceptor);
+  void close_if_left(Acceptor& acceptor);
   void pause(int error, Instant now);
   Stream* admit(const Acceptor& acceptor, int fd, Instant now);
   void wait(Stream& stream, Instant now);
@@ -87,7 +101,7 @@ class Acceptors {
   Log& log_;
   StreamTable& table_;
   std::vector<Acceptor> acceptors_;
-  std::vector<std::uint16_t> acceptor_of_listener_;
+  std::vector<std::uint16_t> acceptor_of_listener_;  // that it has, or had when it was removed
   bool stopped_ = false;
   Instant again_at_ = kNever;  // descriptors or memory ran out: next try
   Instant made_room_at_{}, closed_mute_at_{};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "protocol/base/writer.h"
 #include "protocol/stun/binding.h"
@@ -12,7 +13,6 @@ namespace ringway {
 namespace {
 
 constexpr std::uint16_t kGroup = 1;
-constexpr std::uint16_t kNoSocket = 0xffff;
 
 TransportFailure failure_of(int error) {
   switch (error) {
@@ -69,14 +69,9 @@ Datagrams::Datagrams(const ShardListeners& listeners, Kernel& kernel, BufferPool
       counters_(counters),
       allowed_(trains),
       sending_(kSendingMax) {
-  socket_of_listener_.assign(listeners.infos.size(), kNoSocket);
   for (std::size_t i = 0; i < listeners.infos.size(); ++i) {
     if (listeners.infos[i].config.transport != Transport::Udp) continue;
-    socket_of_listener_[i] = static_cast<std::uint16_t>(sockets_.size());
-    Socket& socket = sockets_.emplace_back();
-    socket.fd = listeners.sockets[i].fd();
-    socket.listener = static_cast<ListenerIndex>(i);
-    socket.header.msg_namelen = sizeof(SocketAddress);
+    add(listeners.sockets[i].fd(), static_cast<ListenerIndex>(i));
   }
   queued_.reserve(kSendingMax);
   submitted_.reserve(kSendingMax);
@@ -84,17 +79,7 @@ Datagrams::Datagrams(const ShardListeners& listeners, Kernel& kernel, BufferPool
   pieces_.reserve(kSendingMax);
 }
 
-void Datagrams::add_relay(int fd, ListenerIndex listener) {
-  if (socket_of_listener_.size() <= listener) socket_of_listener_.resize(listener + 1U, kNoSocket);
-  socket_of_listener_[listener] = static_cast<std::uint16_t>(sockets_.size());
-  Socket& socket = sockets_.emplace_back();
-  socket.fd = fd;
-  socket.listener = listener;
-  socket.header.msg_namelen = sizeof(SocketAddress);
-}
-
 std::expected<void, std::string> Datagrams::open() {
-  if (sockets_.empty()) return {};
   auto opened = receive_buffers_.open(kernel_, {kGroup, kBufferCount, kBufferSize, kBufferStride});
   if (!opened) return opened;
   rearm_ = true;
@@ -102,30 +87,25 @@ std::expected<void, std::string> Datagrams::open() {
   return {};
 }
 
-Datagrams::Socket* Datagrams::find(ListenerIndex listener) {
-  if (listener >= socket_of_listener_.size()) return nullptr;
-  const std::uint16_t place = socket_of_listener_[listener];
-  return place == kNoSocket ? nullptr : &sockets_[place];
-}
-
 std::optional<Datagrams::Received> Datagrams::receive(const Completion& completion) {
-  Socket& socket = *find(static_cast<ListenerIndex>(completion.operation.id.slot));
+  Place& place = places_[completion.operation.id.slot];
   if (!completion.more) {
     // Buffers ran out, a datagram was empty, or an error was queued: none of it is for ever.
-    socket.armed = false;
+    place.armed = false;
     rearm_ = true;
     counters_.receive_rearms.add();
     if (completion.result == -ENOBUFS) counters_.receive_no_buffers.add();
+    close_if_done(place);
   }
   if (!completion.has_buffer) return std::nullopt;
   receive_buffers_.taken();
   lent_ = completion.buffer;
   if (completion.result < 0) return std::nullopt;
-  return read(socket, receive_buffers_.bytes(completion.buffer,
+  return read(place, receive_buffers_.bytes(completion.buffer,
                                              static_cast<std::size_t>(completion.result)));
 }
 
-std::optional<Datagrams::Received> Datagrams::read(const Socket& socket, MutableBytes bytes) {
+std::optional<Datagrams::Received> Datagrams::read(const Place& place, MutableBytes bytes) {
   if (bytes.size() < kHeadSize) return std::nullopt;
   DatagramHead head;
   std::memcpy(&head, bytes.data(), sizeof head);
@@ -145,10 +125,10 @@ std::optional<Datagrams::Received> Datagrams::read(const Socket& socket, Mutable
   const Endpoint remote = read_socket_address(address);
   if (is_keepalive(payload)) return std::nullopt;
   if (payload[0] <= 1) {  // no SIP message begins so (RFC 5626 8)
-    if (stun::is_stun(payload)) answer_stun(socket, remote, payload);
+    if (stun::is_stun(payload) && !place.left) answer_stun(place, remote, payload);
     return std::nullopt;
   }
-  return Received{{Transport::Udp, socket.listener, remote, {}}, payload};
+  return Received{{Transport::Udp, place.listener, remote, {}}, payload};
 }
 
 void Datagrams::finish() {
@@ -157,7 +137,7 @@ void Datagrams::finish() {
   lent_.reset();
 }
 
-void Datagrams::answer_stun(const Socket& socket, const Endpoint& remote, Bytes request) {
+void Datagrams::answer_stun(const Place& place, const Endpoint& remote, Bytes request) {
   const auto binding = stun::parse_binding_request(request);
   if (!binding) return;
   BufferRef buffer = buffers_.take(stun::kResponseBytesMax);
@@ -171,20 +151,20 @@ void Datagrams::answer_stun(const Socket& socket, const Endpoint& remote, Bytes 
   if (writer.overflowed()) return;
   buffer.set_size(writer.size());
   counters_.stun_answered.add();
-  static_cast<void>(send(socket.listener, remote, std::move(buffer), 0));
+  static_cast<void>(send(place.listener, remote, std::move(buffer), 0));
 }
 
 std::optional<Datagrams::Failure> Datagrams::send(ListenerIndex listener, const Endpoint& remote,
                                                   BufferRef buffer, Ticket ticket) {
-  const Socket* socket = find(listener);
-  const SlotId id = socket ? sending_.take() : SlotId{};
+  const Place* place = find(listener);
+  const SlotId id = place ? sending_.take() : SlotId{};
   if (!id) {
     counters_.sends_failed.add();
     if (ticket == 0) return std::nullopt;
-    return Failure{ticket, socket ? TransportFailure::QueueFull : TransportFailure::NoSocket};
+    return Failure{ticket, place ? TransportFailure::QueueFull : TransportFailure::NoSocket};
   }
   Sending& sending = *sending_.find(id);
-  sending.socket = socket_of_listener_[listener];
+  sending.place = place_of_listener_[listener];
   sending.ticket = ticket;
   sending.buffer = std::move(buffer);
   sending.address_size = write_socket_address(remote, sending.address);
@@ -210,12 +190,12 @@ void Datagrams::submit_queued() {
 void Datagrams::join_train(SlotId id) {
   const Sending& sending = *sending_.find(id);
   const auto size = static_cast<std::uint32_t>(sending.vector.iov_len);
-  Way& way = ways_[peer_hash(sending.socket, sending.address)];
+  Way& way = ways_[peer_hash(sending.place, sending.address)];
   const bool may_join = !sending.alone && size != 0 && size <= way.piece_max;
   if (may_join && way.newest_train < trains_.size()) {
     Train& train = trains_[way.newest_train];
     const Sending& first = *sending_.find(train.first);
-    if (train.open && size <= train.piece_size && first.socket == sending.socket &&
+    if (train.open && size <= train.piece_size && first.place == sending.place &&
         is_same_peer(first.address, sending.address)) {
       sending_.find(train.last)->next = id;
       train.last = id;
@@ -240,7 +220,7 @@ void Datagrams::submit(Train& train) {
   train.header.msg_iov = &pieces_[begin];
   train.header.msg_iovlen = train.count;
   train.control.attach(train.header, static_cast<std::uint16_t>(train.piece_size));
-  kernel_.send_datagrams_now(sockets_[first.socket].fd, &train.header,
+  kernel_.send_datagrams_now(places_[first.place].fd, &train.header,
                              {OperationKind::SendDatagram, train.first});
   counters_.datagram_trains.add();
   counters_.datagrams_in_trains.add(train.count);
@@ -252,7 +232,7 @@ void Datagrams::submit_alone(SlotId id) {
   sending.header.msg_namelen = sending.address_size;
   sending.header.msg_iov = &sending.vector;
   sending.header.msg_iovlen = 1;
-  kernel_.send_datagram_now(sockets_[sending.socket].fd, &sending.header,
+  kernel_.send_datagram_now(places_[sending.place].fd, &sending.header,
                             {OperationKind::SendDatagram, id});
 }
 
@@ -260,7 +240,7 @@ void Datagrams::submit_alone(SlotId id) {
 void Datagrams::split_train(SlotId first, int error) {
   counters_.datagram_trains_split.add();
   const Sending& sending = *sending_.find(first);
-  Way& way = ways_[peer_hash(sending.socket, sending.address)];
+  Way& way = ways_[peer_hash(sending.place, sending.address)];
   if (error == EINVAL || error == EMSGSIZE) {  // pieces would need fragments on this way
     way.piece_max = std::min(way.piece_max, static_cast<std::uint16_t>(sending.vector.iov_len - 1));
   } else if (error == EIO || error == EOPNOTSUPP) {  // a device that cannot: checksums, IPsec
@@ -285,9 +265,10 @@ std::optional<Datagrams::Failure> Datagrams::sent(const Completion& completion) 
   if (completion.result == -EAGAIN && !sending->waiting) {
     // The socket's buffer is full. Once more, this time waiting for space; the place stays taken
     // until that is reported.
-    kernel_.send_datagram_later(sockets_[sending->socket].fd, &sending->header,
+    kernel_.send_datagram_later(places_[sending->place].fd, &sending->header,
                                 completion.operation);
     sending->waiting = true;
+    ++places_[sending->place].waiting;
     return std::nullopt;
   }
   std::optional<Failure> failure;
@@ -295,6 +276,8 @@ std::optional<Datagrams::Failure> Datagrams::sent(const Completion& completion) 
     counters_.sends_failed.add();
     if (sending->ticket != 0) failure = Failure{sending->ticket, failure_of(-completion.result)};
   }
+  Place& place = places_[sending->place];
+  if (sending->waiting && --place.waiting == 0) close_if_done(place);
   sending_.release(completion.operation.id);
   return failure;
 }
@@ -311,15 +294,14 @@ void Datagrams::flush() {
   submit_queued();
   submitted_.insert(submitted_.end(), queued_.begin(), queued_.end());
   queued_.clear();
-  if (sockets_.empty()) return;
   receive_buffers_.publish();
   if (!rearm_ || receive_buffers_.available() == 0) return;
   rearm_ = false;
-  for (Socket& socket : sockets_) {
-    if (socket.armed) continue;
-    socket.armed = true;
-    kernel_.receive_message(socket.fd, &socket.header, kGroup,
-                            {OperationKind::ReceiveDatagram, {socket.listener, 1}});
+  for (std::uint16_t i = 0; i < places_.size(); ++i) {
+    Place& place = places_[i];
+    if (place.armed || place.fd < 0 || place.closing) continue;
+    place.armed = true;
+    kernel_.receive_message(place.fd, &place.header, kGroup, operation_of(i));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "gateway/transport/listener.h"
 #include "gateway/transport/segment_control.h"
 #include "gateway/transport/sockaddr.h"
+#include "gateway/transport/socket.h"
 
 namespace ringway {
 
@@ -28,9 +30,21 @@ class Datagrams {
   Datagrams(const ShardListeners& listeners, Kernel& kernel, BufferPool& buffers,
             Counters& counters, Trains trains);
 
-  // A socket of its own towards a media relay, which counts as that listener: one above all that
-  // there are. Before open(). fd stays the caller's.
-  void add_relay(int fd, ListenerIndex listener);
+  // A socket that counts as that listener: of one that has come, or, above all places of listeners,
+  // one towards a media relay. It is armed with the next flush(); fd stays the caller's.
+  void add(int fd, ListenerIndex listener);
+  // The listener `to` has the socket of `from` from now on, with all that waits in it; what is sent
+  // for `from` leaves by it as well.
+  void hand_over(ListenerIndex from, ListenerIndex to);
+  // The listener at that place is gone; receiving and sending go on until close(), but for STUN.
+  void leave(ListenerIndex listener, Socket socket);
+  // What has arrived there was received, if all completions were seen.
+  bool has_caught_up(ListenerIndex listener);
+  // After leave(): another listener has come to its address. Its own socket is closed, and what is
+  // sent for it leaves by the other's.
+  void follow(ListenerIndex left, ListenerIndex by);
+  // After leave(): closes its socket once the kernel has let go of it.
+  void close(ListenerIndex listener);
 
   // Registers buffers and arms all sockets.
   [[nodiscard]] std::expected<void, std::string> open();
@@ -62,10 +76,13 @@ class Datagrams {
   void completions_drained();
 
  private:
-  struct Socket {
-    int fd = -1;
+  struct Place {
+    int fd = -1;  // -1: closed
+    Socket left;  // of a listener that was removed
     ListenerIndex listener = 0;
     bool armed = false;
+    bool closing = false;       // as soon as nothing is armed and no send waits
+    std::uint32_t waiting = 0;  // sends
     msghdr header{};  // how much room for name and control data; read by the kernel
   };
   struct Sending {
@@ -73,7 +90,7 @@ class Datagrams {
     iovec vector{};
     SocketAddress address{};
     socklen_t address_size = 0;
-    std::uint16_t socket = 0;
+    std::uint16_t place = 0;
     bool alone = false;    // was in a train that was refused
     bool waiting = false;  // for space in the socket's buffer: a completion will tell
     BufferRef buffer;
@@ -94,14 +111,19 @@ class Datagrams {
     SegmentControl control;
   };
 
-  Socket* find(ListenerIndex listener);
+  static constexpr std::uint16_t kNoPlace = 0xffff;
+  static Operation operation_of(std::uint16_t place) {
+    return {OperationKind::ReceiveDatagram, {place, 1}};
+  }
+  Place* find(ListenerIndex listener);
+  void close_if_done(Place& place);
   void submit_queued();
   void join_train(SlotId id);
   void submit(Train& train);
   void submit_alone(SlotId id);
   void split_train(SlotId first, int error);
-  std::optional<Received> read(const Socket& socket, MutableBytes bytes);
-  void answer_stun(const Socket& socket, const Endpoint& remote, Bytes request);
+  std::optional<Received> read(const Place& place, MutableBytes bytes);
+  void answer_stun(const Place& place, const Endpoint& remote, Bytes request);
 
   // One datagram of any size behind the kernel's header and the source address.
   static constexpr std::uint32_t kHeadSize = sizeof(DatagramHead) + sizeof(SocketAddress);
@@ -127,8 +149,8 @@ class Datagrams {
   Counters& counters_;
   const Trains allowed_;
   ReceiveBuffers receive_buffers_;
-  std::vector<Socket> sockets_;
-  std::vector<std::uint16_t> socket_of_listener_;
+  std::deque<Place> places_;                       // the kernel reads their headers: they stay
+  std::vector<std::uint16_t> place_of_listener_;
   std::optional<std::uint16_t> lent_;
   bool rearm_ = false;
   SlotTable<Sending> sending_;

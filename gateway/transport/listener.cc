@@ -2,165 +2,114 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <array>
+#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <thread>
 
+#include "gateway/transport/bound_socket.h"
 #include "gateway/transport/port_owner.h"
-#include "gateway/transport/sockaddr.h"
-#include "protocol/base/writer.h"
 
 namespace ringway {
 namespace {
 
-constexpr int kDatagramBufferBytes = 8 << 20;
 constexpr int kBacklog = 4'096;
-constexpr int kUserTimeoutMilliseconds = 20'000;
 constexpr int kPortAttempts = 16;  // to find a number that is free for UDP and TCP alike
 // A process that was killed is gone before the kernel has taken its ring, and with it the sockets,
 // apart. Whoever starts it again at once must not be told that the port is in use.
 constexpr auto kPortPatience = std::chrono::milliseconds(1'500);
+// The same of a listener that a reload took away, and of which its shard has let go already.
+constexpr auto kClosingPatience = std::chrono::milliseconds(200);
 constexpr auto kPortPause = std::chrono::milliseconds(20);
 
-enum class Sharing { Alone, Shared };
-
-void set_option(int fd, int level, int name, int value) {
-  setsockopt(fd, level, name, &value, sizeof value);
-}
-
-std::string failure_text(const ListenConfig& listen, const Endpoint& endpoint, int error) {
-  std::string text = "listener " + listen.name + " cannot use " + text_of(endpoint) + "/" +
-                     (listen.transport == Transport::Udp ? "udp" : "tcp") + ": ";
-  switch (error) {
-    case EADDRINUSE: {
-      const std::string owner = find_port_owner(endpoint.port, listen.transport == Transport::Udp);
-      return text + "the port is in use" + (owner.empty() ? "" : " by " + owner) +
-             "; stop that program or configure another port";
-    }
-    case EACCES:
-    case EPERM:
-      return text +
-             "no permission for this port; use a port above 1023 or grant CAP_NET_BIND_SERVICE "
-             "(AmbientCapabilities= in the unit, or setcap cap_net_bind_service=+ep)";
-    case EADDRNOTAVAIL:
-      return text + "this host has no such address";
-    case EAFNOSUPPORT:
-      return text + "this kernel has no " + (endpoint.family() == Family::V6 ? "IPv6" : "IPv4");
-    case EMFILE:
-    case ENFILE:
-      return text + "no file descriptor is left; raise the limit of open files (LimitNOFILE=)";
-    default:
-      return text + std::strerror(error);
-  }
-}
-
-void set_options(int fd, bool is_udp, const Endpoint& endpoint) {
-  // An address that arrives later, with a fail-over, is bound already.
-  set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
-  if (endpoint.family() == Family::V6) {
-    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
-  }
-  if (is_udp) {
-    int size = kDatagramBufferBytes;
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0) {
-      set_option(fd, SOL_SOCKET, SO_RCVBUF, size);
-    }
-    set_option(fd, SOL_SOCKET, SO_SNDBUF, size / 2);
-  } else {  // inherited by what is accepted
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMilliseconds);
-  }
-}
-
-// A bound socket, or errno in error.
-Socket bind_socket(const ListenConfig& listen, const Endpoint& endpoint, Sharing sharing,
-                   int& error) {
-  const bool is_udp = listen.transport == Transport::Udp;
-  Socket socket(::socket(socket_family(endpoint.family()),
-                         (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
-  if (!socket) {
-    error = errno;
-    return {};
-  }
-  const int fd = socket.fd();
-  if (sharing == Sharing::Shared) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (!is_udp) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);  // TIME_WAIT of the process before us
-  set_options(fd, is_udp, endpoint);
-  SocketAddress address;
-  const socklen_t size = write_socket_address(endpoint, address);
-  if (bind(fd, &address.any, size) != 0) {
-    error = errno;
-    return {};
-  }
-  return socket;
-}
-
-Endpoint local_of(int fd) {
-  SocketAddress address{};
-  socklen_t size = sizeof address;
-  getsockname(fd, &address.any, &size);
-  return read_socket_address(address);
-}
-
-ListenConfig twin_of(const ListenConfig& udp) {
-  ListenConfig twin = udp;
-  twin.transport = Transport::Tcp;
-  twin.name = udp.name + "-tcp";
-  return twin;
-}
-
-bool is_configured(const Config& config, const ListenConfig& twin, const Endpoint& endpoint) {
-  for (const ListenConfig& listen : config.listen) {
-    if (listen.transport != Transport::Udp && listen.address.address == twin.address.address &&
-        listen.address.port == endpoint.port) {
-      return true;
-    }
-  }
-  return false;
+bool is_udp(const ListenConfig& listen) {
+  return listen.transport == Transport::Udp;
 }
 
 class Opener {
  public:
-  Opener(const Config& config, unsigned shards, KeptSockets* kept)
-      : config_(config), kept_(kept), shards_(shards) {}
+  // held: what the shards have already; empty at the start. patience: for ports that are in use.
+  Opener(const Config& config, const HeldListeners& held, unsigned shards, KeptSockets* kept,
+         std::chrono::milliseconds patience)
+      : config_(config), held_(held), kept_(kept), patience_left_(patience), opened_(shards) {}
 
-  std::expected<std::vector<ShardListeners>, std::string> open() {
-    for (const ListenConfig& listen : config_.listen) {
-      if (!open_listener(listen)) return std::unexpected(error_);
+  // False: error() says why.
+  bool open(ListenerIndex place) {
+    const ListenConfig& listen = config_.listen[place];
+    Endpoint endpoint;
+    for (std::size_t i = 0; i < opened_.size(); ++i) {
+      const bool anew = i == 0 || listen.port_per_shard;
+      if (anew) endpoint = configured(listen, i);
+      if (anew && !choose(listen, endpoint)) return false;
+      if (!add(i, place, endpoint)) return false;
     }
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-      for (std::size_t k = 0; k < twins_[i].sockets.size(); ++k) {
-        shards_[i].sockets.push_back(std::move(twins_[i].sockets[k]));
-        shards_[i].infos.push_back(std::move(twins_[i].infos[k]));
-      }
-    }
-    return std::move(shards_);
+    return true;
   }
+  // The place has the socket of another one, which is given up with it.
+  void hand_over(ListenerIndex from, ListenerIndex place) {
+    for (std::size_t i = 0; i < opened_.size(); ++i) {
+      opened_[i].push_back({place, {config_.listen[place], held_[i][from].local}, {}, from});
+    }
+  }
+
+  const std::string& error() const { return error_; }
+  std::vector<std::vector<NewListener>> take() { return std::move(opened_); }
 
  private:
   bool fail(const ListenConfig& listen, const Endpoint& endpoint, int error) {
-    error_ = failure_text(listen, endpoint, error);
-    if (kept_ && error == EADDRINUSE &&
-        kept_->has(endpoint, listen.transport == Transport::Udp)) {
+    error_ = bind_failure_text(listen, endpoint, error);
+    if (kept_ && error == EADDRINUSE && kept_->has(endpoint, is_udp(listen))) {
       error_ += " (the service manager holds it: its socket unit needs ReusePort=yes and the "
                 "address once for each shard)";
     }
     return false;
   }
 
+  // Where the file wants it on that shard; a twin is where its UDP listener is.
+  Endpoint configured(const ListenConfig& listen, std::size_t shard) const {
+    if (!listen.twin_of.empty()) return local_of_udp(listen.twin_of, shard);
+    Endpoint endpoint = listen.address;
+    if (listen.port_per_shard && endpoint.port != 0) {
+      endpoint.port = static_cast<std::uint16_t>(endpoint.port + shard);
+    }
+    return endpoint;
+  }
+  Endpoint local_of_udp(const std::string& name, std::size_t shard) const {
+    const auto is_it = [&](const ListenConfig& one) {
+      return is_udp(one) && !one.removed && one.name == name;
+    };
+    for (const NewListener& one : opened_[shard]) {
+      if (is_it(one.info.config)) return one.info.local;
+    }
+    for (std::size_t i = 0; shard < held_.size() && i < held_[shard].size(); ++i) {
+      if (is_it(config_.listen[i])) return held_[shard][i].local;
+    }
+    return {};
+  }
+
+  // A reload has taken a listener of ours from that port. Its socket closes once what is under way
+  // there is over.
+  bool was_ours(const ListenConfig& listen, const Endpoint& endpoint) const {
+    if (held_.empty()) return false;
+    for (std::size_t i = 0; i < held_.front().size(); ++i) {
+      if (!config_.listen[i].removed || is_udp(config_.listen[i]) != is_udp(listen)) continue;
+      const auto same = [&](const auto& infos) { return infos[i].local.port == endpoint.port; };
+      if (std::ranges::any_of(held_, same)) return true;
+    }
+    return false;
+  }
+
   // Alone first: with SO_REUSEPORT a second process of the same user would get in unnoticed.
   bool is_free(const ListenConfig& listen, Endpoint& endpoint, int& error) {
-    if (kept_ && kept_->has(endpoint, listen.transport == Transport::Udp)) return true;
+    if (kept_ && kept_->has(endpoint, is_udp(listen))) return true;
     Socket probe = bind_socket(listen, endpoint, Sharing::Alone, error);
+    const bool may_close = held_.empty() || was_ours(listen, endpoint);
     // Once for all listeners: what is held after that is somebody's.
-    while (!probe && error == EADDRINUSE && listen.address.port != 0 &&
-           patience_left_ > kPortPause) {
+    while (!probe && error == EADDRINUSE && endpoint.port != 0 && may_close) {
+      // It can be shared until then.
+      if (!held_.empty() && is_own_port(endpoint.port, is_udp(listen))) return true;
+      if (patience_left_ <= kPortPause) break;
       std::this_thread::sleep_for(kPortPause);
       patience_left_ -= kPortPause;
       probe = bind_socket(listen, endpoint, Sharing::Alone, error);
@@ -169,23 +118,25 @@ class Opener {
     return static_cast<bool>(probe);
   }
 
-  bool wants_twin(const ListenConfig& listen, const Endpoint& endpoint) const {
-    return listen.transport == Transport::Udp && listen.tcp_twin &&
-           !is_configured(config_, listen, endpoint);
+  const ListenConfig* twin_of(const ListenConfig& udp) const {
+    const auto found = std::ranges::find_if(config_.listen, [&](const ListenConfig& one) {
+      return !one.removed && one.twin_of == udp.name;
+    });
+    return found == config_.listen.end() ? nullptr : &*found;
   }
 
-  // Finds the port (chosen by the kernel if it is 0) that is free for the listener and its twin.
+  // Finds the port if the kernel may choose it: one that is free for the listener and its twin.
   bool choose(const ListenConfig& listen, Endpoint& endpoint) {
     for (int attempt = 0;; ++attempt) {
       Endpoint candidate = endpoint;
       int error = 0;
       if (!is_free(listen, candidate, error)) return fail(listen, candidate, error);
-      const ListenConfig twin = twin_of(listen);
-      if (!wants_twin(listen, candidate) || is_free(twin, candidate, error)) {
+      const ListenConfig* const twin = endpoint.port == 0 ? twin_of(listen) : nullptr;
+      if (!twin || is_free(*twin, candidate, error)) {
         endpoint = candidate;
         return true;
       }
-      if (endpoint.port != 0 || attempt == kPortAttempts) return fail(twin, candidate, error);
+      if (attempt == kPortAttempts) return fail(*twin, candidate, error);
     }
   }
 
@@ -194,63 +145,93 @@ class Opener {
   // peer would change from one to the next.
   Socket take_or_bind(const ListenConfig& listen, const Endpoint& endpoint, std::size_t shard,
                       int& error) {
-    const bool is_udp = listen.transport == Transport::Udp;
-    Socket taken = kept_ ? kept_->take(endpoint, is_udp, shard) : Socket();
+    Socket taken = kept_ ? kept_->take(endpoint, is_udp(listen), shard) : Socket();
     if (taken) {
       fcntl(taken.fd(), F_SETFL, fcntl(taken.fd(), F_GETFL) & ~O_NONBLOCK);
-      set_option(taken.fd(), SOL_SOCKET, SO_REUSEPORT, 1);
-      set_options(taken.fd(), is_udp, endpoint);
+      constexpr int kOn = 1;
+      setsockopt(taken.fd(), SOL_SOCKET, SO_REUSEPORT, &kOn, sizeof kOn);
+      set_listening_options(taken.fd(), is_udp(listen), endpoint);
       return taken;
     }
     Socket bound = bind_socket(listen, endpoint, Sharing::Shared, error);
-    if (!bound && kept_ && !is_udp && error == EADDRINUSE) return kept_->share(endpoint);
+    if (!bound && kept_ && !is_udp(listen) && error == EADDRINUSE) return kept_->share(endpoint);
     return bound;
   }
 
-  bool add(std::size_t index, ShardListeners& shard, const ListenConfig& listen,
-           const Endpoint& endpoint) {
+  bool add(std::size_t shard, ListenerIndex place, const Endpoint& endpoint) {
+    const ListenConfig& listen = config_.listen[place];
     int error = 0;
-    Socket socket = take_or_bind(listen, endpoint, index, error);
-    if (socket && listen.transport != Transport::Udp && ::listen(socket.fd(), kBacklog) != 0) {
+    Socket socket = take_or_bind(listen, endpoint, shard, error);
+    if (socket && !is_udp(listen) && ::listen(socket.fd(), kBacklog) != 0) {
       error = errno;
       socket.reset();
     }
     if (!socket) return fail(listen, endpoint, error);
-    shard.infos.push_back({listen, local_of(socket.fd())});
-    shard.sockets.push_back(std::move(socket));
-    return true;
-  }
-
-  bool open_listener(const ListenConfig& listen) {
-    Endpoint endpoint = listen.address;
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-      if (listen.port_per_shard) {
-        endpoint = listen.address;
-        if (endpoint.port != 0) endpoint.port = static_cast<std::uint16_t>(endpoint.port + i);
-      }
-      if ((i == 0 || listen.port_per_shard) && !choose(listen, endpoint)) return false;
-      if (!add(i, shards_[i], listen, endpoint)) return false;
-      if (wants_twin(listen, endpoint) && !add(i, twins_[i], twin_of(listen), endpoint)) {
-        return false;
-      }
-    }
+    const Endpoint local = local_of(socket.fd());
+    opened_[shard].push_back({place, {listen, local}, std::move(socket)});
     return true;
   }
 
   const Config& config_;
+  const HeldListeners& held_;
   KeptSockets* kept_;  // null: none
-  std::chrono::milliseconds patience_left_ = kPortPatience;
-  std::vector<ShardListeners> shards_;
-  std::vector<ShardListeners> twins_ = std::vector<ShardListeners>(shards_.size());
+  std::chrono::milliseconds patience_left_;
+  std::vector<std::vector<NewListener>> opened_;  // by shard
   std::string error_;
 };
+
+// The place that is given up and has the socket that is wanted; kNoListener: none has.
+ListenerIndex find_given_up(const Config& next, const std::vector<ListenerInfo>& held,
+                           const ListenConfig& wanted, const std::vector<bool>& taken) {
+  for (std::size_t i = 0; i < held.size(); ++i) {
+    const ListenConfig& had = held[i].config;
+    if (had.removed || !next.listen[i].removed || taken[i]) continue;
+    if (is_udp(had) == is_udp(wanted) && had.address == wanted.address &&
+        had.port_per_shard == wanted.port_per_shard) {
+      return static_cast<ListenerIndex>(i);
+    }
+  }
+  return kNoListener;
+}
 
 }  // namespace
 
 std::expected<std::vector<ShardListeners>, std::string> open_listeners(const Config& config,
                                                                        unsigned shards,
                                                                        KeptSockets* kept) {
-  return Opener(config, shards, kept).open();
+  const HeldListeners none;
+  Opener opener(config, none, shards, kept, kPortPatience);
+  for (std::size_t i = 0; i < config.listen.size(); ++i) {
+    if (!opener.open(static_cast<ListenerIndex>(i))) return std::unexpected(opener.error());
+  }
+  std::vector<ShardListeners> opened(shards);
+  auto listeners = opener.take();
+  for (unsigned i = 0; i < shards; ++i) {
+    for (NewListener& one : listeners[i]) {
+      opened[i].infos.push_back(std::move(one.info));
+      opened[i].sockets.push_back(std::move(one.socket));
+    }
+  }
+  return opened;
+}
+
+std::expected<std::vector<std::vector<NewListener>>, std::string> open_more_listeners(
+    const Config& next, const HeldListeners& held) {
+  Opener opener(next, held, static_cast<unsigned>(held.size()), nullptr, kClosingPatience);
+  const std::vector<ListenerInfo>& first = held.front();
+  std::vector<bool> taken(first.size());
+  for (std::size_t i = 0; i < next.listen.size(); ++i) {
+    const bool is_new = !next.listen[i].removed && (i >= first.size() || first[i].config.removed);
+    if (!is_new) continue;
+    const ListenerIndex from = find_given_up(next, first, next.listen[i], taken);
+    if (from != kNoListener) {
+      taken[from] = true;
+      opener.hand_over(from, static_cast<ListenerIndex>(i));
+    } else if (!opener.open(static_cast<ListenerIndex>(i))) {
+      return std::unexpected(opener.error());
+    }
+  }
+  return opener.take();
 }
 
 }  // namespace ringway

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/base/outbox.h"
 #include "gateway/config/config.h"
 #include "gateway/config/listener_info.h"
 #include "gateway/transport/kept_sockets.h"
@@ -11,10 +12,10 @@
 
 namespace ringway {
 
-// The bound sockets of one shard and what they are: same order and size in both, and on all
-// shards. Config::listen first, in its order, then the TCP twins (RFC 3261 18.2.1).
+// The bound sockets of one shard and what they are: in both the places of Config::listen, and the
+// same ones on all shards.
 struct ShardListeners {
-  std::vector<Socket> sockets;
+  std::vector<Socket> sockets;  // invalid once a reload has taken the listener away
   std::vector<ListenerInfo> infos;
   // Somebody else holds them too, so what arrives after our end waits for who comes next.
   bool kept = false;
@@ -25,8 +26,27 @@ struct ShardListeners {
 // has it. A port of 0 is chosen by the kernel, once for all shards (with port_per_shard: one for
 // each). Streams begin to listen here, so connections may queue up before a shard accepts.
 //
+// Config::listen has its twins (add_tcp_twins). A twin has the address of its UDP listener.
 // Errors: one sentence that names the listener, its address and the cure.
 [[nodiscard]] std::expected<std::vector<ShardListeners>, std::string> open_listeners(
     const Config& config, unsigned shards, KeptSockets* kept = nullptr);
+
+// What a reload adds to the listeners of one shard, behind them or at a place that was removed.
+struct NewListener {
+  ListenerIndex place = 0;
+  ListenerInfo info;
+  Socket socket;                     // bound, and listening if it is for streams; or invalid:
+  ListenerIndex from = kNoListener;  // it has the socket of that place, which is removed
+};
+
+// What each shard has, as the control thread knows it: by shard, the places of Config::listen.
+using HeldListeners = std::vector<std::vector<ListenerInfo>>;
+
+// The same for the listeners that a reload adds: those of next that held lacks or has as removed.
+// Where next removes one of the same address and kind its socket stays, and what waits in it. Waits
+// for no port but one that we ourselves are about to close. By shard; precondition: places of held
+// have not moved in next.
+[[nodiscard]] std::expected<std::vector<std::vector<NewListener>>, std::string>
+open_more_listeners(const Config& next, const HeldListeners& held);
 
 }  // namespace ringway

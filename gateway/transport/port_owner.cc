@@ -46,28 +46,40 @@ std::string program_of(const fs::path& process) {
   return name + " (pid " + process.filename().string() + ")";
 }
 
-}  // namespace
-
-std::string find_port_owner(std::uint16_t port, bool is_udp) {
+std::set<std::string> inodes_of_port(std::uint16_t port, bool is_udp) {
   std::set<std::string> inodes;
   collect_inodes(is_udp ? "/proc/net/udp" : "/proc/net/tcp", port, is_udp, inodes);
   collect_inodes(is_udp ? "/proc/net/udp6" : "/proc/net/tcp6", port, is_udp, inodes);
+  return inodes;
+}
+
+bool has_one_of(const fs::path& process, const std::set<std::string>& inodes) {
+  std::error_code ignored;
+  for (fs::directory_iterator fd(process / "fd", ignored), last; !ignored && fd != last;
+       fd.increment(ignored)) {
+    std::error_code gone;
+    if (inodes.contains(fs::read_symlink(fd->path(), gone).string())) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string find_port_owner(std::uint16_t port, bool is_udp) {
+  const std::set<std::string> inodes = inodes_of_port(port, is_udp);
   if (inodes.empty()) return {};
   std::error_code error;
   for (fs::directory_iterator process("/proc", error), end; !error && process != end;
        process.increment(error)) {
     const std::string name = process->path().filename().string();
     if (name.find_first_not_of("0123456789") != name.npos) continue;
-    std::error_code ignored;
-    for (fs::directory_iterator fd(process->path() / "fd", ignored), last; !ignored && fd != last;
-         fd.increment(ignored)) {
-      std::error_code gone;
-      if (inodes.contains(fs::read_symlink(fd->path(), gone).string())) {
-        return program_of(process->path());
-      }
-    }
+    if (has_one_of(process->path(), inodes)) return program_of(process->path());
   }
   return {};
+}
+
+bool is_own_port(std::uint16_t port, bool is_udp) {
+  return has_one_of("/proc/self", inodes_of_port(port, is_udp));
 }
 
 // The interfaces are asked, not bind(): net.ipv4.ip_nonlocal_bind lets that have any address.

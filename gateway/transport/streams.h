@@ -85,6 +85,14 @@ class Streams {
     return stream && stream->stage == Stream::Stage::Open && !stream->leaving;
   }
 
+  // As of Acceptors: listeners that come and go with a reload.
+  void add_listener(ListenerIndex listener) { acceptors_.add(listener); }
+  void hand_over_listener(ListenerIndex from, ListenerIndex to) { acceptors_.hand_over(from, to); }
+  void remove_listener(ListenerIndex listener, Socket socket) {
+    acceptors_.remove(listener, std::move(socket));
+  }
+  // Listeners have other values, or have come: accepts on all of them.
+  void config_changed() { acceptors_.config_changed(); }
   // Listeners stop for good.
   void stop_accepting() { acceptors_.stop(); }
   // Closes in good manners up to count of the connections for which keep(flow, stream) is

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/config/tcp_twins.h"
 #include "tests/sim/message.h"
 #include "tests/sim/secure.h"
 
@@ -62,6 +63,7 @@ Gateway::Gateway(Tools tools, const Config& config, std::size_t shards,
     : tools_(tools),
       config_(config),
       machine_(tools.clock, tools.dice, tools.trace, tools.checks, tools.network) {
+  add_tcp_twins(config_);
   seed_randomness(tools_.dice.next());
   exchange_ = std::make_unique<Exchange>(shards);
   machine_.home = endpoint("10.0.0.5:0");
@@ -94,14 +96,6 @@ std::unique_ptr<ShardThread> Gateway::make_shard(
     }
   };
   for (const ListenConfig& entry : config_.listen) add(entry);
-  for (const ListenConfig& entry : config_.listen) {
-    if (entry.transport != Transport::Udp || !entry.tcp_twin) continue;
-    ListenConfig twin = entry;
-    twin.transport = Transport::Tcp;
-    twin.name = entry.name + "-tcp";
-    twin.twin_of = entry.name;
-    add(twin);
-  }
   logs_.push_back(std::make_unique<Log::Queue>(kLogRecords));
   ShardSetup setup{.config = config_,
                    .index = index,

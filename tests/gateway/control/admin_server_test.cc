@@ -179,7 +179,7 @@ TEST(ControlThread, ServesItsPagesAndEndsOnASignal) {
   for (int attempt = 0; attempt < 20; ++attempt) {
     config.admin.address = free_port();
     control = std::make_unique<Control>(Control::Setup{
-        config, *log, {tls::TicketKey::random(), std::nullopt}, nullptr, listeners->front().infos});
+        config, *log, {tls::TicketKey::random(), std::nullopt}, nullptr, {(*listeners)[0].infos, (*listeners)[1].infos}});
     if (control->open()) break;
   }
   Exchange exchange(2);

@@ -1,5 +1,6 @@
 #include "gateway/transport/listener.h"
 
+#include "gateway/config/tcp_twins.h"
 #include "gateway/transport/port_owner.h"
 #include "tests/gateway/transport/host.h"
 
@@ -36,7 +37,9 @@ TEST(Listeners, WithAPortPerShardEachHasItsOwn) {
 TEST(Listeners, Rfc3261_18_2_1_AUdpListenerHasATcpTwinOnItsPortBehindAllOthers) {
   ListenConfig udp = listen_on(Transport::Udp);
   udp.tcp_twin = true;
-  const auto opened = open_listeners(config_with({udp, listen_on(Transport::Tcp)}), 2);
+  Config config = config_with({udp, listen_on(Transport::Tcp)});
+  add_tcp_twins(config);
+  const auto opened = open_listeners(config, 2);
   ASSERT_TRUE(opened) << opened.error();
   for (const ShardListeners& shard : *opened) {
     ASSERT_EQ(shard.infos.size(), 3u);
