@@ -197,7 +197,10 @@ SCANNER = ("OPTIONS sip:100@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:5060;bran
 @case("a flood of scanners over UDP from thousands of addresses: no byte back, memory flat, calls go on",
       seconds=240, alone=True, long=True)
 def scanners(t):
-    g, b = door(t, "udp", "tcp")
+    rules = t.directory / "ban.toml"
+    rules.write_text('[[rule]]\nname = "ban"\nfield = "user_agent"\nmatch = "exact"\naction = "ban"\n'
+                     'text = "friendly-scanner"\n')
+    g, b = door(t, "udp", "tcp", filter={"extra_file": str(rules)})
     phones = [client(t, g, "tcp", f"127.0.0.{50 + i}", f"p{i}") for i in range(4)]
     for phone in phones:
         register(phone, b)

@@ -34,6 +34,9 @@ def speak(t, g, b, transport):
         flow = flows.upgrade(connection, remote, "honest")
     else:
         flow = flows.StreamFlow(connection, "honest").start()
+        flow.write(b"\r\n\r\n")
+        until(lambda: flow.other.seen, 3, "it is let in, or not")
+        assert flow.other.seen[0] == b"\r\n", "there was no place"
     t.at_end(flow.close)
     a = Client(flow, "honest")
     _, theirs, _ = call(a, b)
