@@ -46,7 +46,7 @@ Budgets::Place& Budgets::place_of(ReservedArray<Place>& table, std::uint64_t key
   return table[oldest];
 }
 
-// The key is secret, so that nobody can choose an address whose datagrams count as another's stream.
+// The key is secret: nobody can choose an address whose datagrams count as another's stream.
 Budgets::Place& Budgets::source_of(const Asker& asker, bool by_stream, Instant now) {
   std::array<std::uint8_t, 8> octets;
   write_u64(octets, asker.source.value);

@@ -281,7 +281,7 @@ void Acceptors::make_room(Instant now) {
   update();
 }
 
-// Places run short: those go that are open and never sent a message, of the sources with most flows.
+// Places run short: those go that are open and never sent a message, the heaviest sources' first.
 void Acceptors::close_mute(Instant now) {
   if (now < closed_mute_at_ + kRoomEvery) return;
   closed_mute_at_ = now;

@@ -124,7 +124,8 @@ HashKey cookie_key(const Settings& settings) {
     const auto random = tls::random_bytes<16>();
     return {read_u64(random), read_u64(Bytes(random).subspan(8))};
   }
-  std::string text = boot + std::to_string(space.st_dev) + ' ' + std::to_string(space.st_ino) + '\n';
+  std::string text = boot;
+  text += std::to_string(space.st_dev) + ' ' + std::to_string(space.st_ino) + '\n';
   for (const ListenAddress& address : settings.listen) text += address.text + '\n';
   if (!settings.keys.empty()) text += read_file(settings.keys + "/key.pem");
   const auto digest = tls::sha256(as_bytes(text));
