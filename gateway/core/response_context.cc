@@ -45,6 +45,17 @@ ResponseContext::Decision ResponseContext::provisional(std::uint8_t index) const
   return Decision::Forward;
 }
 
+bool ResponseContext::takes_provisional(Instant now) {
+  if (provisionals_left_ == kProvisionalsMax) provisionals_since_ = now;
+  const auto earned = (now - provisionals_since_) / kProvisionalEvery;
+  provisionals_since_ += earned * kProvisionalEvery;
+  provisionals_left_ = static_cast<std::uint8_t>(
+      std::min<std::int64_t>(kProvisionalsMax, provisionals_left_ + earned));
+  if (provisionals_left_ == 0) return false;
+  --provisionals_left_;
+  return true;
+}
+
 ResponseContext::Decision ResponseContext::success(std::uint8_t index, sip::Status status) {
   ClientBranch& branch = branches_[index];
   if (branch.final_status == 0) {

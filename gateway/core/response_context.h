@@ -99,6 +99,10 @@ class ResponseContext {
   std::uint8_t forwarded(SlotId client);
   // A 1xx above 100 on a branch.
   Decision provisional(std::uint8_t branch) const;
+  // May one more of them go on? A server may send them without end.
+  static constexpr std::uint8_t kProvisionalsMax = 64;  // at once,
+  static constexpr Duration kProvisionalEvery = 10s;    // and one more in each of these
+  bool takes_provisional(Instant now);
   // A 2xx. The other branches are called off where it was the first (16.7 item 10).
   Decision success(std::uint8_t branch, sip::Status status);
   // A final response above 2xx, or (message empty) a time-out or a failure of the transport.
@@ -191,6 +195,8 @@ class ResponseContext {
   std::uint8_t open_ = 0;  // branches without a final response; open_ <= branch_count_
   sip::Status best_status_ = 0;
   std::uint8_t best_branch_ = 0;
+  std::uint8_t provisionals_left_ = kProvisionalsMax;
+  Instant provisionals_since_{};  // provisionals_left_ was counted up to here
   BufferRef best_;  // the best final response so far
   std::array<ClientBranch, kBranchesMax> branches_;
 };

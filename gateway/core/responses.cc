@@ -187,6 +187,7 @@ void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant 
     }
     if (decision != Decision::Forward) return;
     contexts_.arm(id, ContextTimer::TimerC, now + core_.config.timers.timer_c);
+    if (!context.takes_provisional(now)) return core_.drop(DropReason::Budget);
   } else if (!sip::is_success(status)) {
     if (may_speak_otherwise(context, status) && media_.try_other_profile(context, now, outbox)) {
       context.discount(index, status);

@@ -120,6 +120,8 @@ constexpr std::array kTable{
           "limits.contexts"},
     Bound{"INVITE after a provisional response", milliseconds(kTimers.timer_c), Milliseconds,
           "CANCEL, 408", "timer_c_total", "timers.timer_c"},
+    Bound{"provisional responses of an INVITE at once (one more each 10 s)", 64, Count, "dropped",
+          "drops_total", ""},
     Bound{"first answer of a next hop", milliseconds(kTimers.first_answer), Milliseconds,
           "the next target", "failovers_total", "timers.first_answer"},
     // Media relays.

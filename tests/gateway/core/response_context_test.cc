@@ -37,6 +37,21 @@ TEST_F(ResponseContextTest, ARequestParksAndGoesOnWhereItWas) {
   EXPECT_TRUE(context_.has_open_branches());
 }
 
+TEST_F(ResponseContextTest, ProvisionalResponsesWithoutEndAreCutToAFew) {
+  const Instant start{1'000s};
+  for (int i = 0; i < ResponseContext::kProvisionalsMax; ++i) {
+    EXPECT_TRUE(context_.takes_provisional(start)) << i;
+  }
+  EXPECT_FALSE(context_.takes_provisional(start));
+  EXPECT_FALSE(context_.takes_provisional(start + ResponseContext::kProvisionalEvery - 1ms));
+  EXPECT_TRUE(context_.takes_provisional(start + ResponseContext::kProvisionalEvery));
+  EXPECT_FALSE(context_.takes_provisional(start + ResponseContext::kProvisionalEvery));
+  // A queue that says every ten seconds how long it still takes.
+  for (int i = 2; i < 500; ++i) {
+    EXPECT_TRUE(context_.takes_provisional(start + i * ResponseContext::kProvisionalEvery)) << i;
+  }
+}
+
 // RFC 3261 16.7 item 5: provisional responses above 100 and every 2xx go on at once.
 TEST_F(ResponseContextTest, ProvisionalResponsesOfAnInviteAreForwarded) {
   const auto branch = context_.forwarded(kFirst);

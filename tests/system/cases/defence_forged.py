@@ -1,8 +1,9 @@
-"""Whose name stands in a datagram or a header is not who pays for it."""
+"""Whose name stands in a datagram or a header is not who pays for it; and a server that goes mad."""
 
 import socket
 
 from lib import flows, sip
+from lib.agents import hang_up
 from lib.case import case
 from lib.waiting import Timeout
 
@@ -77,3 +78,21 @@ def mapped(t):
         seen = b.expect("OPTIONS", where=lambda m: len(m.vias) == 2)
         assert seen.vias[1].params["received"].strip("[]") == known, seen
         b.reply(seen, 200)
+
+
+@case("a server that sends provisional responses without end (RFC 3261 16.7): a few go on, and the call is made")
+def provisional_flood(t):
+    b = t.backend()
+    g = t.gateway("tcp", next_hop=b.uri("tcp"), network=("tcp",), shards=2)
+    a = t.client(g, "tcp")
+    sent = a.invite()
+    seen = b.expect("INVITE")
+    for number in range(1000):
+        b.reply(seen, 183, to_tag=f"t{number}", body=sip.sdp())
+    answer = b.reply(seen, 200, to_tag="t5", body=sip.sdp())
+    ours = a.ack(sent, a.response(200, to=sent))
+    b.expect("ACK")
+    assert 1 <= a.inbox.count(lambda m: m.status == 183) <= 65
+    hang_up(b.dialog(seen, answer), b, a)
+    assert ours.call_id == sent.call_id
+    assert g.metric("ringway_drops_total", reason="budget") >= 900
