@@ -91,12 +91,14 @@ HashKey random_hash_key() {
 }
 
 int serve(Config config, const Extras& extras) {
+  // SIGHUP has a meaning once there is something to reload. SIGUSR1 and SIGUSR2 have none: scripts
+  // that were written for other servers (log rotation) send them, and they end nothing.
+  for (const int ignored : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2}) std::signal(ignored, SIG_IGN);
   raise_descriptor_limit();
   const auto kernel = choose_kernel(config.reactor);
   if (!kernel) return fail(kernel.error());
   read_certificate_names(config);
   add_tcp_twins(config);
-  std::signal(SIGPIPE, SIG_IGN);
   const Cpus cpus = read_cpus();
   const unsigned shards = config.shards != 0 ? config.shards : cpus.shards();
 

@@ -189,9 +189,6 @@ void Control::start_signals() {
       control->begin_drain(number);
     }
   };
-  // Sent by scripts that were written for other servers (log rotation): they end nothing.
-  std::signal(SIGUSR1, SIG_IGN);
-  std::signal(SIGUSR2, SIG_IGN);
   uv_signal_start(&signals_[0], on_signal, SIGTERM);
   uv_signal_start(&signals_[1], on_signal, SIGINT);
   uv_signal_start(&signals_[2], on_signal, SIGHUP);

@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 
+from lib import sip
 from lib.agents import call, hang_up, serves
 from lib.carriers import Controller, FakeEngine, Tunnel
 from lib.case import case
@@ -80,6 +81,33 @@ def odd_signals(t):
         serves(a, b)
         assert controller.ask(b"1_%d de" % number) == b"1_%d de" % number
     hang_up(theirs, b, a)
+
+
+@case("a SIGHUP while the gateway starts does not end it")
+def early_reload(t):
+    b = t.backend()
+    for _ in range(3):
+        g = t.gateway("tcp", next_hop=b.uri(), start=False, name=f"early{sip.token(4)}", **SHARDS)
+        g.start(wait=False)
+        status = f"/proc/{g.program.process.pid}/status"
+
+        def ignores_hangup(status=status):
+            with open(status) as file:
+                masks = dict(line.split(":\t") for line in file.read().splitlines() if line.startswith("Sig"))
+            return int(masks["SigIgn"], 16) & 1
+        # From its first steps on, until there is something to reload.
+        until(ignores_hangup, 5, "it has begun", every=0.0005)
+        while not served(g):
+            g.program.process.send_signal(signal.SIGHUP)
+        a = t.client(g, "tcp")
+        serves(a, b)
+
+
+def served(g):
+    try:
+        return g.http("/livez")[0] == 200
+    except OSError:
+        return False
 
 
 @case("the admin address takes a request in absolute-form (RFC 9112 3.2.2)")
