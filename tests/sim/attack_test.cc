@@ -74,6 +74,18 @@ class Siege {
     made.shards = 1 + seed % 3;
     for (ListenConfig& listen : made.config.listen) listen.admission = Admission::Registered;
     made.config.budgets.enabled = false;  // else he is cut off after four tries
+    // A trunk that is closed to the access side, and somebody else's server.
+    NextHopConfig other = made.config.next_hops.front();
+    other.name = "trunk";
+    other.host = "10.0.0.12";
+    other.domains = {"carrier.example"};
+    other.from = NextHopFrom::Network;
+    made.others.push_back(other);
+    other.name = "evil";
+    other.host = "10.0.0.13";
+    other.domains = {"evil.example"};
+    other.from = NextHopFrom::Both;
+    made.others.push_back(other);
     made.config.timers.grace = 3s;
     return made;
   }
@@ -100,6 +112,80 @@ TEST(Attack, EachKindAlone) {
     EXPECT_FALSE(siege.world.checks.failed())
         << "attack " << kind << ": " << siege.world.checks.failure();
   }
+}
+
+// RFC 5626 5.3: a second tab of the same user agent takes over what is new, and no call.
+TEST(Attack, ADialogStaysOnItsFlowWhileThatLives) {
+  World world(11);
+  Device& one = world.add_device({Transport::Wss, true});
+  Device& two = world.add_device({Transport::Ws, true});
+  for (Device* device : {&one, &two}) device->connect();
+  world.run(2s);
+  one.agent().register_for(300);
+  world.run(1s);
+  one.agent().call("sip:x1@example.org");
+  world.run(3s);
+  ASSERT_EQ(one.agent().calls_in(State::Up).size(), 1u);
+  const Profile& profile = one.agent().profile();
+  Message made = Message::request("REGISTER", "sip:example.org");
+  made.add("Via", two.agent().profile().via + ";branch=z9hG4bKtab;rport");
+  made.add("Max-Forwards", "70");
+  made.add("From", "<" + one.agent().aor() + ">;tag=tab");
+  made.add("To", "<" + one.agent().aor() + ">");
+  made.add("Call-ID", "tab");
+  made.add("CSeq", "1 REGISTER");
+  made.add("Expires", "300");
+  made.add("Contact", "<" + profile.contact + ">" + profile.contact_params + ";expires=300");
+  int byes = 0, granted = 0;
+  two.observe = [&](std::string_view text) {
+    byes += text.starts_with("BYE ");
+    granted += text.starts_with("SIP/2.0 200 ");
+    return true;
+  };
+  two.send_raw(made.text());
+  world.run(1s);
+  ASSERT_EQ(granted, 1);
+  UserAgent& extension = world.pbx().extension("x1");
+  for (const int call : extension.calls_in(State::Up)) extension.hang_up(call);
+  world.run(2s);
+  EXPECT_EQ(one.agent().calls_in(State::Up).size(), 0u);
+  EXPECT_EQ(byes, 0);
+  EXPECT_FALSE(world.checks.failed()) << world.checks.failure();
+}
+
+// The relay's ports are not for who was asked for credentials and never came back with any.
+TEST(Attack, NoMediaSessionIsHeldForWhoWasOnlyChallenged) {
+  World::Settings settings;
+  settings.config.budgets.enabled = false;
+  World world(12, settings);
+  world.pbx().challenges = true;
+  Device& guest = world.add_device({Transport::Ws, true});
+  guest.connect();
+  world.run(2s);
+  int challenged = 0;
+  guest.observe = [&](std::string_view text) {
+    challenged += text.starts_with("SIP/2.0 407 ");
+    return true;
+  };
+  for (int i = 0; i < 20; ++i) {
+    const std::string serial = std::to_string(i);
+    Message made = Message::request("INVITE", "sip:x1@example.org");
+    made.add("Via", guest.agent().profile().via + ";branch=z9hG4bKguest" + serial + ";rport");
+    made.add("Max-Forwards", "70");
+    made.add("From", "<sip:guest@example.org>;tag=" + serial);
+    made.add("To", "<sip:x1@example.org>");
+    made.add("Call-ID", "guest-" + serial);
+    made.add("CSeq", "1 INVITE");
+    made.add("Contact", "<" + guest.agent().profile().contact + ">");
+    made.add("Content-Type", "application/sdp");
+    made.body = guest.agent().description();
+    guest.send_raw(made.text());
+    world.run(500ms);
+    EXPECT_EQ(world.relay->sessions.size(), 0u) << "of call " << i;
+  }
+  EXPECT_EQ(challenged, 20) << "each one was asked for credentials, none was out of its share";
+  EXPECT_EQ(world.relay->offers, 20);
+  EXPECT_FALSE(world.checks.failed()) << world.checks.failure();
 }
 
 TEST(Attack, EverySeed) {

@@ -5,13 +5,16 @@
 namespace ringway::sim {
 namespace {
 
-constexpr std::string_view kMark = "X-May-Reach";
 constexpr std::size_t kLootMax = 64;
 
 // Addresses that neither the configuration nor any dialog names.
 constexpr std::array<std::string_view, 6> kTraps{"127.0.0.1:5060",     "10.9.9.9:5060",
                                                  "192.168.77.7:5060",  "169.254.1.1:80",
                                                  "203.0.113.250:9999", "198.51.100.1:5061"};
+
+bool is_gateways(std::string_view value) {
+  return value.find("198.51.100.1") != value.npos || value.find("10.0.0.5") != value.npos;
+}
 
 bool is_addressed_to(const Message& message, std::string_view user) {
   return user_of(message.uri) == user || user_of(uri_of(message.header("To"))) == user;
@@ -36,7 +39,15 @@ Attacker::Attacker(World& world, Device& device, Device& guest)
     return [this, who = std::string(who)](std::string_view text) { return saw(who, text); };
   };
   for (auto& each : world_.devices) each->observe = watch(each->name());
-  for (std::size_t i = 0; i < world_.pbxs(); ++i) world_.pbx(i).observe = watch("next-hop");
+  for (std::size_t i = 0; i < world_.pbxs(); ++i) {
+    world_.pbx(i).observe = watch(name_of_next_hop(i));
+  }
+}
+
+// Those that share the users are one.
+std::string_view Attacker::name_of_next_hop(std::size_t index) {
+  const std::string& name = world_.gateway().config().next_hops[index].name;
+  return name.starts_with("pbx-") ? std::string_view("next-hop") : std::string_view(name);
 }
 
 // --- What must never be seen -------------------------------------------------------------------
@@ -62,6 +73,9 @@ void Attacker::judge(std::string_view who, const Message& message, std::string_v
   if (message.reason == "Forged") {
     return world_.checks.fail(std::string(who) + " got an answer of somebody else's", text);
   }
+  if (message.method == "CANCEL" && message.header("Reason") == kAttack) {
+    return world_.checks.fail(std::string(who) + " is called off by somebody else", text);
+  }
   for (const auto& [name, value] : message.headers) {
     if (value.find("impostor") != value.npos && who == "next-hop" && name.starts_with("P-")) {
       return world_.checks.fail("an identity was believed", text);
@@ -75,7 +89,7 @@ void Attacker::judge(std::string_view who, const Message& message, std::string_v
 
 void Attacker::take(const Message& message) {
   const auto keep = [](std::vector<std::string>& list, const std::string& value) {
-    if (value.find("198.51.100.1") == value.npos && value.find("10.0.0.5") == value.npos) return;
+    if (!is_gateways(value)) return;
     if (list.size() == kLootMax) list.erase(list.begin());
     list.push_back(value);
   };
@@ -89,6 +103,15 @@ void Attacker::take(const Message& message) {
     if (invites_.size() == kLootMax) invites_.erase(invites_.begin());
     invites_.push_back(message);
   }
+  Dialog dialog;
+  for (const std::string& value : message.values("Record-Route")) {
+    if (is_gateways(value)) dialog.routes.push_back(value);
+  }
+  if (dialog.routes.size() < 2) return;
+  dialog.call_id = message.header("Call-ID");
+  dialog.to_tag = parameter(message.header("To"), "tag");
+  if (dialogs_.size() == kLootMax) dialogs_.erase(dialogs_.begin());
+  dialogs_.push_back(std::move(dialog));
 }
 
 // --- How he sends ------------------------------------------------------------------------------
@@ -117,130 +140,6 @@ Message Attacker::request(std::string_view method, std::string_view uri,
   return made;
 }
 
-void Attacker::send(Device& device, Message message) {
-  if (device.is_connected()) device.send_raw(message.text());
-}
-
-void Attacker::send_datagram(std::string_view to, Message message) {
-  world_.network.send(socket_, endpoint(to), message.text());
-}
-
-// --- Attacks on where a message goes -----------------------------------------------------------
-
-// RFC 5626 5.3: the Path of the own flow is "outgoing"; it comes off and the next hop is asked.
-void Attacker::path_to_elsewhere() {
-  Message made = request("INVITE", "sip:+1900@" + trap(), "next-hop");
-  made.add("Route", drawn(loot_.paths));
-  if (!loot_.paths.empty()) send(device_, std::move(made));
-}
-
-void Attacker::path_with_any_method() {
-  Message made = request("SET", "sip:x@" + trap(), "next-hop");
-  made.add("Route", drawn(loot_.paths));
-  made.body = "FLUSHALL\r\n";
-  if (!loot_.paths.empty()) send(world_.dice.chance(0.5) ? device_ : guest_, std::move(made));
-}
-
-// Record-Route tokens belong to a dialog.
-void Attacker::record_route_without_dialog() {
-  if (loot_.record_routes.empty()) return;
-  Message made = request("INVITE", "sip:x@" + trap(), "nobody");
-  made.add("Route", drawn(loot_.record_routes));
-  if (world_.dice.chance(0.5)) made.add("Route", drawn(loot_.record_routes));
-  if (world_.dice.chance(0.5)) made.set("To", "<sip:x0@example.org>;tag=x");
-  send(device_, std::move(made));
-}
-
-// His own valid Route set, towards another target than the far end.
-void Attacker::dialog_redirected() {
-  for (const auto& [number, call] : device_.agent().calls()) {
-    if (call.state != UserAgent::Call::State::Up || call.routes.empty()) continue;
-    Message made = request("INFO", "sip:x@" + trap(), "nobody");
-    made.set("Call-ID", call.call_id);
-    made.set("From", "<" + call.local + ">;tag=" + call.local_tag);
-    made.set("To", "<" + call.remote + ">;tag=" + call.remote_tag);
-    made.set("CSeq", std::to_string(1000 + serial_) + " INFO");
-    for (const std::string& route : call.routes) {
-      if (route.find("10.0.0.9") == route.npos) made.add("Route", route);
-    }
-    return send(device_, std::move(made));
-  }
-}
-
-void Attacker::two_routes() {
-  Message made = request("INVITE", "sip:x0@example.org", "nobody");
-  made.add("Route", "<sip:10.0.0.9;lr>");
-  made.add("Route", "<sip:" + trap() + ";lr>");
-  send(device_, std::move(made));
-}
-
-void Attacker::maddr() {
-  Message made = request("MESSAGE", "sip:x@example.org;maddr=127.0.0.1", "next-hop");
-  if (!loot_.paths.empty()) made.add("Route", drawn(loot_.paths));
-  send(device_, std::move(made));
-}
-
-void Attacker::contact_is_loopback() {
-  Message made = request("INVITE", "sip:x1@example.org", "next-hop");
-  made.set("To", "<sip:x1@example.org>");
-  made.set("Contact", "<sip:x@127.0.0.1:22;transport=tcp>");
-  send(device_, std::move(made));
-}
-
-void Attacker::forged_token() {
-  std::string route = drawn(world_.dice.chance(0.5) ? loot_.paths : loot_.record_routes);
-  if (route.size() < 40) return;
-  char& changed = route[8 + world_.dice.below(20)];
-  changed = changed == 'A' ? 'B' : 'A';
-  Message made = request("INVITE", "sip:x@" + trap(), "nobody");
-  made.add("Route", route);
-  send(device_, std::move(made));
-}
-
-// --- Attacks on who may ask --------------------------------------------------------------------
-
-void Attacker::stranger_on_the_network_side() {
-  Message made = request("INVITE", "sip:u0@example.org", "nobody");
-  if (world_.dice.chance(0.5)) made.add("Route", "<sip:" + trap() + ";lr>");
-  send_datagram(kInner, std::move(made));
-}
-
-void Attacker::stranger_names_a_contact() {
-  Device& victim = *world_.devices[world_.dice.below(world_.devices.size())];
-  const std::string seen = drawn(loot_.contacts);
-  const std::string target =
-      seen.empty() || world_.dice.chance(0.5) ? victim.agent().profile().contact : seen;
-  send_datagram(kInner, request("INVITE", target, "nobody"));
-}
-
-// On the access side an address proves nothing.
-void Attacker::stranger_with_next_hop_address() {
-  Message made = request("INVITE", "sip:x@" + trap(), "next-hop");
-  world_.network.send(endpoint("10.0.0.9:5060"), endpoint(kAccess), made.text());
-}
-
-void Attacker::alias_from_the_access_side() {
-  const std::string target = drawn(loot_.contacts);
-  if (!target.empty()) send(device_, request("INVITE", target, "next-hop"));
-}
-
-// A listener that is not open to guests.
-void Attacker::guest_calls() {
-  send(guest_, request("INVITE", "sip:x0@example.org", "next-hop"));
-}
-
-void Attacker::identity() {
-  constexpr std::array<std::string_view, 4> kSpellings{
-      "P-Asserted-Identity", "p-asserted-identity ", "P-ASSERTED-IDENTITY", "P-asserted-Identity"};
-  Message made = request("INVITE", "sip:x0@example.org", "next-hop");
-  for (const std::string_view name : kSpellings) {
-    if (world_.dice.chance(0.7)) made.add(name, "<sip:impostor@example.org>");
-  }
-  send(device_, std::move(made));
-}
-
-// --- Attacks on whose answer counts ------------------------------------------------------------
-
 Message Attacker::forged_response(const Message& seen, int status) {
   Message made = Message::response(seen, status, "Forged");
   made.set("To", std::string(seen.header("To")) + ";tag=forged");
@@ -248,93 +147,12 @@ Message Attacker::forged_response(const Message& seen, int status) {
   return made;
 }
 
-// What he was asked himself, answered from a socket that nobody asked.
-void Attacker::forged_answer() {
-  if (invites_.empty()) return;
-  const Message& seen = invites_[world_.dice.below(invites_.size())];
-  const std::array<int, 4> statuses{200, 302, 486, 183};
-  const std::array<std::string_view, 2> doors{kInner, kAccess};
-  send_datagram(doors[world_.dice.below(2)], forged_response(seen, statuses[world_.dice.below(4)]));
+void Attacker::send(Device& device, Message message) {
+  if (device.is_connected()) device.send_raw(message.text());
 }
 
-// The branch of a transaction beside his own.
-void Attacker::answer_of_another_branch() {
-  if (invites_.empty()) return;
-  Message seen = invites_[world_.dice.below(invites_.size())];
-  auto vias = seen.values("Via");
-  const std::size_t branch = vias.empty() ? std::string::npos : vias.front().find("branch=z9hG4bK");
-  if (branch == std::string::npos) return;
-  char& changed = vias.front()[branch + 14 + world_.dice.below(18)];
-  changed = static_cast<char>('0' + world_.dice.below(10));
-  seen.remove("Via");
-  for (auto via = vias.rbegin(); via != vias.rend(); ++via) seen.add_front("Via", *via);
-  send_datagram(kInner, forged_response(seen, 200));
-}
-
-// A CANCEL with a branch that he has seen, from elsewhere (RFC 3261 9.1 is hop by hop).
-void Attacker::foreign_cancel() {
-  if (invites_.empty()) return;
-  Message seen = invites_[world_.dice.below(invites_.size())];
-  auto vias = seen.values("Via");
-  if (vias.empty()) return;
-  Message made = request("CANCEL", seen.uri, "nobody");
-  made.set("Via", vias.back());
-  for (const std::string_view name : {"From", "To", "Call-ID"}) made.set(name, seen.header(name));
-  made.set("CSeq", std::to_string(seen.cseq()) + " CANCEL");
-  send(guest_, std::move(made));
-}
-
-// An instance that is another's: the binding stays with whom its next hop granted it.
-void Attacker::registers_for_another() {
-  const Profile& victim = world_.devices.front()->agent().profile();
-  Message made = request("REGISTER", "sip:example.org", "next-hop");
-  made.set("From", "<" + device_.agent().aor() + ">;tag=thief");
-  made.set("To", "<" + device_.agent().aor() + ">");
-  made.add("Expires", "100");
-  made.set("Contact", "<" + victim.contact + ">" + victim.contact_params + ";expires=100");
-  send(device_, std::move(made));
-}
-
-// --- Which one ---------------------------------------------------------------------------------
-
-namespace {
-
-struct Attack {
-  std::string_view name;
-  void (Attacker::*run)();
-};
-
-}  // namespace
-
-std::size_t Attacker::kinds() const {
-  return 18;
-}
-
-std::string Attacker::act(std::size_t kind) {
-  static constexpr std::array<Attack, 18> kAttacks{{
-      {"path to elsewhere", &Attacker::path_to_elsewhere},
-      {"path with any method", &Attacker::path_with_any_method},
-      {"record-route without a dialog", &Attacker::record_route_without_dialog},
-      {"dialog redirected", &Attacker::dialog_redirected},
-      {"stranger on the network side", &Attacker::stranger_on_the_network_side},
-      {"stranger names a Contact", &Attacker::stranger_names_a_contact},
-      {"stranger with the next hop's address", &Attacker::stranger_with_next_hop_address},
-      {"alias from the access side", &Attacker::alias_from_the_access_side},
-      {"two routes", &Attacker::two_routes},
-      {"maddr", &Attacker::maddr},
-      {"identity", &Attacker::identity},
-      {"forged answer", &Attacker::forged_answer},
-      {"answer of another branch", &Attacker::answer_of_another_branch},
-      {"foreign CANCEL", &Attacker::foreign_cancel},
-      {"registers for another", &Attacker::registers_for_another},
-      {"guest calls", &Attacker::guest_calls},
-      {"forged token", &Attacker::forged_token},
-      {"Contact is loopback", &Attacker::contact_is_loopback},
-  }};
-  const Attack& attack = kAttacks[kind % kAttacks.size()];
-  world_.trace.line("attacker", attack.name);
-  (this->*attack.run)();
-  return std::string(attack.name);
+void Attacker::send_datagram(std::string_view to, Message message) {
+  world_.network.send(socket_, endpoint(to), message.text());
 }
 
 std::string Attacker::act() {

@@ -12,8 +12,8 @@ namespace ringway::sim {
 // Somebody who registers, calls and answers like anybody, and who besides sends what he has seen to
 // where it does not belong: he replays, splices, redirects, forges and answers for others.
 //
-// Each of his messages says in X-May-Reach who may get it: "nobody", or "next-hop". Everybody else
-// who gets it has been reached past the rules.
+// Each of his messages says in X-May-Reach who may get it: "nobody", "next-hop", or a further next
+// hop by its name. Everybody else who gets it has been reached past the rules.
 class Attacker {
  public:
   // device: his own, which gets connected and registered. guest: a second one that never registers.
@@ -29,9 +29,19 @@ class Attacker {
   bool saw(std::string_view who, std::string_view text);
 
  private:
+  static constexpr std::string_view kMark = "X-May-Reach";
+  static constexpr std::string_view kAttack = "SIP;cause=200;text=\"attack\"";
+  static constexpr std::string_view kTrunk = "10.0.0.12:5060";  // closed to the access side
+  static constexpr std::string_view kEvil = "10.0.0.13:5060";   // the next hop of his own domain
+
   // What he may say where: the values of ours that he has seen.
   struct Loot {
     std::vector<std::string> paths, record_routes, contacts, vias;
+  };
+  // A dialog that he has seen a message of.
+  struct Dialog {
+    std::string call_id, to_tag;
+    std::vector<std::string> routes;  // the values of ours in Record-Route, in their order
   };
 
   // Over the connection of his own device, or of his guest.
@@ -42,6 +52,7 @@ class Attacker {
   Message forged_response(const Message& seen, int status);
   std::string trap();
   std::string drawn(const std::vector<std::string>& values);
+  std::string_view name_of_next_hop(std::size_t index);
   void judge(std::string_view who, const Message& message, std::string_view text);
   void take(const Message& message);
 
@@ -63,12 +74,17 @@ class Attacker {
   void guest_calls();
   void forged_token();
   void contact_is_loopback();
+  void spliced_routes();
+  void closed_next_hop();
+  void registers_elsewhere();
+  void replay();
 
   World& world_;
   Device& device_;
   Device& guest_;
   Loot loot_;
   std::vector<Message> invites_;  // that he got
+  std::vector<Dialog> dialogs_;
   std::uint64_t serial_ = 0;
   Endpoint socket_, access_twin_;
 };

@@ -84,6 +84,8 @@ class UserAgent {
   std::vector<int> calls_in(Call::State state) const;
   const Profile& profile() const { return profile_; }
   std::string aor() const { return "sip:" + profile_.user + "@example.org"; }
+  // What it offers and answers.
+  std::string description() const;
 
   // What it does with the next INVITE, and the status for any other request (0: silence).
   std::function<Answer(const Message&)> answers = [](const Message&) { return Answer{}; };
@@ -133,7 +135,6 @@ class UserAgent {
   int find_call(const Message& request) const;
   int open_call(const Message& request);
 
-  std::string description() const;
   void check_description(const Message& message);
   std::string fresh(std::string_view prefix);
 

@@ -39,6 +39,15 @@ World::World(std::uint64_t seed, Settings settings)
     pbxs_.push_back(std::make_unique<Pbx>(tools(), next_hop.host + ":5060", location_));
     pbxs_.back()->media_relayed = !settings_.config.media.relays.empty();
   }
+  for (const NextHopConfig& other : settings_.others) {
+    settings_.config.next_hops.push_back(other);
+    Resolution resolution;
+    resolution.outcome = Resolution::Outcome::Found;
+    resolution.targets.push_back({Transport::Udp, endpoint(other.host + ":5060")});
+    snapshot_->next_hops.push_back(resolution);
+    pbxs_.push_back(std::make_unique<Pbx>(tools(), other.host + ":5060",
+                                          other_locations_.emplace_back()));
+  }
   if (!settings_.config.media.relays.empty()) relay = std::make_unique<MediaRelay>(tools());
   start_gateway();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -25,7 +26,8 @@ class World {
     std::size_t shards = 2;
     Config config = make_config();
     std::size_t next_hops = 1;  // 10.0.0.9 and the ones after it, by priority
-    bool filter = false;        // drops scanners by their User-Agent
+    std::vector<NextHopConfig> others;  // behind those; each has users of its own
+    bool filter = false;                // drops scanners by their User-Agent
     bool tight = false;         // its limits are so low that it must refuse and forget
     PerFault<double> faults;  // of the kernel
     bool printing = false;
@@ -70,6 +72,7 @@ class World {
   Settings settings_;
   std::shared_ptr<NextHopSnapshot> snapshot_ = std::make_shared<NextHopSnapshot>();
   Location location_;
+  std::deque<Location> other_locations_;
   std::vector<std::unique_ptr<Gateway>> gone_;  // their callbacks still point there
   std::unique_ptr<Gateway> gateway_;
   std::vector<std::unique_ptr<Pbx>> pbxs_;
