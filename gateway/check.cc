@@ -10,6 +10,7 @@
 
 #include "gateway/config/next_hop_address.h"
 #include "gateway/control/setup.h"
+#include "gateway/control/wall_clock.h"
 #include "gateway/cpus.h"
 #include "gateway/transport/port_owner.h"
 #include "tls/context.h"
@@ -129,6 +130,17 @@ class Warner {
   std::vector<Mistake> warnings_;
 };
 
+// Of certificates that are read without complaint: those that peers will refuse all the same.
+std::vector<Mistake> ended_certificates(const Config& config) {
+  std::vector<Mistake> warnings;
+  for (const CertificateEnd& end : certificate_ends(config)) {
+    if (end.not_after > wall_seconds()) continue;
+    warnings.push_back(
+        {{}, end.file + " (" + end.used_by + ") has ended, so others refuse it: renew it"});
+  }
+  return warnings;
+}
+
 void print_summary(const Config& config) {
   for (const ListenConfig& listen : config.listen) {
     std::printf("  listens   %-4s %s (%s side)\n", std::string(to_text(listen.transport)).c_str(),
@@ -178,6 +190,7 @@ int check(const std::string& file) {
     return 1;
   }
   print(file, warn(loaded), "warning: ");
+  print(file, ended_certificates(config), "warning: ");
   std::printf("%s: ok\n", file.c_str());
   print_summary(config);
   return 0;

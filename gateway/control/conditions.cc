@@ -22,15 +22,15 @@ std::string count_of(std::size_t count, std::string_view one) {
 Condition judge_next_hops(const Facts& facts) {
   Condition condition{"next_hops", State::Ok, {}, true};
   std::size_t addresses = 0, used = 0;
-  std::string unresolved;
+  std::string unresolved, resolved;
   for (std::size_t i = 0; i < facts.config.next_hops.size(); ++i) {
     if (facts.config.next_hops[i].removed) continue;
     ++used;
     const std::size_t found =
         i < facts.next_hops.size() ? facts.next_hops[i].targets.size() : std::size_t{0};
     addresses += found;
-    if (found != 0) continue;
-    unresolved += (unresolved.empty() ? "" : ", ") + facts.config.next_hops[i].name;
+    std::string& names = found != 0 ? resolved : unresolved;
+    names += (names.empty() ? "" : ", ") + facts.config.next_hops[i].name;
   }
   std::uint64_t down = facts.shards.empty() ? 0 : UINT64_MAX;
   for (const Counters* shard : facts.shards) down = std::min(down, shard->next_hop_down.value());
@@ -38,18 +38,16 @@ Condition judge_next_hops(const Facts& facts) {
                      (addresses == 1 ? " address" : " addresses");
   if (used == 0) return condition;
   if (!facts.absent_address.empty()) {
-    condition.reason += ", not asked: " + facts.absent_address +
-                        " is not on this machine, so another one serves";
+    condition.reason +=
+        ", not asked: " + facts.absent_address + " is not on this machine, so another one serves";
   } else if (addresses == 0) {
     condition.state = State::Failed;
     condition.reason = "no next hop has an address: DNS gave none for " + unresolved;
   } else if (down >= addresses) {
     condition.state = State::Failed;
-    condition.reason = "no next hop answers: all " + std::to_string(addresses) +
-                       (addresses == 1 ? " address is down" : " addresses are down");
-    for (const NextHopConfig& next_hop : facts.config.next_hops) {
-      if (!next_hop.removed) condition.reason += ", " + next_hop.name;
-    }
+    condition.reason = "no next hop answers: is the SIP server running, and reached from here? " +
+                       resolved + (addresses == 1 ? " is silent" : " are silent");
+    if (!unresolved.empty()) condition.reason += "; DNS gave no address for " + unresolved;
   } else if (!unresolved.empty()) {
     condition.state = State::Degraded;
     condition.reason += "; DNS gave no address for " + unresolved;
@@ -77,7 +75,10 @@ Condition judge_relays(const Facts& facts) {
   condition.reason = count_of(up, "media relay") + " connected";
   if (down.empty()) return condition;
   condition.state = up == 0 ? State::Failed : State::Degraded;
-  condition.reason += "; not connected: " + down;
+  condition.reason = up == 0 ? "no media relay is connected: is rtpengine running, with "
+                               "--listen-tcp-ng or --listen-ng? Not reached: " +
+                                   down
+                             : condition.reason + "; not connected: " + down;
   return condition;
 }
 
@@ -94,9 +95,8 @@ const CertificateEnd* first_end(const Facts& facts, bool is_list) {
 Condition judge_certificates(const Facts& facts) {
   Condition condition{"certificates", State::Ok, "no certificate is in use"};
   const auto add = [&](State state, const std::string& text) {
-    condition.reason = condition.state == State::Ok && state != State::Ok
-                           ? text
-                           : condition.reason + "; " + text;
+    condition.reason =
+        condition.state == State::Ok && state != State::Ok ? text : condition.reason + "; " + text;
     condition.state = std::max(condition.state, state);
   };
   if (const CertificateEnd* first = first_end(facts, false)) {
@@ -105,18 +105,20 @@ Condition judge_certificates(const Facts& facts) {
         "the first certificate ends in " + count_of(static_cast<std::size_t>(left / kDay), "day");
     if (left <= 0) {
       condition.state = State::Failed;
-      condition.reason = "the certificate in " + first->file + " has ended: renew it and reload";
+      condition.reason =
+          "the certificate in " + first->file + " has ended: renew it; a new file is read at once";
     } else if (left < kWarnDays * kDay) {
       condition.state = State::Degraded;
-      condition.reason += ": renew " + first->file + " and reload";
+      condition.reason += ": renew " + first->file;
     }
   }
   if (const CertificateEnd* first = first_end(facts, true)) {
     const std::int64_t left = first->not_after - facts.wall_seconds;
     const std::string list = "the revocation list " + first->file;
     if (left <= 0) {
-      add(State::Failed, list + " has ended, so no certificate it is for is accepted: fetch a new "
-                                "one");
+      add(State::Failed, list +
+                             " has ended, so no certificate it is for is accepted: fetch a new "
+                             "one");
     } else {
       add(left < kWarnDaysOfList * kDay ? State::Degraded : State::Ok,
           list + " ends in " + count_of(static_cast<std::size_t>(left / kDay), "day"));

@@ -6,8 +6,11 @@ libfaketime moves the program's calendar, so that ends that are weeks away can b
 import json
 import os
 import socket
+import subprocess
 
+from lib.agents import call
 from lib.case import Skip, case
+from lib.gateway import binary
 from lib.waiting import until
 from cases.control_reload import ctl, with_socket, with_two_relays
 
@@ -172,3 +175,38 @@ def relays(t):
     expect(g, "relays", "failed", one.address, two.address, ready=False)
     two.start()
     expect(g, "relays", "degraded", one.address, ready=True, timeout=40)
+
+
+@case("three things broken at once: status and calls fit 80 columns, and say for each where to look", seconds=120)
+def three(t):
+    b = t.backend()
+    pair = t.certificate("gateway.test", days=30)
+    g = t.gateway("udp", "wss", shards=2, start=False, certificate=pair)
+    with_socket(t, g)
+    g.next_hop(b.uri(), name="one", probe_interval="1s")
+    g.next_hop("sip:nobody.test", name="unknown")
+    g.config["dns"] = {"nameservers": ["127.0.0.1:9"]}
+    free = [g.ports.port() for _ in range(2)]
+    g.config["media"] = {"rtpengine": [f"127.0.0.1:{port}" for port in free]}
+    calendar = Calendar(t, g)
+    calendar.set(f"+{31 * 86400}")
+
+    def wait_ready(timeout=20):
+        until(lambda: ctl(g, "status").stdout, timeout, "it answers")
+    g.wait_ready = wait_ready
+    g.start()
+    client = t.client(g, "udp")
+    call(client, b)
+    for name in ("next_hops", "relays", "certificates"):
+        until(lambda: condition(g, name)[0] == "failed", 60, f"{name} has failed")
+    until(lambda: ctl(g, "status").returncode == 1, 20, "it is not ready")
+    for words in (("status",), ("calls",), ("next-hops",), ("relays",), ("certificates",)):
+        lines = ctl(g, *words).stdout.splitlines()
+        assert lines and all(len(line) <= 80 for line in lines), lines
+    shown = " ".join(ctl(g, "status").stdout.split())
+    for words in ("is the SIP server running", "one is silent", "no address for unknown", "is rtpengine running",
+                  f"127.0.0.1:{free[0]}, 127.0.0.1:{free[1]}", "renew it"):
+        assert words in shown, (words, shown)
+    # Who asks before he starts is told too.
+    done = subprocess.run([*g.prefix, binary(), "check", "--config", g.file], capture_output=True, text=True)
+    assert done.returncode == 0 and f"{pair[0]} (listener access-wss) has ended" in done.stderr, done.stderr
