@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "gateway/config/load.h"
 
 namespace ringway::ctl {
@@ -9,6 +11,11 @@ namespace {
 
 constexpr const char* kUsualConfig = "/etc/ringway/ringway.toml";
 constexpr const char* kUsualSocket = "/run/ringway/control.sock";
+
+// A folder above it is closed to this user: both belong to the service's user and group.
+bool is_kept_from_us(const char* path) {
+  return access(path, F_OK) != 0 && errno == EACCES;
+}
 
 }  // namespace
 
@@ -33,6 +40,11 @@ std::expected<Place, std::string> find_place(const Options& options) {
   if (options.config.empty() && access(kUsualSocket, F_OK) == 0) {
     place.socket = kUsualSocket;
     return place;
+  }
+  if (options.config.empty() && (is_kept_from_us(kUsualSocket) || is_kept_from_us(kUsualConfig))) {
+    return std::unexpected(
+        "this user may not see the gateway's files: ask with sudo, or as a member of the group of "
+        "/run/ringway (usermod -a -G ringway USER)");
   }
   if (options.config.empty() && access(kUsualConfig, F_OK) != 0) {
     return std::unexpected(std::string("there is neither ") + kUsualSocket + " nor " +

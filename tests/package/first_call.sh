@@ -20,6 +20,11 @@ for ((tries = 0; tries < 100; ++tries)); do
   sleep 0.1
 done
 ringway ctl status
+# Who may not ask is told how he may.
+if setpriv --reuid 65534 --regid 65534 --clear-groups ringway ctl status 2>/tmp/stranger; then
+  echo 'everybody may ask'; exit 1
+fi
+grep -q sudo /tmp/stranger || { cat /tmp/stranger; exit 1; }
 
 # A browser's side over WSS on port 443, a SIP server's side on UDP where [[next_hop]] says.
 ringway-load call --transport wss --to 127.0.0.1:443 --register --answer-udp 127.0.0.1:5060 \
