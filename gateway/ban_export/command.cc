@@ -11,9 +11,9 @@
 namespace ringway::ban_export {
 namespace {
 
-constexpr const char* kHelp =
-    "Keep sets of nftables as the gateway's bans are, so that the kernel drops what banned sources "
-    "send. A process of its own: it alone may change the network's filters.";
+constexpr const char* kFooter =
+    "The kernel then drops what banned sources send. A process of its own: it alone may change the "
+    "network's filters.";
 
 int fail(const std::string& text) {
   std::fprintf(stderr, "ringway bans-export: %s\n", text.c_str());
@@ -39,7 +39,8 @@ GuardedPorts ports_of(const Config& config) {
 }  // namespace
 
 Command::Command(CLI::App& app) {
-  app_ = app.add_subcommand("bans-export", kHelp);
+  app_ = app.add_subcommand("bans-export", "Keep sets of nftables as the bans are");
+  app_->footer(kFooter);
   app_->add_option("--config", config_,
                    "The gateway's configuration: where it is asked, and the ports of its access "
                    "side");

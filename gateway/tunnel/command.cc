@@ -9,11 +9,10 @@
 namespace ringway::tunnel {
 namespace {
 
-constexpr const char* kHelp =
-    "Carries rtpengine's control messages between two hosts without a fragment and without a "
-    "loss: one message in, the same message out. The SIP server and rtpengine stay as they are.";
-
 constexpr const char* kFooter = R"(
+Without a fragment and without a loss: one message in, the same message out. The SIP server and
+rtpengine stay as they are.
+
 Instead of two socats:
   once, anywhere:        ringway tunnel keys --out /etc/ringway/tunnel
                          (prints which folder to copy to which host)
@@ -50,8 +49,7 @@ void add_common(CLI::App& app, Wishes& wishes, std::string& silence) {
 }  // namespace
 
 Command::Command(CLI::App& app) {
-  tunnel_ = app.add_subcommand("tunnel", "Carry rtpengine's control between two hosts");
-  tunnel_->description(kHelp);
+  tunnel_ = app.add_subcommand("tunnel", "Carry rtpengine's control messages between hosts");
   tunnel_->footer(kFooter);
   tunnel_->require_subcommand(0, 1);
   tunnel_->add_option("--config", file_, "One end's settings (TOML)");
