@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "gateway/media/relay_set.h"
+
 namespace ringway {
 namespace {
 
@@ -19,6 +21,30 @@ bool is_of_its_kind(const ListenConfig& one, const ListenConfig& other) {
 }
 
 }  // namespace
+
+HashKey derive_hash_key(const tls::Mac& mac) {
+  const tls::MacTag tag = mac.sign(as_bytes("hash key of tables"));
+  return {read_u64(tag), read_u64(Bytes(tag).subspan(8))};
+}
+
+HashKey derive_branch_key(const tls::Mac& mac, std::uint32_t epoch) {
+  std::uint8_t word[4];
+  write_u32(word, epoch);
+  const tls::MacTag tag = mac.sign({as_bytes("key of branches"), word});
+  return {read_u64(tag), read_u64(Bytes(tag).subspan(8))};
+}
+
+std::uint8_t node_number(const Config& config) {
+  if (config.node != 0) return config.node;
+  return static_cast<std::uint8_t>(keyed_hash(HashKey{}, config.host_name) & 15);
+}
+
+std::uint32_t deadlines_max(const LimitsConfig& limits) {
+  const std::uint64_t sum = 2 * (std::uint64_t{limits.transactions} + limits.client_transactions) +
+                            limits.contexts + limits.bindings + 2 * std::uint64_t{limits.dialogs} +
+                            RelaySet::kPendingMax + 1024;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, 0x100'0000));
+}
 
 ListenerIndex Services::heir_of(ListenerIndex index) const {
   const ListenerInfo& gone = listeners[index];
