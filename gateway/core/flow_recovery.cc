@@ -12,7 +12,8 @@ FlowRecovery::FlowRecovery(const Parts& parts)
       contexts_(parts.contexts),
       registrations_(parts.registrations),
       calls_(parts.calls),
-      requests_(parts.requests),
+      steps_(parts.steps),
+      sender_(parts.sender),
       responses_(parts.responses) {}
 
 // --- A user agent ------------------------------------------------------------------------------
@@ -46,7 +47,7 @@ void FlowRecovery::agent_here(const UserAgent& agent, const Registrations::Chang
       const SlotId id = next;
       next = context->next_of_target;
       if (context->target.user_agent == target.user_agent) {
-        requests_.send_again(id, target, outbox);
+        sender_.send_again(id, target, outbox);
       }
     }
   }
@@ -55,9 +56,9 @@ void FlowRecovery::agent_here(const UserAgent& agent, const Registrations::Chang
     const SlotId id = next;
     next = std::exchange(context->next_waiting, {});
     if (context->awaits_return) {
-      requests_.send_again(id, target, outbox);
+      sender_.send_again(id, target, outbox);
     } else {
-      requests_.resume(id, now, outbox);
+      steps_.resume(id, now, outbox);
     }
   }
   asker_back(agent, now, outbox);
@@ -175,7 +176,7 @@ bool FlowRecovery::survives(const ClientTransaction& client, Instant now, Outbox
   if (!agent->away && agent->source.flow != client.target.flow) {
     Target target = client.target;
     target.aim_at(agent->source);
-    requests_.send_again(client.context, target, outbox);
+    sender_.send_again(client.context, target, outbox);
     return true;
   }
   return wait_for_return(*context, client.context, now);

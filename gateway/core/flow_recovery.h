@@ -5,7 +5,8 @@
 #include "gateway/core/context_table.h"
 #include "gateway/core/flows.h"
 #include "gateway/core/registrations.h"
-#include "gateway/core/requests.h"
+#include "gateway/core/request_sender.h"
+#include "gateway/core/request_steps.h"
 #include "gateway/core/responses.h"
 #include "gateway/core/services.h"
 #include "gateway/transaction/layer.h"
@@ -29,7 +30,8 @@ class FlowRecovery {
     ContextTable& contexts;
     Registrations& registrations;
     Calls& calls;
-    Requests& requests;
+    RequestSteps& steps;
+    RequestSender& sender;
     Responses& responses;
   };
   explicit FlowRecovery(const Parts& parts);
@@ -58,7 +60,8 @@ class FlowRecovery {
   ContextTable& contexts_;
   Registrations& registrations_;
   Calls& calls_;
-  Requests& requests_;
+  RequestSteps& steps_;
+  RequestSender& sender_;
   Responses& responses_;
   sip::MessageView request_;  // of a context
 };

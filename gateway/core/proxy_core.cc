@@ -1,6 +1,8 @@
 #include "gateway/core/proxy_core.h"
 
 #include "gateway/core/admission_check.h"
+#include "gateway/core/call_owner.h"
+#include "gateway/core/call_release.h"
 #include "gateway/core/commands.h"
 #include "gateway/core/deadlines.h"
 #include "gateway/core/filter_check.h"
@@ -10,7 +12,11 @@
 #include "gateway/core/peer_check.h"
 #include "gateway/core/relay_events.h"
 #include "gateway/core/relay_watch.h"
+#include "gateway/core/request_checks.h"
+#include "gateway/core/request_sender.h"
+#include "gateway/core/request_steps.h"
 #include "gateway/core/requests.h"
+#include "gateway/core/route_reader.h"
 #include "gateway/core/tarpit.h"
 #include "gateway/core/transport_errors.h"
 #include "gateway/peers/header_rules.h"
@@ -48,6 +54,12 @@ struct ProxyCore::Parts {
   AdmissionCheck admission;
   FraudCheck fraud;
   Responses responses;
+  RouteReader routes;
+  CallOwner owner;
+  RequestChecks checks;
+  RequestSender sender;
+  RequestSteps steps;
+  CallRelease release;
   Requests requests;
   Tarpit tarpit;
   FilterCheck filter;
@@ -98,15 +110,23 @@ ProxyCore::Parts::Parts(Environment& environment)
       fraud(core, registrations, calls, environment.caps),
       responses({core, contexts, transactions, next_hops, registrations, calls, media, probes,
                  replies, router, header_rules, admission, fraud}),
-      requests({core, contexts, transactions, next_hops, registrations, calls, media, replies,
-                router, responses, peer_check, header_rules, admission, fraud}),
+      routes(core),
+      owner(core, peer_check, routes),
+      checks(core, peer_check, admission, routes, replies),
+      sender({core, contexts, transactions, next_hops, registrations, router, routes, responses,
+              header_rules}),
+      steps(
+          {core, contexts, registrations, calls, fraud, media, router, routes, responses, sender}),
+      release({core, contexts, responses, steps, sender}),
+      requests({core, contexts, transactions, peer_check, admission, fraud, replies, routes, owner,
+                checks, steps, responses}),
       tarpit(core, flows),
       filter(core, next_hops, admission, replies, tarpit),
       intake({core, gate, registrations, admission, peer_check, replies, tarpit, filter, requests,
               responses}),
-      recovery({core, flows, contexts, registrations, calls, requests, responses}),
+      recovery({core, flows, contexts, registrations, calls, steps, sender, responses}),
       transport_errors({core, transactions, probes, recovery, responses}),
-      relay_events({relays, relay_watch, contexts, calls, requests, responses}),
+      relay_events({relays, relay_watch, contexts, calls, steps, responses}),
       deadlines({core, contexts, transactions, registrations, calls, relay_watch, relay_events,
                  probes, fraud, tarpit, replies, responses}),
       commands({core, next_hops, relays, calls, relay_watch, probes}) {}
@@ -115,13 +135,13 @@ ProxyCore::Parts::Parts(Environment& environment)
 void ProxyCore::Parts::settle(Instant now, Outbox& outbox) {
   for (;;) {
     if (const auto retry = responses.next_retry()) {
-      requests.retry(*retry, now, outbox);
+      steps.retry(*retry, now, outbox);
     } else if (const auto result = calls.next_media()) {
       relay_events.media_done(*result, now, outbox);
     } else if (const auto watch = calls.next_unwatched()) {
       fraud.ended(*watch, now);
-    } else if (auto release = calls.next_release()) {
-      requests.release(std::move(*release), now, outbox);
+    } else if (auto over = calls.next_release()) {
+      release.perform(std::move(*over), now, outbox);
     } else if (const auto change = registrations.next_change()) {
       recovery.agent_changed(*change, now, outbox);
     } else {
@@ -176,7 +196,7 @@ void ProxyCore::relay_lost(std::uint8_t relay, Instant now, Outbox&) {
 }
 
 void ProxyCore::resolved(Ticket ticket, const Resolution& resolution, Instant now, Outbox& outbox) {
-  parts_->requests.resolved(SlotId::unpack(ticket), resolution, now, outbox);
+  parts_->steps.resolved(SlotId::unpack(ticket), resolution, now, outbox);
   parts_->settle(now, outbox);
 }
 
@@ -246,15 +266,15 @@ bool ProxyCore::waits_for_answers(ListenerIndex listener) const {
 }
 
 void ProxyCore::set_in_service(bool in_service) {
-  parts_->requests.set_draining(!in_service);
+  parts_->checks.set_draining(!in_service);
 }
 
 void ProxyCore::set_overloaded(bool overloaded) {
-  parts_->requests.set_overloaded(overloaded);
+  parts_->checks.set_overloaded(overloaded);
 }
 
 void ProxyCore::drain(Instant, Outbox&) {
-  parts_->requests.set_draining(true);
+  parts_->checks.set_draining(true);
 }
 
 bool ProxyCore::is_quiet() const {

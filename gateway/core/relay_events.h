@@ -4,7 +4,7 @@
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
 #include "gateway/core/relay_watch.h"
-#include "gateway/core/requests.h"
+#include "gateway/core/request_steps.h"
 #include "gateway/core/responses.h"
 #include "gateway/media/relay_set.h"
 
@@ -19,7 +19,7 @@ class RelayEvents {
     RelayWatch& watch;
     ContextTable& contexts;
     Calls& calls;
-    Requests& requests;
+    RequestSteps& steps;
     Responses& responses;
   };
   explicit RelayEvents(const Parts& parts);
@@ -40,7 +40,7 @@ class RelayEvents {
   RelayWatch& watch_;
   ContextTable& contexts_;
   Calls& calls_;
-  Requests& requests_;
+  RequestSteps& steps_;
   Responses& responses_;
 };
 

@@ -1,0 +1,59 @@
+#include "gateway/core/call_owner.h"
+
+#include <utility>
+
+namespace ringway {
+namespace {
+
+using sip::HeaderName;
+using sip::Method;
+
+// An INVITE, and what follows it under the same branch.
+bool makes_call(Method method) {
+  return method == Method::Invite || method == Method::Ack || method == Method::Cancel;
+}
+
+}  // namespace
+
+// That of a dialog by the leg of its tokens, one that begins by the flow that its Path token names.
+std::optional<ShardIndex> CallOwner::by_token(const Source& source, const Incoming& in,
+                                              Instant now) {
+  if (!in.view.has(HeaderName::Route) && !core_.own.is_own(in.essentials.request_uri)) return {};
+  const RoutePreprocess& route = routes_.read_once(source, in, now);
+  if (route.refused || route.outdated || route.own_flow) return core_.shard;
+  if (!route.access) return {};
+  const FlowToken& token = *route.access;
+  const bool in_dialog = route.in_dialog && route.leg != 0;
+  const bool begins = makes_call(in.view.method()) && token.flow && core_.is_of_this_run(token);
+  if (!in_dialog && !begins) return {};
+  return static_cast<ShardIndex>(token.shard % core_.shard_count);
+}
+
+// That of a SIP server without a token by its Call-ID.
+std::optional<ShardIndex> CallOwner::by_call_id(const Source& source, const Incoming& in,
+                                                Instant now) {
+  if (core_.listener(source.listener).side != Side::Network) return {};
+  if (!makes_call(in.view.method())) return {};
+  if (peers_.peer_of(source, now).kind == PeerKind::Stranger) return {};
+  return static_cast<ShardIndex>(keyed_hash(core_.hash_key, in.essentials.call_id) %
+                                 core_.shard_count);
+}
+
+bool CallOwner::hand_over(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
+  if (core_.shard_count < 2) return false;
+  auto owner = by_token(source, in, now);
+  if (!owner) owner = by_call_id(source, in, now);
+  if (!owner || *owner == core_.shard) return false;
+  BufferRef copy = core_.buffers.copy(as_bytes(in.view.text()));
+  if (!copy) {
+    core_.drop(DropReason::NoBuffer);
+    return true;
+  }
+  Output& output = outbox.add(Output::Kind::HandOver);
+  output.shard = *owner;
+  output.source = peers_.with_peer(source);
+  output.buffer = std::move(copy);
+  return true;
+}
+
+}  // namespace ringway

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+
+#include "gateway/base/outbox.h"
+#include "gateway/core/peer_check.h"
+#include "gateway/core/route_reader.h"
+#include "gateway/core/services.h"
+
+namespace ringway {
+
+// On which shard the call of a request lives. What is sent again, called off or acknowledged goes
+// the same way as the first one, because it says the same, over whichever connection it comes.
+class CallOwner {
+ public:
+  // All outlive this object.
+  CallOwner(Services& core, PeerCheck& peers, RouteReader& routes)
+      : core_(core), peers_(peers), routes_(routes) {}
+
+  // True: the request is on its way to its call's shard, or was dropped for want of a buffer.
+  [[nodiscard]] bool hand_over(const Source& source, const Incoming& in, Instant now,
+                               Outbox& outbox);
+
+ private:
+  std::optional<ShardIndex> by_token(const Source& source, const Incoming& in, Instant now);
+  std::optional<ShardIndex> by_call_id(const Source& source, const Incoming& in, Instant now);
+
+  Services& core_;
+  PeerCheck& peers_;
+  RouteReader& routes_;
+};
+
+}  // namespace ringway
