@@ -72,22 +72,7 @@ struct ProxyCore::Parts {
 };
 
 ProxyCore::Parts::Parts(Environment& environment)
-    : core{environment.config,
-           environment.shard,
-           environment.shard_count,
-           environment.epoch,
-           std::move(environment.listeners),
-           environment.mac,
-           derive_hash_key(environment.mac),
-           derive_branch_key(environment.mac, environment.epoch),
-           OwnUris(core.listeners),
-           environment.buffers,
-           environment.counters,
-           environment.log,
-           Random(environment.seed),
-           TimerWheel(deadlines_max(environment.config.limits)),
-           environment.calendar,
-           node_number(environment.config)},
+    : core(make_services(environment)),
       flows(core.shard),
       transactions(core.config, core.shard, core.wheel, core.counters),
       next_hops(core.config, core.listeners, core.counters, core.log, core.random),

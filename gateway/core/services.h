@@ -3,20 +3,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "gateway/base/buffer_pool.h"
-#include "gateway/base/counters.h"
-#include "gateway/base/log.h"
 #include "gateway/base/random.h"
 #include "gateway/base/timer_wheel.h"
-#include "gateway/config/config.h"
-#include "gateway/config/listener_info.h"
+#include "gateway/core/environment.h"
 #include "gateway/nat/flow_token.h"
 #include "gateway/nat/own_uris.h"
 #include "protocol/base/keyed_hash.h"
 #include "protocol/sip/message.h"
 #include "protocol/sip/parse.h"
 #include "protocol/sip/validate.h"
-#include "tls/mac.h"
 
 namespace ringway {
 
@@ -73,13 +68,8 @@ struct Services {
   void drop(DropReason reason) { counters.drops[static_cast<std::size_t>(reason)].add(); }
 };
 
-// What Services are made with: keys that all shards derive alike from the one that signs tokens.
-HashKey derive_hash_key(const tls::Mac& mac);
-HashKey derive_branch_key(const tls::Mac& mac, std::uint32_t epoch);
-// The configuration's number, or one of 16 that the machine's name stands for.
-std::uint8_t node_number(const Config& config);
-// How many deadlines can be pending at once with those limits.
-std::uint32_t deadlines_max(const LimitsConfig& limits);
+// Takes the listeners out of environment.
+Services make_services(CoreEnvironment& environment);
 
 // How a message that came by that transport was cut (RFC 3261 18.3, RFC 7118 5).
 inline sip::Framing framing_of(Transport transport) {
