@@ -9,6 +9,8 @@ namespace ringway {
 CallRelease::CallRelease(const Parts& parts)
     : core_(parts.core),
       contexts_(parts.contexts),
+      cancels_(parts.cancels),
+      results_(parts.results),
       responses_(parts.responses),
       steps_(parts.steps),
       sender_(parts.sender) {}
@@ -26,9 +28,9 @@ void CallRelease::end_invite(const Calls::Release& release, Instant now, Outbox&
   if (!context) return;
   context->give_up_targets();
   if (release.kind == Calls::Release::Kind::Cancel) {
-    return responses_.cancel(release.context, nullptr, now, outbox);
+    return results_.cancel(release.context, nullptr, now, outbox);
   }
-  responses_.cancel_branches(release.context, now, outbox);
+  cancels_.cancel_all(release.context, now, outbox);
   responses_.fail(release.context, 480, {}, now, outbox);
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
 #include "gateway/base/outbox.h"
+#include "gateway/core/branch_cancels.h"
+#include "gateway/core/branch_results.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
 #include "gateway/core/request_sender.h"
 #include "gateway/core/request_steps.h"
-#include "gateway/core/responses.h"
+#include "gateway/core/response_sender.h"
 #include "gateway/core/services.h"
 
 namespace ringway {
@@ -17,7 +19,9 @@ class CallRelease {
   struct Parts {  // all outlive this object
     Services& core;
     ContextTable& contexts;
-    Responses& responses;
+    BranchCancels& cancels;
+    BranchResults& results;
+    ResponseSender& responses;
     RequestSteps& steps;
     RequestSender& sender;
   };
@@ -32,7 +36,9 @@ class CallRelease {
 
   Services& core_;
   ContextTable& contexts_;
-  Responses& responses_;
+  BranchCancels& cancels_;
+  BranchResults& results_;
+  ResponseSender& responses_;
   RequestSteps& steps_;
   RequestSender& sender_;
   sip::MessageView bye_;

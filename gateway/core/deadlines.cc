@@ -19,7 +19,9 @@ Deadlines::Deadlines(const Parts& parts)
       fraud_(parts.fraud),
       tarpit_(parts.tarpit),
       replies_(parts.replies),
-      responses_(parts.responses) {}
+      responses_(parts.responses),
+      results_(parts.results),
+      sender_(parts.sender) {}
 
 void Deadlines::expired(std::uint64_t payload, Instant now, Outbox& outbox) {
   const SlotId id = SlotId::unpack(payload);
@@ -63,14 +65,14 @@ void Deadlines::context_deadline(SlotId id, Instant now, Outbox& outbox) {
       return;
     case ContextTimer::Name:
     case ContextTimer::Relay:
-      return responses_.fail(id, 503, {}, now, outbox);
+      return sender_.fail(id, 503, {}, now, outbox);
     case ContextTimer::Return:
       core_.counters.waits_expired.add();
-      return responses_.fail(id, 480, {}, now, outbox);
+      return sender_.fail(id, 480, {}, now, outbox);
     case ContextTimer::FirstAnswer:
-      return responses_.next_hop_silent(id, now);
+      return results_.next_hop_silent(id, now);
     case ContextTimer::TimerC:
-      return responses_.timer_c(id, now, outbox);
+      return results_.timer_c(id, now, outbox);
   }
 }
 

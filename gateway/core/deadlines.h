@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gateway/base/outbox.h"
+#include "gateway/core/branch_results.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
 #include "gateway/core/fraud_check.h"
@@ -9,6 +10,7 @@
 #include "gateway/core/relay_events.h"
 #include "gateway/core/relay_watch.h"
 #include "gateway/core/replies.h"
+#include "gateway/core/response_sender.h"
 #include "gateway/core/responses.h"
 #include "gateway/core/services.h"
 #include "gateway/core/tarpit.h"
@@ -33,6 +35,8 @@ class Deadlines {
     Tarpit& tarpit;
     Replies& replies;
     Responses& responses;
+    BranchResults& results;
+    ResponseSender& sender;
   };
   explicit Deadlines(const Parts& parts);
 
@@ -57,6 +61,8 @@ class Deadlines {
   Tarpit& tarpit_;
   Replies& replies_;
   Responses& responses_;
+  BranchResults& results_;
+  ResponseSender& sender_;
   sip::MessageView request_;  // of a context
 };
 

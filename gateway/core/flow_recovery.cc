@@ -14,6 +14,8 @@ FlowRecovery::FlowRecovery(const Parts& parts)
       calls_(parts.calls),
       steps_(parts.steps),
       sender_(parts.sender),
+      results_(parts.results),
+      askers_(parts.askers),
       responses_(parts.responses) {}
 
 // --- A user agent ------------------------------------------------------------------------------
@@ -71,7 +73,7 @@ void FlowRecovery::asker_back(const UserAgent& agent, Instant now, Outbox& outbo
        ResponseContext* context = contexts_.find(next);) {
     const SlotId id = next;
     next = std::exchange(context->next_asking, {});
-    responses_.follow_asker(id, source, now, outbox);
+    askers_.follow_asker(id, source, now, outbox);
   }
 }
 
@@ -90,7 +92,7 @@ void FlowRecovery::agent_gone(const UserAgent& agent, const Registrations::Chang
        ResponseContext* context = contexts_.find(next);) {
     const SlotId id = next;
     next = std::exchange(context->next_asking, {});
-    responses_.asker_gone(id, now, outbox);
+    askers_.asker_gone(id, now, outbox);
   }
 }
 
@@ -131,13 +133,13 @@ void FlowRecovery::asker_lost_flow(SlotId id, ResponseContext& context, Side sid
   context.source.flow = {};
   if (context.is_answered() || context.asker_away) return;
   if (side == Side::Network) {
-    responses_.reconnect_asker(id, outbox);
+    askers_.reconnect_asker(id, outbox);
   } else if (agent != 0) {
     registrations_.ask(agent, id);
     const UserAgent& asker = *registrations_.get(registrations_.find(agent));
     if (!asker.away && asker.source.flow != flow) asker_back(asker, now, outbox);
   } else if (context.method == sip::Method::Invite) {
-    responses_.cancel(id, nullptr, now, outbox);
+    results_.cancel(id, nullptr, now, outbox);
   }
 }
 

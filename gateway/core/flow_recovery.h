@@ -1,13 +1,15 @@
 #pragma once
 
 #include "gateway/base/outbox.h"
+#include "gateway/core/asker_recovery.h"
+#include "gateway/core/branch_results.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
 #include "gateway/core/flows.h"
 #include "gateway/core/registrations.h"
 #include "gateway/core/request_sender.h"
 #include "gateway/core/request_steps.h"
-#include "gateway/core/responses.h"
+#include "gateway/core/response_sender.h"
 #include "gateway/core/services.h"
 #include "gateway/transaction/layer.h"
 
@@ -32,7 +34,9 @@ class FlowRecovery {
     Calls& calls;
     RequestSteps& steps;
     RequestSender& sender;
-    Responses& responses;
+    BranchResults& results;
+    AskerRecovery& askers;
+    ResponseSender& responses;
   };
   explicit FlowRecovery(const Parts& parts);
 
@@ -62,7 +66,9 @@ class FlowRecovery {
   Calls& calls_;
   RequestSteps& steps_;
   RequestSender& sender_;
-  Responses& responses_;
+  BranchResults& results_;
+  AskerRecovery& askers_;
+  ResponseSender& responses_;
   sip::MessageView request_;  // of a context
 };
 

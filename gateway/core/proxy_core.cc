@@ -1,6 +1,9 @@
 #include "gateway/core/proxy_core.h"
 
 #include "gateway/core/admission_check.h"
+#include "gateway/core/asker_recovery.h"
+#include "gateway/core/branch_cancels.h"
+#include "gateway/core/branch_results.h"
 #include "gateway/core/call_owner.h"
 #include "gateway/core/call_release.h"
 #include "gateway/core/commands.h"
@@ -16,6 +19,9 @@
 #include "gateway/core/request_sender.h"
 #include "gateway/core/request_steps.h"
 #include "gateway/core/requests.h"
+#include "gateway/core/response_sender.h"
+#include "gateway/core/response_steps.h"
+#include "gateway/core/responses.h"
 #include "gateway/core/route_reader.h"
 #include "gateway/core/tarpit.h"
 #include "gateway/core/transport_errors.h"
@@ -53,12 +59,17 @@ struct ProxyCore::Parts {
   SourceGate& gate;
   AdmissionCheck admission;
   FraudCheck fraud;
+  BranchCancels cancels;
+  ResponseSender response_sender;
+  BranchResults results;
+  AskerRecovery askers;
+  ResponseSteps response_steps;
   Responses responses;
   RouteReader routes;
   CallOwner owner;
   RequestChecks checks;
-  RequestSender sender;
-  RequestSteps steps;
+  RequestSender request_sender;
+  RequestSteps request_steps;
   CallRelease release;
   Requests requests;
   Tarpit tarpit;
@@ -93,34 +104,41 @@ ProxyCore::Parts::Parts(Environment& environment)
       gate(environment.gate ? *environment.gate : open_gate),
       admission(core, gate, registrations),
       fraud(core, registrations, calls, environment.caps),
-      responses({core, contexts, transactions, next_hops, registrations, calls, media, probes,
-                 replies, router, header_rules, admission, fraud}),
+      cancels(core, contexts, transactions),
+      response_sender({core, contexts, transactions, registrations, calls, media, replies, router,
+                       header_rules, admission, fraud, cancels}),
+      results({core, contexts, transactions, next_hops, calls, cancels, response_sender}),
+      askers(core, contexts, transactions, results, response_sender),
+      response_steps({core, contexts, calls, media, response_sender}),
+      responses({core, contexts, transactions, next_hops, calls, media, probes, cancels, results,
+                 response_steps, response_sender}),
       routes(core),
       owner(core, peer_check, routes),
       checks(core, peer_check, admission, routes, replies),
-      sender({core, contexts, transactions, next_hops, registrations, router, routes, responses,
-              header_rules}),
-      steps(
-          {core, contexts, registrations, calls, fraud, media, router, routes, responses, sender}),
-      release({core, contexts, responses, steps, sender}),
+      request_sender({core, contexts, transactions, next_hops, registrations, router, routes,
+                      responses, response_sender, header_rules}),
+      request_steps({core, contexts, registrations, calls, fraud, media, router, routes, results,
+                     response_sender, request_sender}),
+      release({core, contexts, cancels, results, response_sender, request_steps, request_sender}),
       requests({core, contexts, transactions, peer_check, admission, fraud, replies, routes, owner,
-                checks, steps, responses}),
+                checks, request_steps, results}),
       tarpit(core, flows),
       filter(core, next_hops, admission, replies, tarpit),
       intake({core, gate, registrations, admission, peer_check, replies, tarpit, filter, requests,
               responses}),
-      recovery({core, flows, contexts, registrations, calls, steps, sender, responses}),
-      transport_errors({core, transactions, probes, recovery, responses}),
-      relay_events({relays, relay_watch, contexts, calls, steps, responses}),
+      recovery({core, flows, contexts, registrations, calls, request_steps, request_sender, results,
+                askers, response_sender}),
+      transport_errors({core, transactions, probes, recovery, askers, responses}),
+      relay_events({relays, relay_watch, contexts, calls, request_steps, response_steps}),
       deadlines({core, contexts, transactions, registrations, calls, relay_watch, relay_events,
-                 probes, fraud, tarpit, replies, responses}),
+                 probes, fraud, tarpit, replies, responses, results, response_sender}),
       commands({core, next_hops, relays, calls, relay_watch, probes}) {}
 
 // What a turn's step left for others: each of these may leave more.
 void ProxyCore::Parts::settle(Instant now, Outbox& outbox) {
   for (;;) {
-    if (const auto retry = responses.next_retry()) {
-      steps.retry(*retry, now, outbox);
+    if (const auto retry = results.next_retry()) {
+      request_steps.retry(*retry, now, outbox);
     } else if (const auto result = calls.next_media()) {
       relay_events.media_done(*result, now, outbox);
     } else if (const auto watch = calls.next_unwatched()) {
@@ -181,7 +199,7 @@ void ProxyCore::relay_lost(std::uint8_t relay, Instant now, Outbox&) {
 }
 
 void ProxyCore::resolved(Ticket ticket, const Resolution& resolution, Instant now, Outbox& outbox) {
-  parts_->steps.resolved(SlotId::unpack(ticket), resolution, now, outbox);
+  parts_->request_steps.resolved(SlotId::unpack(ticket), resolution, now, outbox);
   parts_->settle(now, outbox);
 }
 

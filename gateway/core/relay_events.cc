@@ -7,7 +7,7 @@ RelayEvents::RelayEvents(const Parts& parts)
       watch_(parts.watch),
       contexts_(parts.contexts),
       calls_(parts.calls),
-      steps_(parts.steps),
+      requests_(parts.requests),
       responses_(parts.responses) {}
 
 bool RelayEvents::receive(std::uint8_t relay, Bytes message, Instant now, Outbox& outbox) {
@@ -48,7 +48,7 @@ void RelayEvents::media_done(const Calls::MediaResult& result, Instant now, Outb
   const ResponseContext* context = contexts_.find(result.context);
   if (!context) return;
   if (context->is_waiting_for(ResponseContext::State::AwaitOffer)) {
-    steps_.offer_done(result.context, result, now, outbox);
+    requests_.offer_done(result.context, result, now, outbox);
   } else {
     responses_.answer_done(result.context, result, now, outbox);
   }

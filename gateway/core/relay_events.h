@@ -5,7 +5,7 @@
 #include "gateway/core/context_table.h"
 #include "gateway/core/relay_watch.h"
 #include "gateway/core/request_steps.h"
-#include "gateway/core/responses.h"
+#include "gateway/core/response_steps.h"
 #include "gateway/media/relay_set.h"
 
 namespace ringway {
@@ -19,8 +19,8 @@ class RelayEvents {
     RelayWatch& watch;
     ContextTable& contexts;
     Calls& calls;
-    RequestSteps& steps;
-    Responses& responses;
+    RequestSteps& requests;
+    ResponseSteps& responses;
   };
   explicit RelayEvents(const Parts& parts);
 
@@ -40,8 +40,8 @@ class RelayEvents {
   RelayWatch& watch_;
   ContextTable& contexts_;
   Calls& calls_;
-  RequestSteps& steps_;
-  Responses& responses_;
+  RequestSteps& requests_;
+  ResponseSteps& responses_;
 };
 
 }  // namespace ringway

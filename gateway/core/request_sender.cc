@@ -19,6 +19,7 @@ RequestSender::RequestSender(const Parts& parts)
       transactions_(parts.transactions),
       routes_(parts.routes),
       responses_(parts.responses),
+      refusals_(parts.refusals),
       writer_(parts.core, parts.registrations, parts.router, parts.header_rules),
       size_(parts.core, parts.next_hops) {}
 
@@ -48,7 +49,7 @@ void RequestSender::forward(SlotId id, const Incoming& in, Instant now, Outbox& 
     message = writer_.write(with_branch);
     if (!message) transactions_.release_client(client);
   }
-  if (!message) return responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
+  if (!message) return refusals_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
   size_.fit(target, message, now);
   start_client(id, client, std::move(message), target, now, outbox);
 }
@@ -70,7 +71,7 @@ void RequestSender::forward_ack(SlotId id, RequestWriter::Job job, Instant now, 
   } else {
     core_.drop(DropReason::NoBuffer);
   }
-  responses_.end(id, now, outbox);
+  refusals_.end(id, now, outbox);
 }
 
 void RequestSender::start_client(SlotId id, SlotId client, BufferRef message, const Target& target,

@@ -5,6 +5,7 @@
 #include "gateway/core/registrations.h"
 #include "gateway/core/request_size.h"
 #include "gateway/core/request_writer.h"
+#include "gateway/core/response_sender.h"
 #include "gateway/core/responses.h"
 #include "gateway/core/route_reader.h"
 #include "gateway/core/router.h"
@@ -26,6 +27,7 @@ class RequestSender {
     Router& router;
     RouteReader& routes;
     Responses& responses;
+    ResponseSender& refusals;
     const HeaderRules& header_rules;
   };
   explicit RequestSender(const Parts& parts);
@@ -47,6 +49,7 @@ class RequestSender {
   TransactionLayer& transactions_;
   RouteReader& routes_;
   Responses& responses_;
+  ResponseSender& refusals_;
   RequestWriter writer_;
   RequestSize size_;
 };

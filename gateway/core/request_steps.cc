@@ -35,6 +35,7 @@ RequestSteps::RequestSteps(const Parts& parts)
       media_(parts.media),
       router_(parts.router),
       routes_(parts.routes),
+      results_(parts.results),
       responses_(parts.responses),
       sender_(parts.sender) {}
 
@@ -224,14 +225,14 @@ void RequestSteps::offer_done(SlotId id, const Calls::MediaResult& result, Insta
   sender_.forward(id, {kept_, essentials}, now, outbox);
 }
 
-void RequestSteps::retry(const Responses::Retry& retry, Instant now, Outbox& outbox) {
+void RequestSteps::retry(const BranchResults::Retry& retry, Instant now, Outbox& outbox) {
   ResponseContext* context = contexts_.find(retry.context);
   if (!context) return;
   sip::Essentials essentials;
   const bool may_go = !context->is_answered() && !context->is_cancelled() && context->may_fork() &&
                       (!retry.next_target || contexts_.has_another_target(*context)) &&
                       read_kept(*context, kept_, essentials);
-  if (!may_go) return responses_.retry_failed(retry, now, outbox);
+  if (!may_go) return results_.retry_failed(retry, now, outbox);
   if (retry.next_target) {
     contexts_.take_next_target(*context);
     calls_.set_callee(*context);

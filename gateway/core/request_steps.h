@@ -1,13 +1,14 @@
 #pragma once
 
 #include "gateway/base/outbox.h"
+#include "gateway/core/branch_results.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
 #include "gateway/core/fraud_check.h"
 #include "gateway/core/media_steps.h"
 #include "gateway/core/registrations.h"
 #include "gateway/core/request_sender.h"
-#include "gateway/core/responses.h"
+#include "gateway/core/response_sender.h"
 #include "gateway/core/route_reader.h"
 #include "gateway/core/router.h"
 #include "gateway/core/services.h"
@@ -25,7 +26,7 @@ namespace ringway {
 //   RequestSender      the copy (16.6)
 //
 // What has parked is read again and goes on at the step behind. A request that cannot go on fails
-// in Responses.
+// by a response of ours.
 class RequestSteps {
  public:
   struct Parts {  // all outlive this object
@@ -37,7 +38,8 @@ class RequestSteps {
     MediaSteps& media;
     Router& router;
     RouteReader& routes;
-    Responses& responses;
+    BranchResults& results;
+    ResponseSender& responses;
     RequestSender& sender;
   };
   explicit RequestSteps(const Parts& parts);
@@ -51,7 +53,7 @@ class RequestSteps {
   // The relay's answer that it waits for.
   void offer_done(SlotId context, const Calls::MediaResult& result, Instant now, Outbox& outbox);
   // Sent once more: to the next target, or to the same one in another way.
-  void retry(const Responses::Retry& retry, Instant now, Outbox& outbox);
+  void retry(const BranchResults::Retry& retry, Instant now, Outbox& outbox);
 
  private:
   void leave_next_pass_alone(RoutePreprocess& route, const Incoming& in) const;
@@ -72,7 +74,8 @@ class RequestSteps {
   MediaSteps& media_;
   Router& router_;
   RouteReader& routes_;
-  Responses& responses_;
+  BranchResults& results_;
+  ResponseSender& responses_;
   RequestSender& sender_;
   sip::MessageView kept_;  // a request that had to wait
 };

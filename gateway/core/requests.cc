@@ -30,7 +30,7 @@ Requests::Requests(const Parts& parts)
       owner_(parts.owner),
       checks_(parts.checks),
       steps_(parts.steps),
-      responses_(parts.responses) {}
+      results_(parts.results) {}
 
 void Requests::receive(const Source& source, const Incoming& in, bool handed_over, Instant now,
                        Outbox& outbox) {
@@ -157,7 +157,7 @@ void Requests::receive_cancel(SlotId server, SlotId invite, const Source& source
   if (!found) return replies_.respond(server, in.view, source, 481, {}, now, outbox);
   const SlotId context = found->context;
   replies_.respond(server, in.view, source, 200, {}, now, outbox);
-  responses_.cancel(context, &in.view, now, outbox);
+  results_.cancel(context, &in.view, now, outbox);
 }
 
 }  // namespace ringway

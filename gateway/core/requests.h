@@ -2,6 +2,7 @@
 
 #include "gateway/base/outbox.h"
 #include "gateway/core/admission_check.h"
+#include "gateway/core/branch_results.h"
 #include "gateway/core/call_owner.h"
 #include "gateway/core/context_table.h"
 #include "gateway/core/fraud_check.h"
@@ -9,7 +10,6 @@
 #include "gateway/core/replies.h"
 #include "gateway/core/request_checks.h"
 #include "gateway/core/request_steps.h"
-#include "gateway/core/responses.h"
 #include "gateway/core/route_reader.h"
 #include "gateway/core/services.h"
 #include "gateway/transaction/layer.h"
@@ -40,7 +40,7 @@ class Requests {
     CallOwner& owner;
     RequestChecks& checks;
     RequestSteps& steps;
-    Responses& responses;
+    BranchResults& results;
   };
   explicit Requests(const Parts& parts);
 
@@ -71,7 +71,7 @@ class Requests {
   CallOwner& owner_;
   RequestChecks& checks_;
   RequestSteps& steps_;
-  Responses& responses_;
+  BranchResults& results_;
 };
 
 }  // namespace ringway

@@ -44,7 +44,8 @@ struct ParkedResponse {
 };
 
 // One server transaction and the client transactions made for it (RFC 3261 16.7), or a request of
-// our own, which has no server transaction. This class decides; Requests and Responses perform.
+// our own, which has no server transaction. This class decides; RequestSteps, BranchResults and
+// ResponseSender perform.
 //
 //              open
 //               |             park

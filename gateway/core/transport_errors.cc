@@ -9,6 +9,7 @@ TransportErrors::TransportErrors(const Parts& parts)
       transactions_(parts.transactions),
       probes_(parts.probes),
       recovery_(parts.recovery),
+      askers_(parts.askers),
       responses_(parts.responses) {}
 
 void TransportErrors::send_failed(Ticket ticket, TransportFailure failure, Instant now,
@@ -16,7 +17,7 @@ void TransportErrors::send_failed(Ticket ticket, TransportFailure failure, Insta
   const SlotId id = SlotId::unpack(ticket);
   if (subject_of(ticket) == Subject::ServerSend) {
     core_.counters.sends_failed.add();  // RFC 6026 7.1: the transaction lives on
-    return responses_.response_lost(id, outbox);
+    return askers_.response_lost(id, outbox);
   }
   if (subject_of(ticket) == Subject::ClientSend) request_lost(id, failure, now, outbox);
 }

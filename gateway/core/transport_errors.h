@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gateway/base/outbox.h"
+#include "gateway/core/asker_recovery.h"
 #include "gateway/core/flow_recovery.h"
 #include "gateway/core/probes.h"
 #include "gateway/core/responses.h"
@@ -19,6 +20,7 @@ class TransportErrors {
     TransactionLayer& transactions;
     Probes& probes;
     FlowRecovery& recovery;
+    AskerRecovery& askers;
     Responses& responses;
   };
   explicit TransportErrors(const Parts& parts);
@@ -33,6 +35,7 @@ class TransportErrors {
   TransactionLayer& transactions_;
   Probes& probes_;
   FlowRecovery& recovery_;
+  AskerRecovery& askers_;
   Responses& responses_;
 };
 
