@@ -1,159 +1,10 @@
 #include "gateway/core/proxy_core.h"
 
-#include "gateway/core/admission_check.h"
-#include "gateway/core/asker_recovery.h"
-#include "gateway/core/branch_cancels.h"
-#include "gateway/core/branch_results.h"
-#include "gateway/core/call_owner.h"
-#include "gateway/core/call_release.h"
-#include "gateway/core/commands.h"
-#include "gateway/core/deadlines.h"
-#include "gateway/core/filter_check.h"
-#include "gateway/core/flow_recovery.h"
-#include "gateway/core/fraud_check.h"
-#include "gateway/core/message_intake.h"
-#include "gateway/core/peer_check.h"
-#include "gateway/core/relay_events.h"
-#include "gateway/core/relay_watch.h"
-#include "gateway/core/request_checks.h"
-#include "gateway/core/request_sender.h"
-#include "gateway/core/request_steps.h"
-#include "gateway/core/requests.h"
-#include "gateway/core/response_sender.h"
-#include "gateway/core/response_steps.h"
-#include "gateway/core/responses.h"
-#include "gateway/core/route_reader.h"
-#include "gateway/core/tarpit.h"
-#include "gateway/core/transport_errors.h"
-#include "gateway/peers/header_rules.h"
-#include "gateway/peers/peer_table.h"
-#include "gateway/peers/targets.h"
+#include "gateway/core/assembly.h"
 
 namespace ringway {
 
-// The parts in the order of a message's way; each knows only those above it. What one leaves for
-// those below it waits in a queue of its own until settle().
-struct ProxyCore::Parts {
-  explicit Parts(Environment& environment);
-
-  void settle(Instant now, Outbox& outbox);
-
-  Services core;
-  Flows flows;
-  TransactionLayer transactions;
-  NextHopSet next_hops;
-  ContextTable contexts;
-  PeerTable peers;
-  Targets places;
-  HeaderRules header_rules;
-  Registrations registrations;
-  RelaySet relays;
-  Calls calls;
-  RelayWatch relay_watch;
-  MediaSteps media;
-  Probes probes;
-  Replies replies;
-  Router router;
-  PeerCheck peer_check;
-  SourceGate open_gate;
-  SourceGate& gate;
-  AdmissionCheck admission;
-  FraudCheck fraud;
-  BranchCancels cancels;
-  ResponseSender response_sender;
-  BranchResults results;
-  AskerRecovery askers;
-  ResponseSteps response_steps;
-  Responses responses;
-  RouteReader routes;
-  CallOwner owner;
-  RequestChecks checks;
-  RequestSender request_sender;
-  RequestSteps request_steps;
-  CallRelease release;
-  Requests requests;
-  Tarpit tarpit;
-  FilterCheck filter;
-  MessageIntake intake;
-  FlowRecovery recovery;
-  TransportErrors transport_errors;
-  RelayEvents relay_events;
-  Deadlines deadlines;
-  Commands commands;
-};
-
-ProxyCore::Parts::Parts(Environment& environment)
-    : core(make_services(environment)),
-      flows(core.shard),
-      transactions(core.config, core.shard, core.wheel, core.counters),
-      next_hops(core.config, core.listeners, core.counters, core.log, core.random),
-      contexts(core, flows),
-      peers(core.config, core.listeners),
-      places(core.config, core.listeners, peers),
-      header_rules(core.config),
-      registrations(core, flows, contexts, next_hops),
-      relays(core.config, core.shard, core.epoch, core.wheel, core.buffers, core.counters, core.log,
-             core.random),
-      calls(core, flows, registrations, relays),
-      relay_watch(core, relays, calls),
-      media(core, contexts, calls, relays),
-      probes(core, transactions, next_hops),
-      replies(core, transactions, registrations),
-      router(core, flows, registrations, next_hops, peers, places),
-      peer_check(core, flows, registrations, peers),
-      gate(environment.gate ? *environment.gate : open_gate),
-      admission(core, gate, registrations),
-      fraud(core, registrations, calls, environment.caps),
-      cancels(core, contexts, transactions),
-      response_sender({core, contexts, transactions, registrations, calls, media, replies, router,
-                       header_rules, admission, fraud, cancels}),
-      results({core, contexts, transactions, next_hops, calls, cancels, response_sender}),
-      askers(core, contexts, transactions, results, response_sender),
-      response_steps({core, contexts, calls, media, response_sender}),
-      responses({core, contexts, transactions, next_hops, calls, media, probes, cancels, results,
-                 response_steps, response_sender}),
-      routes(core),
-      owner(core, peer_check, routes),
-      checks(core, peer_check, admission, routes, replies),
-      request_sender({core, contexts, transactions, next_hops, registrations, router, routes,
-                      responses, response_sender, header_rules}),
-      request_steps({core, contexts, registrations, calls, fraud, media, router, routes, results,
-                     response_sender, request_sender}),
-      release({core, contexts, cancels, results, response_sender, request_steps, request_sender}),
-      requests({core, contexts, transactions, peer_check, admission, fraud, replies, routes, owner,
-                checks, request_steps, results}),
-      tarpit(core, flows),
-      filter(core, next_hops, admission, replies, tarpit),
-      intake({core, gate, registrations, admission, peer_check, replies, tarpit, filter, requests,
-              responses}),
-      recovery({core, flows, contexts, registrations, calls, request_steps, request_sender, results,
-                askers, response_sender}),
-      transport_errors({core, transactions, probes, recovery, askers, responses}),
-      relay_events({relays, relay_watch, contexts, calls, request_steps, response_steps}),
-      deadlines({core, contexts, transactions, registrations, calls, relay_watch, relay_events,
-                 probes, fraud, tarpit, replies, responses, results, response_sender}),
-      commands({core, next_hops, relays, calls, relay_watch, probes}) {}
-
-// What a turn's step left for others: each of these may leave more.
-void ProxyCore::Parts::settle(Instant now, Outbox& outbox) {
-  for (;;) {
-    if (const auto retry = results.next_retry()) {
-      request_steps.retry(*retry, now, outbox);
-    } else if (const auto result = calls.next_media()) {
-      relay_events.media_done(*result, now, outbox);
-    } else if (const auto watch = calls.next_unwatched()) {
-      fraud.ended(*watch, now);
-    } else if (auto over = calls.next_release()) {
-      release.perform(std::move(*over), now, outbox);
-    } else if (const auto change = registrations.next_change()) {
-      recovery.agent_changed(*change, now, outbox);
-    } else {
-      return media.let_go();
-    }
-  }
-}
-
-ProxyCore::ProxyCore(Environment environment) : parts_(std::make_unique<Parts>(environment)) {}
+ProxyCore::ProxyCore(Environment environment) : parts_(std::make_unique<Assembly>(environment)) {}
 ProxyCore::~ProxyCore() = default;
 
 // --- From the shell ----------------------------------------------------------------------------
@@ -208,7 +59,7 @@ Instant ProxyCore::next_deadline() const {
 }
 
 Duration ProxyCore::expire(Instant now, Outbox& outbox) {
-  Parts& parts = *parts_;
+  Assembly& parts = *parts_;
   return parts.core.wheel.expire(now, [&](std::uint64_t payload) {
     parts.deadlines.expired(payload, now, outbox);
     parts.settle(now, outbox);
@@ -285,7 +136,7 @@ bool ProxyCore::is_quiet() const {
 }
 
 ProxyCore::Occupancy ProxyCore::occupancy() const {
-  const Parts& parts = *parts_;
+  const Assembly& parts = *parts_;
   Occupancy held;
   held.contexts = parts.contexts.size();
   held.target_lists = parts.contexts.target_lists();

@@ -16,6 +16,8 @@
 
 namespace ringway {
 
+struct Assembly;
+
 // The signalling core of one shard: sans-IO. Bytes, events and the time go in, an outbox comes
 // out. It never blocks, never calls back, reads no clock, and allocates nothing for a message.
 //
@@ -107,8 +109,7 @@ class ProxyCore {
   std::uint32_t probe_relay(std::string_view address, Instant now, Outbox& outbox);
 
  private:
-  struct Parts;
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<Assembly> parts_;
 };
 
 }  // namespace ringway
