@@ -52,6 +52,16 @@ std::string_view bundled_mid(const Traits& traits, const BrowserRules& rules) {
   return found ? found->mid : std::string_view{};
 }
 
+// `extmap:id[/direction] uri [attributes]` (RFC 8285 8).
+bool is_mid_extension(const Line& line) {
+  if (line.type != 'a') return false;
+  const Attribute attribute = attribute_of(line);
+  if (attribute.name != "extmap") return false;
+  std::string_view value = attribute.value;
+  take_word(value);
+  return take_word(value) == "urn:ietf:params:rtp-hdrext:sdes:mid";
+}
+
 bool is_group(const Line& line) {
   return line.type == 'a' && attribute_of(line).name == "group";
 }
@@ -63,6 +73,7 @@ void write_section(std::string_view section, std::string_view session_address,
   const bool hide = rules.is_private && !address.empty() && !rules.is_private(address);
   Lines lines(section);
   while (const auto line = lines.next()) {
+    if (is_mid_extension(*line)) continue;
     if (hide && line->type == 'a') {
       const Attribute attribute = attribute_of(*line);
       if (attribute.name == "candidate" &&
@@ -92,7 +103,7 @@ SlimResult write_for_browser(std::string_view text, const BrowserRules& rules, W
   if (!body || !traits) return SlimResult::NotSdp;
   Lines lines(body->session());
   while (const auto line = lines.next()) {
-    if (!is_group(*line)) out.text(line->raw);
+    if (!is_group(*line) && !is_mid_extension(*line)) out.text(line->raw);
   }
   const std::string_view mid = rules.bundle ? bundled_mid(*traits, rules) : std::string_view{};
   if (!mid.empty()) out.text("a=group:BUNDLE ").text(mid).text("\r\n");

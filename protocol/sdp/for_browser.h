@@ -25,6 +25,8 @@ std::string_view bundle_group(std::string_view session);
 // its own: a page with bundlePolicy "max-bundle" refuses one without a group, and two sections of a
 // group would have to share one port. So the group names one section: the first audio in use, else
 // the first in use. Groups that stand there go. A section without a mid is in none.
+// The MID header extension goes too (RFC 9143 15): it tells the sections of one port apart, and a
+// browser that agreed on it drops packets without, as a phone behind the relay sends them.
 [[nodiscard]] SlimResult write_for_browser(std::string_view body, const BrowserRules& rules,
                                            Writer& out);
 

@@ -78,6 +78,21 @@ TEST(ForBrowser, PrivateCandidatesGoWhereThereIsAPublicAddress) {
   EXPECT_EQ(rewritten(kSession + local, rules), kSession + local) << "reached only inside";
 }
 
+// RFC 9143 15, RFC 8285 8: nothing behind the relay has promised to send it.
+TEST(ForBrowser, TheMidExtensionGoes) {
+  const std::string mid = "urn:ietf:params:rtp-hdrext:sdes:mid";
+  const std::string level = "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n";
+  const std::string stream = "a=extmap:6 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n";
+  const std::string other = "a=extmap:5 " + mid + "s\r\n" + stream + "a=note:4 " + mid + "\r\n";
+  const std::string audio = section("audio 4000 UDP/TLS/RTP/SAVPF 0", "0");
+  const std::string rest = kSession + audio + level + other;
+  EXPECT_EQ(rewritten(kSession + audio + "a=extmap:4 " + mid + "\r\n" + level + other, {}), rest);
+  EXPECT_EQ(rewritten(rest + "a=extmap:14/sendrecv " + mid + "\r\n", {}), rest);
+  EXPECT_EQ(rewritten(rest + "a=extmap:4  " + mid + "  short\r\n", {}), rest);
+  EXPECT_EQ(rewritten(kSession + "a=extmap:3 " + mid + "\n" + audio, {}), kSession + audio);
+  EXPECT_EQ(rewritten(rest, {}), rest);
+}
+
 TEST(ForBrowser, WhatIsNoDescriptionStays) {
   std::array<std::uint8_t, 64> memory;
   Writer out(memory);

@@ -33,8 +33,7 @@ export default function janusPhone({ emit, toneStream, watchPeer }) {
       });
     }
     const { type, sdp } = connection.localDescription;
-    // Janus would pass the MID extension on to the other side, and then send packets without it.
-    return { type, sdp: sdp.replace(/a=extmap:.*sdes:mid\r\n/g, ''), trickle: false };
+    return { type, sdp, trickle: false };
   }
 
   function connect() {
