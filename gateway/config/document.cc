@@ -2,10 +2,22 @@
 
 #include <algorithm>
 
+// Where toml++ meets what it did not expect, it asserts: "[!]" as a table's name is enough. A file
+// ends no process, so its assertions are thrown and told like any other mistake.
+namespace ringway {
+namespace {
+struct ParserLost {};
+}  // namespace
+}  // namespace ringway
+#undef NDEBUG
+#define TOML_ASSERT(expression) \
+  ((expression) ? static_cast<void>(0) : throw ::ringway::ParserLost())
+
 // toml++ stays in this file: it is large. Its header-only form is the one that has no exceptions.
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wterminate"
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wshadow"
 #include <toml++/toml.h>
@@ -55,6 +67,35 @@ TomlNode convert(const toml::node& from) {
   return node;
 }
 
+// The first table header whose name begins with no character of a name; line 0: there is none.
+Position find_nameless_table(std::string_view text) {
+  for (std::uint32_t line = 1; !text.empty(); ++line) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view here = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::size_t bracket = here.find_first_not_of(" \t");
+    if (bracket == here.npos || here[bracket] != '[') continue;
+    const std::size_t name = here.find_first_not_of("[ \t", bracket);
+    if (name == here.npos) continue;
+    const char c = here[name];
+    const bool begins_name = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                             (c >= 'a' && c <= 'z') || c == '_' || c == '-' || c == '"' ||
+                             c == '\'';
+    if (!begins_name) return {line, static_cast<std::uint32_t>(name + 1)};
+  }
+  return {};
+}
+
+TomlNode parse_with_assertions(std::string_view text, std::vector<Mistake>& mistakes) {
+  const toml::parse_result result = toml::parse(text);
+  if (!result) {
+    const toml::parse_error& error = result.error();
+    mistakes.push_back({to_position(error.source().begin), std::string(error.description())});
+    return {};
+  }
+  return convert(result.table());
+}
+
 }  // namespace
 
 const TomlNode* TomlNode::find(std::string_view name) const {
@@ -65,13 +106,13 @@ const TomlNode* TomlNode::find(std::string_view name) const {
 }
 
 TomlNode parse_document(std::string_view text, std::vector<Mistake>& mistakes) {
-  const toml::parse_result result = toml::parse(text);
-  if (!result) {
-    const toml::parse_error& error = result.error();
-    mistakes.push_back({to_position(error.source().begin), std::string(error.description())});
+  try {
+    return parse_with_assertions(text, mistakes);
+  } catch (const ParserLost&) {
+    mistakes.push_back({find_nameless_table(text),
+                        "a table's name holds letters, digits, - and _, or stands in quotes"});
     return {};
   }
-  return convert(result.table());
 }
 
 std::string_view text_of(TomlNode::Kind kind) {

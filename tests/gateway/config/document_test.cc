@@ -34,6 +34,17 @@ TEST(Document, ASyntaxErrorIsOneMistakeAtItsPlace) {
   EXPECT_EQ(mistakes[0].position.line, 2u);
 }
 
+TEST(Document, ANameThatIsNoneEndsNoProcess) {
+  for (const char* header : {"[!x]", "[ .a]", "[[=]]", "[\x1brule]]", "[[/etc]]"}) {
+    std::vector<Mistake> mistakes;
+    const std::string text = "a = 1\n" + std::string(header) + "\nb = 2\n";
+    EXPECT_TRUE(parse_document(text, mistakes).children.empty()) << header;
+    ASSERT_EQ(mistakes.size(), 1u) << header;
+    EXPECT_EQ(mistakes[0].position.line, 2u) << header;
+    EXPECT_FALSE(mistakes[0].text.empty());
+  }
+}
+
 TEST(Document, PathsAreRelativeToTheFileThatNamesThem) {
   EXPECT_EQ(resolve_path("key.pem", "/etc/ringway/ringway.toml"), "/etc/ringway/key.pem");
   EXPECT_EQ(resolve_path("/key.pem", "/etc/ringway/ringway.toml"), "/key.pem");
