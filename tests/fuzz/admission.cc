@@ -4,6 +4,7 @@
 #include "gateway/admission/fraud_rules.h"
 #include "gateway/admission/source_lists.h"
 #include "tests/fuzz/hold.h"
+#include "tests/fuzz/targets.h"
 
 // Lists that people fetch from elsewhere, and numbers that strangers dial. What must hold:
 //   prefix lists: each prefix that was read is in the set that is made of them, its first address
@@ -40,7 +41,7 @@ void check_numbers(std::string_view text) {
   hold(CalledNumber(number.text()).text() == number.text(), "a number is not itself");
 }
 
-void check_rules(std::string_view text) {
+void check_fraud_rules(std::string_view text) {
   const LoadedNumberPrefixes loaded = parse_number_prefixes(text);
   FraudConfig config;
   config.name = "fuzz";
@@ -56,12 +57,11 @@ void check_rules(std::string_view text) {
 }
 
 }  // namespace
-}  // namespace ringway
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  ringway::check_prefixes(text);
-  ringway::check_numbers(text);
-  ringway::check_rules(text);
-  return 0;
+void fuzz::check_admission(Bytes input) {
+  check_prefixes(as_text(input));
+  check_numbers(as_text(input));
+  check_fraud_rules(as_text(input));
 }
+
+}  // namespace ringway

@@ -134,7 +134,7 @@ void check_framer(Bytes input) {
   const std::array<std::size_t, 4> parts = {input[0] + 1U, input[1] + 1U, input[2] % 8U + 1U,
                                             input[3] + 1U};
   const Bytes stream = input.subspan(4);
-  // Frames of the whole stream at once.
+  // Where frames of the whole stream end, taken at once.
   std::vector<std::size_t> whole;
   bool whole_broken = false;
   StreamFramer at_once;
@@ -158,7 +158,7 @@ void check_framer(Bytes input) {
       }
     }
     begin += frame.size;
-    whole.push_back(frame.size);
+    if (frame.kind != StreamFramer::Kind::Padding) whole.push_back(begin);  // that may be cut
     hold(frame.size > 0 && begin <= stream.size(), "frames lie in the stream");
   }
   // The same in parts.
@@ -174,7 +174,7 @@ void check_framer(Bytes input) {
       cut_broken = frame.kind == StreamFramer::Kind::Broken;
       if (cut_broken || frame.kind == StreamFramer::Kind::Incomplete) break;
       begin += frame.size;
-      cut.push_back(frame.size);
+      if (frame.kind != StreamFramer::Kind::Padding) cut.push_back(begin);
     }
   }
   hold(cut == whole && cut_broken == whole_broken, "parts do not change the frames");

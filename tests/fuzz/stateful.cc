@@ -1,3 +1,4 @@
+#include "tests/fuzz/targets.h"
 #include "tests/fuzz/two_shards.h"
 
 // Sequences of messages, flows and time over two shards. The input is a script: each step is a byte
@@ -9,7 +10,7 @@ namespace {
 // What the script has left; zeros behind its end.
 class Script {
  public:
-  Script(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
+  explicit Script(Bytes input) : data_(input.data()), left_(input.size()) {}
   bool empty() const { return left_ == 0; }
   std::uint8_t next() {
     if (left_ == 0) return 0;
@@ -80,13 +81,12 @@ void step(TwoShards& world, Script& script) {
 }
 
 }  // namespace
-}  // namespace ringway::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace ringway::fuzz;
-  Script script(data, size);
+void check_stateful(Bytes input) {
+  Script script(input);
   TwoShards world;
   for (int steps = 0; steps < 400 && !script.empty(); ++steps) step(world, script);
   world.end();
-  return 0;
 }
+
+}  // namespace ringway::fuzz

@@ -7,6 +7,7 @@
 #include "gateway/tunnel/link.h"
 #include "protocol/bencode/bencode.h"
 #include "tests/fuzz/hold.h"
+#include "tests/fuzz/targets.h"
 
 namespace ringway::tunnel {
 namespace {
@@ -94,3 +95,8 @@ void check_cookies(Bytes input) {
 }
 
 }  // namespace ringway::tunnel
+
+void ringway::fuzz::check_tunnel(Bytes input) {
+  tunnel::check_frames(input);
+  tunnel::check_cookies(input);
+}
