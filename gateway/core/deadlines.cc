@@ -44,7 +44,7 @@ void Deadlines::expired(std::uint64_t payload, Instant now, Outbox& outbox) {
     case Subject::Call:
       return calls_.deadline(id, now, outbox);
     case Subject::Probe:
-      return probes_.send(static_cast<std::uint16_t>(id.slot), now, outbox);
+      return probes_.due(id, now, outbox);
     case Subject::Fraud:
       return fraud_.due(id, now, outbox);
     case Subject::Tarpit:

@@ -57,6 +57,12 @@ BufferRef Probes::write(const NextHopConfig& next_hop, const Target& target, Slo
   return message;
 }
 
+void Probes::due(SlotId probe, Instant now, Outbox& outbox) {
+  const auto next_hop = static_cast<std::uint16_t>(probe.slot);
+  if (probe == once(next_hop)) return ask_now(next_hop, now, outbox);
+  send(next_hop, now, outbox);
+}
+
 void Probes::send(std::uint16_t index, Instant now, Outbox& outbox) {
   const NextHopConfig& next_hop = core_.config.next_hops[index];
   timers_[index] = 0;
@@ -124,8 +130,9 @@ void Probes::answered(const Target& target, sip::Status status, Instant now, Out
   }
   if (status == 503) {
     next_hops_.failed(target, now);
+    next_hops_.probe_refused(target);
   } else if (sip::is_final(status)) {
-    next_hops_.succeeded(target);
+    next_hops_.probe_answered(target);
   }
 }
 

@@ -9,8 +9,7 @@
 
 namespace ringway {
 
-// OPTIONS to next hops, so that a dead one is known before a call finds out. Only where there is a
-// choice: a single next hop is asked by calls alone.
+// OPTIONS to next hops, so that a dead one is known before a call finds out.
 class Probes {
  public:
   // All outlive this object.
@@ -21,8 +20,10 @@ class Probes {
   void start(Instant now);
   // Others may have come, or want to be probed at all; places do not move.
   void next_hops_changed(Instant now);
-  // The deadline of that next hop: one OPTIONS to each of its addresses.
-  void send(std::uint16_t next_hop, Instant now, Outbox& outbox);
+  // The deadline of a next hop, or what once() names: one OPTIONS to each of its addresses.
+  void due(SlotId probe, Instant now, Outbox& outbox);
+  // For a deadline beside those that come again and again.
+  static constexpr SlotId once(std::uint16_t next_hop) { return {next_hop, 2}; }
   // The same beside its deadline, whether or not it is probed at all.
   void ask_now(std::uint16_t next_hop, Instant now, Outbox& outbox);
   // status 0: no answer, which was counted as a failure already.
@@ -31,6 +32,7 @@ class Probes {
   void tcp_refused(const Endpoint& remote, Instant now, Outbox& outbox);
 
  private:
+  void send(std::uint16_t next_hop, Instant now, Outbox& outbox);
   void arm(std::size_t next_hop, Instant now);
   void ask(std::uint16_t index, const Target& target, Instant now, Outbox& outbox);
   void ask_by_tcp(std::uint16_t index, const Target& target, Instant now, Outbox& outbox);

@@ -116,6 +116,7 @@ void Responses::client_outcome(SlotId client, const TransactionLayer::Outcome& o
   const bool for_size = transaction->target.tcp_for_size;  // says nothing of who serves UDP
   if (failed && !outcome.given_up && !for_size) next_hops_.failed(transaction->target, now);
   if (failed && transaction->own == Subject::Probe) {
+    if (outcome.transport_error) next_hops_.probe_refused(transaction->target);
     probes_.answered(transaction->target, 0, now, outbox);
   }
   if (outcome.terminated) transactions_.release_client(client);

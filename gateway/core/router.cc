@@ -1,5 +1,9 @@
 #include "gateway/core/router.h"
 
+#include <iterator>
+
+#include "gateway/base/subject.h"
+#include "gateway/core/probes.h"
 #include "protocol/base/ascii.h"
 #include "protocol/sip/host.h"
 #include "protocol/sip/limits.h"
@@ -19,6 +23,15 @@ Router::Decision refuse(sip::Status status, std::string_view extra = {}) {
   decision.status = status;
   decision.extra = extra;
   return decision;
+}
+
+// Spread, so that not all come back in one moment.
+std::string_view retry_after(Random& random) {
+  static constexpr std::string_view kLines[] = {
+      "Retry-After: 5\r\n",  "Retry-After: 6\r\n",  "Retry-After: 7\r\n",  "Retry-After: 8\r\n",
+      "Retry-After: 9\r\n",  "Retry-After: 10\r\n", "Retry-After: 11\r\n", "Retry-After: 12\r\n",
+      "Retry-After: 13\r\n", "Retry-After: 14\r\n"};
+  return kLines[random.below(std::size(kLines))];
 }
 
 Router::Decision targets_found() {
@@ -315,9 +328,14 @@ Router::Decision Router::to_next_hop(std::string_view domain, Side from, bool ex
       return refuse(404);
     case Found::NotOpen:
       return refuse(403);
-    case Found::NotResolved:
     case Found::AllDown:
-      return refuse(503, "Retry-After: 10\r\n");
+      for (auto silent = next_hops_.take_probe_wanted(now); silent != NextHopSet::kNone;
+           silent = next_hops_.take_probe_wanted(now)) {
+        core_.wheel.arm(now, subject_value(Subject::Probe, Probes::once(silent)));
+      }
+      [[fallthrough]];
+    case Found::NotResolved:
+      return refuse(503, retry_after(core_.random));
     case Found::NoListener:
       core_.log.error("no_listener_for_next_hop", {{"domain", domain}});
       break;

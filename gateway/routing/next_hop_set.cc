@@ -65,7 +65,7 @@ NextHopSet::Outcome NextHopSet::select_next_hop(std::uint16_t next_hop, Instant 
                                                 TargetList& out) {
   Outcome outcome = Outcome::AllDown;
   for (const Wanted wanted : {Wanted::Healthy, Wanted::NotHeldOff, Wanted::HeldOff}) {
-    outcome = select_targets(next_hop, wanted, now, out);
+    outcome = select_targets(next_hop, wanted, Silent::Tried, now, out);
     if (outcome != Outcome::AllDown) break;
   }
   return outcome;
@@ -101,8 +101,8 @@ void NextHopSet::find_groups() {
   }
 }
 
-NextHopSet::Outcome NextHopSet::select_targets(std::uint16_t next_hop, Wanted wanted, Instant now,
-                                               TargetList& out) {
+NextHopSet::Outcome NextHopSet::select_targets(std::uint16_t next_hop, Wanted wanted,
+                                               Silent silent, Instant now, TargetList& out) {
   if (next_hop >= snapshot_->next_hops.size()) return Outcome::NotResolved;
   const Resolution& resolution = snapshot_->next_hops[next_hop];
   if (resolution.targets.empty()) return Outcome::NotResolved;
@@ -118,6 +118,10 @@ NextHopSet::Outcome NextHopSet::select_targets(std::uint16_t next_hop, Wanted wa
     const bool held_off = is_held_off(resolved.endpoint, resolved.transport, now);
     if (held_off != (wanted == Wanted::HeldOff)) continue;
     if (wanted == Wanted::Healthy && !is_up(resolved.endpoint, resolved.transport, now)) continue;
+    if (silent == Silent::Left && is_silent(resolved.endpoint, resolved.transport, now)) {
+      probe_wanted_.set(next_hop);
+      continue;
+    }
     any_up = true;
     Target target;
     target.transport = resolved.transport;
@@ -227,7 +231,8 @@ NextHopSet::Outcome NextHopSet::select(std::string_view domain, Side from, bool 
   Outcome first = Outcome::NotResolved;
   for (const Wanted wanted : {Wanted::Healthy, Wanted::NotHeldOff, Wanted::HeldOff}) {
     for (std::size_t i = 0; i < count; ++i) {
-      const Outcome outcome = select_targets(candidates[i].next_hop, wanted, now, out);
+      const Outcome outcome =
+          select_targets(candidates[i].next_hop, wanted, Silent::Left, now, out);
       if (i == 0) first = outcome;
     }
     if (out.count != 0) return Outcome::Found;
@@ -292,6 +297,23 @@ bool NextHopSet::is_up(const Endpoint& endpoint, Transport transport, Instant no
   return !entry || (entry->down_until <= now && entry->held_until <= now);
 }
 
+// Down, and no call could find out that it is back sooner than a probe does.
+bool NextHopSet::is_silent(const Endpoint& endpoint, Transport transport, Instant now) const {
+  const Health* entry = next_health_ == 0 ? nullptr : health(endpoint, transport);
+  return entry && entry->down_until > now && entry->answers_probes && entry->probe_waits;
+}
+
+std::uint16_t NextHopSet::take_probe_wanted(Instant now) {
+  for (std::size_t i = 0; probe_wanted_.any() && i < probe_wanted_.size(); ++i) {
+    if (!probe_wanted_.test(i)) continue;
+    probe_wanted_.reset(i);
+    if (now < probe_wanted_at_[i]) continue;
+    probe_wanted_at_[i] = now + kProbeAgain;
+    return static_cast<std::uint16_t>(i);
+  }
+  return kNone;
+}
+
 bool NextHopSet::is_held_off(const Endpoint& endpoint, Transport transport, Instant now) const {
   const Health* entry = next_health_ == 0 ? nullptr : health(endpoint, transport);
   return entry && entry->held_until > now;
@@ -316,6 +338,16 @@ void NextHopSet::failed(const Target& target, Instant now) {
 void NextHopSet::probe_sent(const Target& target, Instant now) {
   const bool waits = std::exchange(take_health(target.remote, target.transport).probe_waits, true);
   if (waits) failed(target, now);
+}
+
+void NextHopSet::probe_answered(const Target& target) {
+  if (target.next_hop == kNone) return;
+  take_health(target.remote, target.transport).answers_probes = true;
+  succeeded(target);
+}
+
+void NextHopSet::probe_refused(const Target& target) {
+  if (Health* entry = health(target.remote, target.transport)) entry->probe_waits = false;
 }
 
 void NextHopSet::succeeded(const Target& target) {

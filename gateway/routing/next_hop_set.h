@@ -46,11 +46,12 @@ class NextHopSet {
     NoRoute,      // no next hop for that domain
     NotOpen,      // those for that domain take nothing from that side
     NotResolved,  // its name has no address now
-    AllDown,      // none is healthy; what is left to try comes next
+    AllDown,      // none is healthy, or left to be tried
     NoListener,   // nothing of ours can send there
   };
   // Targets for a request to that domain that comes from that side: next hops that name the domain
-  // and are open to the side, else the default ones. explicit_only: never the default ones.
+  // and are open to the side, else the default ones. explicit_only: never the default ones. One
+  // that used to answer probes and is silent now is not tried: the next probe finds out.
   Outcome select(std::string_view domain, Side from, bool explicit_only, Instant now,
                  TargetList& out);
   // True if requests from that side may be sent to it.
@@ -65,6 +66,10 @@ class NextHopSet {
   // refusing everybody helps nobody and only a request finds out that one is back. One that asked
   // to be left alone for a while (503 with Retry-After) comes after all others.
   Outcome select_next_hop(std::uint16_t next_hop, Instant now, TargetList& out);
+  // A next hop that select() did not try, and that is to be probed now, since a request came for
+  // it; each once in kProbeAgain. kNone: none.
+  std::uint16_t take_probe_wanted(Instant now);
+  static constexpr Duration kProbeAgain = 1s;
   // Every address of it, healthy or not.
   void select_for_probe(std::uint16_t next_hop, TargetList& out) const;
   // True if endpoint is one of any next hop's.
@@ -87,6 +92,9 @@ class NextHopSet {
   void succeeded(const Target& target);
   // A probe goes out; the one before it still without an answer counts as a failure.
   void probe_sent(const Target& target, Instant now);
+  void probe_answered(const Target& target);
+  // By 503, or its transport was refused: calls find out as soon as a probe whether that is over.
+  void probe_refused(const Target& target);
   void hold_off(const Target& target, Instant until);  // Retry-After
   bool is_up(const Endpoint& endpoint, Transport transport, Instant now) const;
   bool is_held_off(const Endpoint& endpoint, Transport transport, Instant now) const;
@@ -107,10 +115,14 @@ class NextHopSet {
     Instant held_until{};  // by Retry-After
     Instant no_tcp_until{};
     bool probe_waits = false;
+    bool answers_probes = false;
     bool counted_down = false;  // in the gauge, and logged
   };
   enum class Wanted : std::uint8_t { Healthy, NotHeldOff, HeldOff };
-  Outcome select_targets(std::uint16_t next_hop, Wanted wanted, Instant now, TargetList& out);
+  enum class Silent : std::uint8_t { Tried, Left };
+  Outcome select_targets(std::uint16_t next_hop, Wanted wanted, Silent silent, Instant now,
+                         TargetList& out);
+  bool is_silent(const Endpoint& endpoint, Transport transport, Instant now) const;
   void find_groups();
   std::size_t draw_order(const std::vector<ResolvedTarget>& targets,
                          std::array<std::uint8_t, 32>& order);
@@ -128,6 +140,8 @@ class NextHopSet {
   std::shared_ptr<const NextHopSnapshot> snapshot_;
   std::vector<std::uint16_t> groups_;  // by next hop
   std::bitset<256> held_;              // by next hop; there are 255 at most
+  std::bitset<256> probe_wanted_;
+  std::array<Instant, 256> probe_wanted_at_{};
   std::array<Health, 256> health_{};   // bounded: the oldest place is used again
   std::size_t next_health_ = 0;
 };

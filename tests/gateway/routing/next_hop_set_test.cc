@@ -161,6 +161,35 @@ TEST_F(NextHopSetTest, EightPlacesAreTriedAtMost) {
   EXPECT_EQ(ports("x"), (Ports{1, 2, 3, 4, 5, 6, 7, 8}));
 }
 
+// Who answers probes is found by them when it is back; who never did is tried.
+TEST_F(NextHopSetTest, OneThatAnsweredProbesAndIsSilentIsNotTriedButProbed) {
+  configure({next_hop("a")}, {{resolved("198.51.100.1:1")}});
+  const Target place = target("198.51.100.1:1");
+  const auto miss = [&](Instant now) {
+    for (int i = 0; i < 3; ++i) set_.probe_sent(place, now);
+  };
+  miss(kStart);
+  EXPECT_EQ(ports("x"), Ports{1}) << "it may be one that answers no OPTIONS";
+  EXPECT_EQ(set_.take_probe_wanted(kStart), NextHopSet::kNone);
+  set_.probe_answered(place);
+  miss(kStart);
+  EXPECT_EQ(ports("x"), Ports{});
+  EXPECT_EQ(last_outcome_, Outcome::AllDown);
+  EXPECT_EQ(set_.take_probe_wanted(kStart), 0);
+  EXPECT_EQ(ports("x"), Ports{});
+  EXPECT_EQ(set_.take_probe_wanted(kStart), NextHopSet::kNone) << "once a second";
+  ports("x", kStart + NextHopSet::kProbeAgain);
+  EXPECT_EQ(set_.take_probe_wanted(kStart + NextHopSet::kProbeAgain), 0);
+  TargetList list;
+  EXPECT_EQ(set_.select_next_hop(0, kStart, list), Outcome::Found) << "what belongs to a dialog";
+  set_.probe_refused(place);
+  EXPECT_EQ(ports("x"), Ports{1}) << "a call is refused as quickly";
+  miss(kStart);
+  EXPECT_EQ(ports("x"), Ports{});
+  set_.probe_answered(place);
+  EXPECT_EQ(ports("x"), Ports{1});
+}
+
 TEST_F(NextHopSetTest, TheOutcomeSaysWhatIsMissing) {
   TargetList list;
   config_.next_hops = {next_hop("a")};

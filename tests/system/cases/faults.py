@@ -12,7 +12,7 @@ from pathlib import Path
 from lib import flows
 from lib.agents import call, hang_up
 from lib.case import Skip, case
-from lib.waiting import until
+from lib.waiting import Timeout, until
 
 from .defence_bans import client, door, register
 from .defence_tools import cpu_seconds
@@ -80,6 +80,53 @@ def slow_server(t):
     for request in seen:
         slow.reply(request, 486)
     assert all(a.final(sent).status == 486 for sent in waiting)
+
+
+@case("the only server falls silent: once probes have missed it new calls get 503 with Retry-After at once, and its "
+      "return is noticed within two seconds", seconds=120)
+def falls_silent(t):
+    for transport in ("udp", "tcp"):
+        silent = threading.Event()
+        b = t.backend(name=transport)
+        g = t.gateway("tcp", next_hop=b.uri(transport), network=("udp", "tcp"), start=False, shards=2, name=transport)
+        g.config["next_hop"][0]["probe_interval"] = "500ms"
+        g.config["timers"]["t1"] = "100ms"
+        g.start()
+
+        def answer_probes(b=b, silent=silent):
+            while True:
+                try:
+                    probe = b.expect("OPTIONS", 60)
+                except (Timeout, OSError):
+                    return
+                if not silent.is_set():
+                    b.reply(probe, 200)
+        threading.Thread(target=answer_probes, daemon=True).start()
+        clients = [t.client(g, "tcp", user=f"u{number}") for number in range(6)]  # over both shards
+        until(lambda: b.inbox.count(lambda m: m.method == "OPTIONS") >= 6, 10, "it was probed")
+        for a in clients:
+            quick_call(a, b)
+        silent.set()
+        until(lambda: g.metric("ringway_next_hops_down") >= 2, 20, "each shard has noticed")
+        for a in clients:
+            began = time.monotonic()
+            refused = a.final(a.invite(), 5)
+            assert refused.status == 503 and 5 <= int(refused.get("Retry-After")) <= 15, refused
+            assert time.monotonic() - began < 0.5
+        b.no_request("INVITE", 0.1)
+        silent.clear()
+        began = time.monotonic()
+
+        def served(a):
+            sent = a.invite()
+            try:
+                b.reply(b.expect("INVITE", 0.2, where=lambda m: m.call_id == sent.call_id), 486)
+            except Timeout:
+                return False
+            return a.final(sent).status == 486
+        for a in clients:
+            until(lambda a=a: served(a), 5, "it is tried again")
+        assert time.monotonic() - began < 5
 
 
 @case("the only server is dead: each call is refused in the time of Timer B (RFC 3261 17.1.1.2), connections stay, "
