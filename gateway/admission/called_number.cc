@@ -45,7 +45,8 @@ CalledNumber CalledNumber::with_context(std::string_view user) {
     const std::string_view parameter = user.substr(++at);
     if (!ascii::starts_with_ignoring_case(parameter, kName)) continue;
     number.read(parameter.substr(kName.size()));
-    if (number.text().starts_with('+') && user.front() != '+') {
+    const CalledNumber local(user);
+    if (number.text().starts_with('+') && !local.text().empty() && user.front() != '+') {
       number.read(user);
     } else {
       number.size_ = 0;
