@@ -102,8 +102,8 @@ void ResponseSteps::next_parked(SlotId id, Instant now, Outbox& outbox) {
 }
 
 // A 2xx of a call that is over. Where its caller has had one before, another fork has answered, or
-// a callee repeats itself: the caller acknowledges it, and ends that dialog (RFC 3261 13.2.2.4, 16.7
-// item 5). Nobody can make anything of its description any more.
+// a callee repeats itself: the caller acknowledges it, and ends that dialog (RFC 3261 13.2.2.4,
+// 16.7 item 5). Nobody can make anything of its description any more.
 void ResponseSteps::succeed_too_late(SlotId id, const sip::MessageView& response, Instant now,
                                      Outbox& outbox) {
   if (!contexts_.find(id)->is_answered()) return answer_without_media(id, now, outbox);
