@@ -93,7 +93,7 @@ class Epoll final : public Kernel {
   bool has_work(const Descriptor& descriptor) const;
   void enqueue(int fd, Descriptor& descriptor);
   void complete(Operation operation, std::int32_t result);
-  // epoll_pwait2(2), or epoll_wait(2) where that is not known; the number of events, or -1 with errno.
+  // epoll_pwait2(2), or epoll_wait(2) where that is not known. How many events, or -1 with errno.
   int ask(Duration timeout);
   void serve();
 
