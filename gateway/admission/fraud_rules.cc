@@ -10,6 +10,11 @@ namespace {
 
 using Days = std::chrono::duration<std::int64_t, std::ratio<86'400>>;
 
+// A called number may hold anything; a rule's prefix that does is a mistake.
+bool is_plain(std::string_view prefix) {
+  return prefix.find_first_not_of("0123456789+*#-.() %") == prefix.npos;
+}
+
 }  // namespace
 
 LoadedNumberPrefixes parse_number_prefixes(std::string_view text) {
@@ -23,7 +28,8 @@ LoadedNumberPrefixes parse_number_prefixes(std::string_view text) {
     entry = entry.substr(0, entry.find_first_of(" \t\r"));
     if (entry.empty()) continue;
     const CalledNumber number(entry);
-    if (!number.text().empty() && loaded.prefixes.size() < FraudRules::kPrefixesMax) {
+    const bool is_number = !number.text().empty() && is_plain(entry);
+    if (is_number && loaded.prefixes.size() < FraudRules::kPrefixesMax) {
       loaded.prefixes.emplace_back(number.text());
     } else if (loaded.wrong_line == 0) {
       loaded.wrong_line = line;
@@ -83,7 +89,7 @@ std::expected<FraudRules, std::string> FraudRules::build(const std::vector<Fraud
     std::vector<std::string> prefixes;
     for (const std::string& text : from.prefixes) {
       const CalledNumber number(text);
-      if (number.text().empty()) {
+      if (number.text().empty() || !is_plain(text)) {
         return std::unexpected(from.name + ": \"" + text + "\" begins no number");
       }
       prefixes.emplace_back(number.text());
