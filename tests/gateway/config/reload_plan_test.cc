@@ -1,5 +1,7 @@
 #include "gateway/config/reload_plan.h"
 
+#include "gateway/config/tcp_twins.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -92,6 +94,109 @@ TEST(ReloadPlan, AListenerKeepsItsPlaceAndTakesTheRest) {
   ReloadPlan plan = plan_reload(before, wanted);
   EXPECT_EQ(plan.next.listen[0].origins, wanted.listen[0].origins);
   EXPECT_TRUE(names(plan.applied, "listen browsers: changed"));
+}
+
+ListenConfig listener(const std::string& name, Transport transport, const char* address) {
+  ListenConfig config;
+  config.name = name;
+  config.transport = transport;
+  config.address = *parse_endpoint(address);
+  return config;
+}
+
+Config with(std::vector<ListenConfig> listeners) {
+  Config config = running();
+  config.listen = std::move(listeners);
+  add_tcp_twins(config);
+  return config;
+}
+
+TEST(ReloadPlan, NewListenersComeBehindAllOthersWithTheirTwins) {
+  const Config before = with({listener("a", Transport::Udp, "192.0.2.1:5060")});
+  const Config wanted = with({listener("b", Transport::Udp, "192.0.2.1:5070"),
+                              listener("a", Transport::Udp, "192.0.2.1:5060")});
+  const ReloadPlan plan = plan_reload(before, wanted);
+  ASSERT_EQ(plan.next.listen.size(), 4u);
+  EXPECT_EQ(plan.next.listen[0].name, "a");
+  EXPECT_EQ(plan.next.listen[1].name, "a-tcp");
+  EXPECT_EQ(plan.next.listen[2].name, "b");
+  EXPECT_EQ(plan.next.listen[3].twin_of, "b");
+  EXPECT_EQ(plan.applied, std::vector<std::string>{"listen b: added, udp 192.0.2.1:5070"});
+  EXPECT_TRUE(plan.restart.empty());
+}
+
+TEST(ReloadPlan, ARemovedListenerLeavesItsPlaceAndFindsItAgain) {
+  const ListenConfig a = listener("a", Transport::Udp, "192.0.2.1:5060");
+  const ListenConfig b = listener("b", Transport::Tcp, "192.0.2.1:5070");
+  const ReloadPlan plan = plan_reload(with({a, b}), with({b}));
+  ASSERT_EQ(plan.next.listen.size(), 3u);
+  EXPECT_TRUE(plan.next.listen[0].removed);
+  EXPECT_FALSE(plan.next.listen[1].removed);
+  EXPECT_TRUE(plan.next.listen[2].removed);
+  EXPECT_EQ(plan.applied, std::vector<std::string>{"listen a: removed"});
+  const ReloadPlan back = plan_reload(plan.next, with({b, a}));
+  EXPECT_EQ(back.next.listen, with({a, b}).listen);
+}
+
+TEST(ReloadPlan, AnotherAddressOrOtherNamesAreAnotherPlace) {
+  const ListenConfig a = listener("a", Transport::Tcp, "192.0.2.1:5060");
+  for (const auto change : {+[](ListenConfig& one) { one.address.port = 5070; },
+                            +[](ListenConfig& one) { one.advertise_host = "edge.test"; },
+                            +[](ListenConfig& one) { one.side = Side::Network; },
+                            +[](ListenConfig& one) { one.transport = Transport::Ws; }}) {
+    ListenConfig changed = a;
+    change(changed);
+    const ReloadPlan plan = plan_reload(with({a}), with({changed}));
+    ASSERT_EQ(plan.next.listen.size(), 2u);
+    EXPECT_TRUE(plan.next.listen[0].removed);
+    EXPECT_EQ(plan.next.listen[1], changed);
+    ASSERT_EQ(plan.applied.size(), 1u);
+    EXPECT_TRUE(names(plan.applied, "listen a: changed") || names(plan.applied, "listen a: moved"));
+    // And back: no place is used up.
+    EXPECT_EQ(plan_reload(plan.next, with({a})).next.listen.size(), 2u);
+  }
+}
+
+TEST(ReloadPlan, ANewNameForAListenerIsNoNewListener) {
+  const ReloadPlan plan = plan_reload(with({listener("a", Transport::Udp, "192.0.2.1:5060")}),
+                                      with({listener("b", Transport::Udp, "192.0.2.1:5060")}));
+  EXPECT_EQ(plan.next.listen, with({listener("b", Transport::Udp, "192.0.2.1:5060")}).listen);
+  EXPECT_EQ(plan.applied, std::vector<std::string>{"listen a: is b now"});
+}
+
+TEST(ReloadPlan, TwoListenersThatSwapTheirAddressesAreTwoNewNames) {
+  const Config before = with({listener("a", Transport::Tcp, "192.0.2.1:5060"),
+                              listener("b", Transport::Tcp, "192.0.2.1:5070")});
+  const Config after = with({listener("b", Transport::Tcp, "192.0.2.1:5060"),
+                             listener("a", Transport::Tcp, "192.0.2.1:5070")});
+  const ReloadPlan plan = plan_reload(before, after);
+  EXPECT_EQ(plan.next.listen, after.listen);
+}
+
+TEST(ReloadPlan, ATcpListenerOfItsOwnTakesTheTwinsPlace) {
+  const ListenConfig udp = listener("a", Transport::Udp, "192.0.2.1:5060");
+  ListenConfig alone = udp;
+  alone.tcp_twin = false;
+  ListenConfig tcp = listener("t", Transport::Tcp, "192.0.2.1:5060");
+  const ReloadPlan plan = plan_reload(with({udp}), with({alone, tcp}));
+  EXPECT_EQ(plan.next.listen, with({alone, tcp}).listen);
+  EXPECT_TRUE(names(plan.applied, "listen t: added"));
+}
+
+TEST(ReloadPlan, WhenAllPlacesWereUsedAListenerWaitsForARestart) {
+  Config config = with({listener("a", Transport::Tcp, "192.0.2.1:1")});
+  for (unsigned port = 2; port <= kListenerPlacesMax; ++port) {
+    const std::string address = "192.0.2.1:" + std::to_string(port);
+    config = plan_reload(config, with({listener("a", Transport::Tcp, address.c_str())})).next;
+  }
+  ASSERT_EQ(config.listen.size(), kListenerPlacesMax);
+  const Config wanted = with({listener("a", Transport::Tcp, "192.0.2.1:999"),
+                              listener("b", Transport::Tcp, "192.0.2.1:998")});
+  const ReloadPlan plan = plan_reload(config, wanted);
+  EXPECT_EQ(plan.next.listen, config.listen) << "the old address stays in force";
+  ASSERT_EQ(plan.restart.size(), 2u);
+  EXPECT_TRUE(names(plan.restart, "listen a: changes after a restart, all 240 places"));
+  EXPECT_TRUE(names(plan.restart, "listen b: listens after a restart, all 240 places"));
 }
 
 }  // namespace

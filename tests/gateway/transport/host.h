@@ -67,6 +67,17 @@ class Host {
 
   Endpoint endpoint(std::size_t listener = 0) const { return listeners_.infos[listener].local; }
   int socket_of(std::size_t listener) const { return listeners_.sockets[listener].fd(); }
+  ShardListeners& listeners() { return listeners_; }
+  // What a reload adds, at the place behind all others.
+  ListenerIndex add_place(ListenConfig listen, Endpoint local, Socket socket) {
+    listeners_.infos.push_back({std::move(listen), local});
+    listeners_.sockets.push_back(std::move(socket));
+    return static_cast<ListenerIndex>(listeners_.infos.size() - 1);
+  }
+  Socket take_socket(std::size_t listener) {
+    listeners_.infos[listener].config.removed = true;
+    return std::move(listeners_.sockets[listener]);
+  }
   Streams& streams() { return *streams_; }
   Datagrams& datagrams() { return *datagrams_; }
   Counters& counters() { return counters_; }

@@ -78,6 +78,78 @@ TEST(Listeners, AnAddressThatThisHostMayGetLaterIsBoundAlready) {
   EXPECT_TRUE(open_listeners(one(listen_on(Transport::Tcp, "192.0.2.77")), 1));
 }
 
+HeldListeners held_of(const std::vector<ShardListeners>& shards) {
+  HeldListeners held;
+  for (const ShardListeners& shard : shards) held.push_back(shard.infos);
+  return held;
+}
+
+TEST(Listeners, WhatAReloadAddsIsOpenedForEachShard) {
+  Config config = config_with({listen_on(Transport::Tcp)});
+  const auto first = open_listeners(config, 2);
+  ASSERT_TRUE(first);
+  config.listen.push_back(listen_on(Transport::Udp));
+  config.listen.back().tcp_twin = true;
+  add_tcp_twins(config);
+  const auto more = open_more_listeners(config, held_of(*first));
+  ASSERT_TRUE(more) << more.error();
+  ASSERT_EQ(more->size(), 2u);
+  for (const auto& shard : *more) {
+    ASSERT_EQ(shard.size(), 2u);
+    EXPECT_EQ(shard[0].place, 1u);
+    EXPECT_EQ(shard[1].place, 2u);
+    EXPECT_EQ(shard[0].info.local, (*more)[0][0].info.local);
+    EXPECT_EQ(shard[1].info.local, shard[0].info.local);
+    EXPECT_EQ(local_of(shard[0].socket.fd()), shard[0].info.local);
+  }
+}
+
+TEST(Listeners, AReloadThatCannotHaveOnePortOpensNone) {
+  const Socket owner = listening_socket();
+  Config config = config_with({listen_on(Transport::Tcp)});
+  const auto first = open_listeners(config, 2);
+  ASSERT_TRUE(first);
+  config.listen.push_back(listen_on(Transport::Udp));
+  config.listen.push_back(listen_on(Transport::Tcp));
+  config.listen.back().address = local_of(owner.fd());
+  const auto more = open_more_listeners(config, held_of(*first));
+  ASSERT_FALSE(more);
+  EXPECT_NE(more.error().find("is in use"), std::string::npos) << more.error();
+}
+
+TEST(Listeners, OneThatComesToTheAddressOfOneThatGoesHasItsSocket) {
+  Config config = config_with({listen_on(Transport::Tcp), listen_on(Transport::Udp)});
+  const auto first = open_listeners(config, 2);
+  ASSERT_TRUE(first) << first.error();
+  config.listen.push_back(config.listen[0]);
+  config.listen[2].advertise_host = "edge.test";
+  config.listen[0].removed = true;
+  const auto more = open_more_listeners(config, held_of(*first));
+  ASSERT_TRUE(more) << more.error();
+  for (const auto& shard : *more) {
+    ASSERT_EQ(shard.size(), 1u);
+    EXPECT_EQ(shard[0].place, 2u);
+    EXPECT_EQ(shard[0].from, 0u);
+    EXPECT_FALSE(shard[0].socket);
+    EXPECT_EQ(shard[0].info.local, (*first)[0].infos[0].local);
+  }
+}
+
+TEST(Listeners, APortThatAReloadHasGivenUpIsSharedUntilItIsClosed) {
+  Config config = config_with({listen_on(Transport::Udp), listen_on(Transport::Tcp)});
+  auto first = open_listeners(config, 2);
+  ASSERT_TRUE(first);
+  const Endpoint local = (*first)[0].infos[0].local;
+  HeldListeners held = held_of(*first);
+  for (auto& infos : held) infos[0].config.removed = true;
+  config.listen[0].removed = true;
+  config.listen.push_back(listen_on(Transport::Udp));
+  config.listen[2].address = local;
+  auto more = open_more_listeners(config, held);
+  ASSERT_TRUE(more) << more.error();
+  EXPECT_EQ((*more)[1][0].info.local, local);
+}
+
 TEST(PortOwner, NamesThisProcessForItsOwnSockets) {
   const Socket udp = bound_socket(SOCK_DGRAM), tcp = listening_socket("::1");
   const std::string pid = "(pid " + std::to_string(getpid()) + ")";
