@@ -37,19 +37,19 @@ class Cluster(Pair):
 
 
 @case("Pacemaker: a machine dies under 16 calls and 60 browsers, and the other takes the address and all of them",
-      seconds=300, alone=True, long=True)
+      seconds=480, alone=True, long=True)
 def pacemaker_small(t):
     node_dies(t, Cluster(t, relay=True), 16, 60)
 
 
 @case("Pacemaker: a machine dies under 50 calls and 200 browsers, and the other takes the address and all of them",
-      seconds=300, alone=True, long=True)
+      seconds=480, alone=True, long=True)
 def pacemaker_whole(t):
     node_dies(t, Cluster(t, relay=True), 50, 200)
 
 
 @case("Pacemaker: a process that dies is started again, and standby moves the address; calls are hung up after both",
-      seconds=240, alone=True, long=True)
+      seconds=420, alone=True, long=True)
 def pacemaker_moves(t):
     pair = Cluster(t)
     pair.start()

@@ -75,7 +75,7 @@ class Node:
             self.program.process.kill()
             self.program.wait(10)
 
-    def do(self, *command, timeout=60):
+    def do(self, *command, timeout=90):
         """Runs a command on the node; returns the finished process."""
         pid = self.program.pid
         first = until(lambda: Path(f"/proc/{pid}/task/{pid}/children").read_text(), 10, f"{self.program.name} runs").split()[0]
@@ -104,6 +104,6 @@ def start_nodes(t, hosts, settings):
         return all(online in node.sees() for node in nodes)
     until(are_online, 60, "both nodes are online", every=0.5)
     commands = (EXAMPLES / "pacemaker.sh").read_text().replace("192.0.2.10", ADDRESS)
-    done = nodes[0].do("sh", "-c", commands)
+    done = nodes[0].do("sh", "-c", commands, timeout=180)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{nodes[0].log()}"
     return nodes
