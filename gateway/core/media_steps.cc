@@ -155,6 +155,14 @@ bool MediaSteps::try_other_profile(ResponseContext& context, Instant now, Outbox
   return true;
 }
 
+bool MediaSteps::took_retry_for_copy(const ResponseContext& context, Instant now,
+                                     Outbox& outbox) {
+  const Call* call = context.initial ? calls_.get(context.call) : nullptr;
+  if (!call || !call->other_profile_tried) return false;
+  learn_profile(call->destination, call->media_legs[index_of(Party::Callee)], now, outbox);
+  return true;
+}
+
 MediaSteps::Next MediaSteps::prepare(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   sip::SessionDescription found;

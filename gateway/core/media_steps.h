@@ -41,6 +41,10 @@ class MediaSteps {
   // False: none is left to be tried, or the configuration names one. True: prepare() follows, with
   // the same target.
   [[nodiscard]] bool try_other_profile(ResponseContext& context, Instant now, Outbox& outbox);
+  // The callee has answered 482. True: it took the INVITE with the other profile for a copy of the
+  // one that it has refused (RFC 3261 8.2.2.2). The next call asks it with that profile first.
+  [[nodiscard]] bool took_retry_for_copy(const ResponseContext& context, Instant now,
+                                         Outbox& outbox);
   // What a destination speaks, found out by another shard.
   void announced(const Output::Announcement& news, Instant now);
 

@@ -160,6 +160,11 @@ void Responses::take(SlotId id, std::uint8_t index, const Incoming& in, Instant 
       context.discount(index, status);
       return results_.try_again(id, index, true);
     }
+    if (status == 482 && index > 0 && media_.took_retry_for_copy(context, now, outbox)) {
+      // What it said of the first one is its answer.
+      return results_.ended(id, index, context.branch(index - 1).final_status, nullptr, now,
+                            outbox);
+    }
     return results_.ended(id, index, status, &in, now, outbox);
   } else {
     const Decision decision = context.success(index, status);

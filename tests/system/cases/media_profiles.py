@@ -105,6 +105,46 @@ def both_refused(t):
     until(lambda: not engine.sessions(), 10, "rtpengine holds no call")
 
 
+@case("a phone that takes the second try for a copy of the first gets it first next time (482, RFC 3261 8.2.2.2)",
+      seconds=60)
+def merged(t):
+    g, phone, engine = lab(t)
+    for index, status in enumerate((488, 415, 606)):
+        uri = f"sip:phone{index}@example.test"
+        branches, refused = set(), 0
+        for _ in range(4):
+            a = t.client(g, "wss")
+            sent = a.invite(uri, body=sip.webrtc_sdp())
+            seen = phone.expect("INVITE", where=lambda m: m.call_id == sent.call_id)
+            if b" RTP/AVP " in seen.body:
+                refused += 1
+                branches.add(seen.via.branch)
+                phone.reply(seen, status)
+                phone.reply(phone.expect("INVITE", where=lambda m: m.via.branch not in branches
+                                         and m.call_id == sent.call_id), 482)
+                assert a.final(sent).status == status
+                continue
+            assert b" RTP/SAVP " in seen.body, seen
+            phone.reply(seen, 200, body=sdes())
+            dialog = a.ack(sent, a.response(200, to=sent))
+            phone.expect("ACK", where=lambda m: m.call_id == sent.call_id)
+            bye = dialog.request("BYE")
+            phone.reply(phone.expect("BYE"), 200)
+            a.response(200, to=bye)
+        assert 1 <= refused <= 2, "once by each shard"
+    until(lambda: not engine.sessions(), 10, "rtpengine holds no call")
+
+
+@case("482 goes to the caller where no other profile was tried (RFC 3261 8.2.2.2)", seconds=30)
+def merged_elsewhere(t):
+    g, phone, _ = lab(t)
+    for body in (sip.webrtc_sdp(), sip.sdp()):
+        a = t.client(g, "wss")
+        sent = a.invite(body=body)
+        phone.reply(phone.expect("INVITE", where=lambda m: m.call_id == sent.call_id), 482)
+        assert a.final(sent).status == 482
+
+
 @case("a next hop's media_profile says what it is offered (rtp, srtp, webrtc), and 488 is final then", seconds=90)
 def configured(t):
     phone = t.backend(name="phone")

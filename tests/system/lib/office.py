@@ -5,13 +5,10 @@ from .case import plain_tls
 
 
 class Office:
-    """users register at Kamailio through the gateway; "phone" is a plain SIP phone played by the test.
-
-    profile: what the access listeners that are not for browsers offer (media_profile).
-    """
+    """users register at Kamailio through the gateway; "phone" is a plain SIP phone played by the test."""
 
     def __init__(self, t, *transports, path=True, hop="udp", phone_frequency=700, binding=None, timers=None,
-                 gruu=False, profile=None, **top):
+                 gruu=False, **top):
         self.t = t
         self.phone = t.backend(name="phone")
         self.audio = t.phone(frequency=phone_frequency)
@@ -24,9 +21,6 @@ class Office:
         if "tls" in transports:
             chain, key, _ = self.gateway.certificate
             self.gateway.listen("tls", certificate=str(chain), key=str(key), **plain_tls(self.gateway))
-        for listener in self.gateway.config["listen"]:
-            if profile and listener["side"] == "access" and listener["transport"] not in ("ws", "wss"):
-                listener["media_profile"] = profile
         options = {"tls_ca": str(t.authority.certificate), "tls_name_check": "off"} if hop == "tls" else {}
         if binding:
             options["binding"] = binding
