@@ -5,7 +5,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <expected>
 #include <filesystem>
+#include <memory>
 #include <new>
 #include <optional>
 #include <system_error>
@@ -90,6 +92,17 @@ HashKey random_hash_key() {
   return key;
 }
 
+// nullptr: the configuration names none.
+std::expected<std::shared_ptr<const StaticPages>, std::string> load_pages(const Config& config,
+                                                                          const Extras& extras) {
+  if (config.page.directory.empty()) return nullptr;
+  auto loaded = StaticPages::load(config.page.directory);
+  if (!loaded) return std::unexpected(loaded.error());
+  if (extras.phone_json.empty()) return *loaded;
+  return std::make_shared<const StaticPages>(
+      (*loaded)->with("/phone.json", {"application/json", extras.phone_json}));
+}
+
 int serve(Config config, const Extras& extras) {
   // SIGHUP has a meaning once there is something to reload. SIGUSR1 and SIGUSR2 have none: scripts
   // that were written for other servers (log rotation) send them, and they end nothing.
@@ -123,23 +136,15 @@ int serve(Config config, const Extras& extras) {
   const tls::TicketKeys ticket_keys{tls::TicketKey::random(), std::nullopt};
   const auto tls_settings = make_tls_settings(config, ticket_keys, shards);
   if (!tls_settings) return fail(tls_settings.error());
-  std::shared_ptr<const StaticPages> pages;
-  if (!config.page.directory.empty()) {
-    auto loaded = StaticPages::load(config.page.directory);
-    if (!loaded) return fail(loaded.error());
-    pages = *loaded;
-    if (!extras.phone_json.empty()) {
-      pages = std::make_shared<const StaticPages>(
-          pages->with("/phone.json", {"application/json", extras.phone_json}));
-    }
-  }
+  const auto pages = load_pages(config, extras);
+  if (!pages) return fail(pages.error());
 
   LogWriter log(LogWriter::format_of(config.log_format), config.log_level);
   log_kernel(log, *kernel);
   HeldListeners held;
   for (const ShardListeners& shard : *listeners) held.push_back(shard.infos);
   Control control({config, log, ticket_keys, *filter, std::move(held), extras.file,
-                   *tls_settings, pages, &*bans});
+                   *tls_settings, *pages, &*bans});
   for (const Mistake& warning : extras.warnings) {
     log.event(LogLevel::Warning, "config_warning",
               {{"line", warning.position.line}, {"text", warning.text}});
@@ -154,7 +159,7 @@ int serve(Config config, const Extras& extras) {
   for (unsigned i = 0; i < shards; ++i) {
     running.push_back(std::make_unique<Shard>(ShardSetup{
         config, static_cast<ShardIndex>(i), config.pin ? cpus.allowed[i % cpus.allowed.size()] : -1,
-        std::move((*listeners)[i]), exchange, (*tls_settings)[i], pages,
+        std::move((*listeners)[i]), exchange, (*tls_settings)[i], *pages,
         FilterRules::for_another_shard(*filter), next_hops, *token_key, control.log_queue(i),
         control.wake(), kernels_of(kernel->kind), &*bans, *lists, *fraud, &caps}));
   }
