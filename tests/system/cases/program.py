@@ -88,12 +88,16 @@ def check_good(t):
     done = run("check", "--config", g.write())
     assert done.returncode == 0, done
     pair = t.certificate("gateway.test")
+    token_key = t.directory / "token.key"
+    token_key.write_bytes(os.urandom(32))
+    token_key.chmod(0o600)
     readme = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
     for name, text in (("README", readme), *((file, (ROOT / "configs" / file).read_text())
                                              for file in ("minimal.toml", "ringway.toml"))):
-        # Certificates in the examples are names of files that only a real machine has.
+        # Certificates and keys in the examples are names of files that only a real machine has.
         text = re.sub(r'^(#?\s*\w*certificate) = "[^"]*"', rf'\1 = "{pair[0]}"', text, flags=re.M)
         text = re.sub(r'^(#?\s*(?:\w*_)?key) = "[^"]*"', rf'\1 = "{pair[1]}"', text, flags=re.M)
+        text = re.sub(r'^key_file = "/etc/[^"]*"', f'key_file = "{token_key}"', text, flags=re.M)
         done, _ = check(t, text)
         assert done.returncode == 0, (name, done)
     lines = [line for line in (ROOT / "configs/minimal.toml").read_text().splitlines()
