@@ -68,6 +68,37 @@ TEST(Conditions, NextHopsAreNotJudgedWhereTheAddressIsElsewhere) {
   EXPECT_NE(standby.reason.find("192.0.2.10"), standby.reason.npos);
 }
 
+TEST(Conditions, SilentNextHopsAndThoseWithoutAnAddressAreToldApart) {
+  Config config;
+  config.next_hops.resize(2);
+  config.next_hops[0].name = "pbx";
+  config.next_hops[1].name = "trunk";
+  std::vector<Resolution> next_hops(2);
+  next_hops[0].targets.resize(1);
+  Counters shard;
+  shard.next_hop_down.add(1);
+  const Counters* const shards[] = {&shard};
+  const Condition condition = judge({config, shards, next_hops, {}, kNow})[0];
+  EXPECT_EQ(condition.state, Condition::State::Failed);
+  EXPECT_NE(condition.reason.find("pbx is silent"), condition.reason.npos) << condition.reason;
+  EXPECT_NE(condition.reason.find("no address for trunk"), condition.reason.npos);
+}
+
+TEST(Conditions, WithoutAnyRelayEachIsNamedAndWhatToLookFor) {
+  Config config;
+  config.media.relays.resize(2);
+  const std::vector<Resolution> next_hops;
+  Counters shard;
+  const Counters* const shards[] = {&shard};
+  Condition condition = judge({config, shards, next_hops, {}, kNow})[1];
+  EXPECT_EQ(condition.state, Condition::State::Failed);
+  EXPECT_NE(condition.reason.find("is rtpengine running"), condition.reason.npos);
+  shard.relay_up[0].add(1);
+  condition = judge({config, shards, next_hops, {}, kNow})[1];
+  EXPECT_EQ(condition.state, Condition::State::Degraded);
+  EXPECT_EQ(condition.reason.find("is rtpengine running"), condition.reason.npos);
+}
+
 TEST(Conditions, AClockBefore2026Fails) {
   const Config config{};
   const std::vector<Resolution> next_hops;
