@@ -113,6 +113,8 @@ void write_media_id(const RelayOwner& owner, std::string_view call_id, std::uint
 
 std::optional<MediaId> parse_media_id(std::string_view text) {
   if (text.size() < kMediaIdHeadBytes || !text.starts_with(kMediaIdMark)) return std::nullopt;
+  const auto is_capital = [](char c) { return c >= 'A' && c <= 'F'; };
+  if (std::ranges::any_of(text.substr(0, kMediaIdHeadBytes), is_capital)) return std::nullopt;
   const auto gateway = ascii::parse_hex(text.substr(2, 8));
   const auto shard = ascii::parse_hex(text.substr(10, 2));
   const auto leg = ascii::parse_hex(text.substr(13, 8));

@@ -132,7 +132,8 @@ TEST(RelayProtocol, AMediaIdSaysWhoseItIs) {
   EXPECT_EQ(id->call_id, "x-y@host");
   for (const std::string_view text :
        {"", "rw", "call@host", "rwabcd01230f-00001002", "xxabcd01230f-00001002-call",
-        "rwabcd0123gf-00001002-call", "rwabcd01230f+00001002-call", "rwabcd01230f-0000100g-call"}) {
+        "rwabcd0123gf-00001002-call", "rwABcd01230f-00001002-call",
+        "rwabcd01230f+00001002-call", "rwabcd01230f-0000100g-call"}) {
     EXPECT_FALSE(parse_media_id(text)) << text;
   }
 }
