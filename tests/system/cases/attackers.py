@@ -145,7 +145,10 @@ def judge(name, tap, allowed):
     for data in tap.heard:
         answer = sip.Message.parse(data)
         assert not answer.is_request, f"{name}: {data!r}"
-        method = answer.cseq[1]
+        try:
+            method = answer.cseq[1]
+        except ValueError:  # sipsak's random mode has hit that header, and a 400 repeats it
+            method = ""
         assert answer.status in allowed.get(method, {403}) | NOISE, f"{name}: {answer.status} to {method}: {data!r}"
         for header in ("Server", "User-Agent", "Record-Route", "Path"):
             assert answer.get(header) is None, f"{name} learns {header}: {data!r}"
