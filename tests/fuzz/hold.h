@@ -7,7 +7,7 @@
 namespace ringway::fuzz {
 
 // Ends the process where a promise is broken; more: the input that broke it.
-inline void hold(bool promise, const char* text, std::string_view more = {}) {
+inline void hold(bool promise, const char* text, std::string_view more = "") {
   if (promise) return;
   std::fprintf(stderr, "broken: %s\n%.*s\n", text, static_cast<int>(more.size()), more.data());
   std::abort();
