@@ -90,13 +90,15 @@ Verdict check_via(const MessageView& message, Essentials& out) {
   return {};
 }
 
-// From or To. Two tags, of which two readers could take different ones, are refused.
+// From or To. Two tags, of which two readers could take different ones, are refused, and one without
+// a value, which one reader takes for a tag and another for none.
 bool read_party(const MessageView& message, HeaderName name, std::string_view& tag) {
   NameAddr party;
   TagScan found;
   if (read_name_addr(message.value(name), party, found) || party.is_star) return false;
   tag = found.value;
-  return found.count <= 1 && tag.size() <= kTokenBytesMax;
+  if (found.count == 0) return true;
+  return found.count == 1 && !tag.empty() && tag.size() <= kTokenBytesMax;
 }
 
 bool good_call_id(std::string_view call_id) {

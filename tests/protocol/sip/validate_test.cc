@@ -94,7 +94,8 @@ TEST_F(Validate, ValuesThatAProxyUses) {
   for (const char* line : {"Call-ID: a b", "Call-ID:", "Call-ID: a\r\n b"}) {
     EXPECT_EQ(with("Call-ID", line).status, 400) << line;
   }
-  for (const char* line : {"From: a", "From: <sip:a@h>;tag=1;tag=2", "From: *", "From: \"a"}) {
+  for (const char* line : {"From: a", "From: <sip:a@h>;tag=1;tag=2", "From: <sip:a@h>;tag=",
+                           "From: <sip:a@h>;tag", "From: *", "From: \"a"}) {
     EXPECT_EQ(with("From", line).status, 400) << line;
   }
   EXPECT_TRUE(with("From", "From: isbn:1").ok());
