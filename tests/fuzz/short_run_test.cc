@@ -1,8 +1,9 @@
-// Every fuzz target but the stateful one for a few seconds, built by the project's compiler:
-// corpus and words of SIP, changed at random. It finds what is near; libFuzzer (tests/fuzz/run)
-// finds the rest.
+// Every fuzz target but the stateful one, built by the project's compiler: corpus and words of SIP,
+// changed at random. It finds what is near; libFuzzer (tests/fuzz/run) finds the rest.
 //
-// RINGWAY_FUZZ_SECONDS: for each target, default 1. RINGWAY_FUZZ_SEED: as a run has printed it.
+// Without more, each target gets the same inputs in each run, so that a result belongs to the code.
+// RINGWAY_FUZZ_SECONDS: so long for each target, with a seed of its own.
+// RINGWAY_FUZZ_SEED: as a run has printed it.
 // The input that ended the process lies in fuzz-NAME.input in the folder that the test ran in.
 
 #include <fcntl.h>
@@ -190,8 +191,11 @@ class ShortRun : public ::testing::TestWithParam<Target> {};
 
 TEST_P(ShortRun, BreaksNoPromise) {
   const Target target = GetParam();
-  const std::uint64_t seed = number_of("RINGWAY_FUZZ_SEED", std::random_device{}());
-  const std::chrono::seconds seconds(number_of("RINGWAY_FUZZ_SECONDS", 1));
+  constexpr std::uint64_t kSeed = 1, kRuns = 5'000;
+  const std::chrono::seconds seconds(number_of("RINGWAY_FUZZ_SECONDS", 0));
+  const bool counted = seconds == seconds.zero();
+  const std::uint64_t seed =
+      number_of("RINGWAY_FUZZ_SEED", counted ? kSeed : std::random_device{}());
   std::printf("%.*s: seed %llu\n", static_cast<int>(target.name.size()), target.name.data(),
               static_cast<unsigned long long>(seed));
   std::fflush(stdout);
@@ -205,7 +209,7 @@ TEST_P(ShortRun, BreaksNoPromise) {
   Mutator mutator(std::move(seeds), seed);
   const auto end = std::chrono::steady_clock::now() + seconds;
   std::uint64_t runs = 0;
-  while (std::chrono::steady_clock::now() < end) {
+  while (counted ? runs < kRuns : std::chrono::steady_clock::now() < end) {
     const std::string text = mutator.next();
     // In memory of its own size, so that a sanitizer sees a read behind it.
     const std::vector<std::uint8_t> exact(text.begin(), text.end());
