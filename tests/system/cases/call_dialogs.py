@@ -399,6 +399,19 @@ def back(b, to, received):
     to.flow.send(made)
 
 
+def passes_twice(b, a, c, registered):
+    """A call of a to c, both behind us, by way of b. registered: the REGISTER of c as b saw it."""
+    sent = a.invite(f"sip:carol@{a.domain}")
+    seen = b.expect("INVITE")
+    through(b, seen, registered)
+    at_c = c.expect("INVITE")
+    answer = c.reply(at_c, 200, body=sip.sdp())
+    back(b, seen, b.response(200))
+    ours = a.ack(sent, a.response(200, to=sent))
+    c.expect("ACK")
+    return ours, c.callee_dialog(at_c, answer)
+
+
 @case("two passes of one Call-ID, phone to phone over UDP and browser to browser: both end with the BYE", seconds=90)
 def two_passes(t):
     for transport in ("udp", "wss"):
@@ -408,15 +421,7 @@ def two_passes(t):
             a, c = t.client(g, transport, "alice"), t.client(g, transport, "carol")
             register(a, b)
             seen_register, _ = register(c, b)
-            sent = a.invite(f"sip:carol@{a.domain}")
-            seen = b.expect("INVITE")
-            through(b, seen, seen_register)
-            at_c = c.expect("INVITE")
-            answer = c.reply(at_c, 200, body=sip.sdp())
-            back(b, seen, b.response(200))
-            ours = a.ack(sent, a.response(200, to=sent))
-            c.expect("ACK")
-            theirs = c.callee_dialog(at_c, answer)
+            ours, theirs = passes_twice(b, a, c, seen_register)
             until(lambda: len(calls_of(g)) == 2, 3, "two passes")
             if side == "caller":
                 hang_up(ours, a, c)

@@ -4,7 +4,7 @@ from lib import sip
 from lib.agents import call, hang_up
 from lib.case import case
 
-from cases.call_dialogs import SHORT, back, called, calls_of, from_new_port, no_calls, refresh, through
+from cases.call_dialogs import SHORT, called, calls_of, from_new_port, no_calls, passes_twice, refresh
 from cases.call_targets import phone_moves
 from cases.contacts import invite_by_path, register
 
@@ -24,6 +24,18 @@ def cancel_in_dialog(request):
     for route in request.lines("Route"):
         cancel.add("Route", route)
     return cancel
+
+
+def call_off(flow, dialog, sender, receiver, body):
+    """A re-INVITE that rings, its CANCEL on the sender's flow, and 487. Returns the re-INVITE."""
+    sent = dialog.request("INVITE", body=body)
+    seen = receiver.expect("INVITE")
+    receiver.reply(seen, 180)
+    sender.response(180, to=sent)
+    flow.send(cancel_in_dialog(sent))
+    receiver.reply(receiver.expect("CANCEL"), 200)
+    receiver.reply(seen, 487)
+    return sent
 
 
 def ack_of(invite, refusal):
@@ -127,13 +139,7 @@ def cancelled_reinvite(t):
     ours, theirs, _ = call(a, b)
     for dialog, sender, receiver in ((ours, a, b), (theirs, b, a)):
         flow = a.flow if sender is a else b.flow_to(dialog.next_uri)
-        sent = dialog.request("INVITE", body=sip.sdp(version=2))
-        seen = receiver.expect("INVITE")
-        receiver.reply(seen, 180)
-        sender.response(180, to=sent)
-        flow.send(cancel_in_dialog(sent))
-        receiver.reply(receiver.expect("CANCEL"), 200)
-        receiver.reply(seen, 487)
+        sent = call_off(flow, dialog, sender, receiver, sip.sdp(version=2))
         assert of_cancel(sender).status == 200
         refusal = sender.response(487, to=sent)
         receiver.expect("ACK")
@@ -188,15 +194,8 @@ def large_on_two_passes(t):
         a, c = t.client(g, transport, "alice"), t.client(g, transport, "carol")
         register(a, b)
         registered, _ = register(c, b)
-        sent = a.invite(f"sip:carol@{a.domain}")
-        seen = b.expect("INVITE")
-        through(b, seen, registered)
-        at_c = c.expect("INVITE")
-        answer = c.reply(at_c, 200, body=sip.sdp())
-        back(b, seen, b.response(200))
-        ours = a.ack(sent, a.response(200, to=sent))
-        c.expect("ACK")
-        for dialog, sender, receiver in ((ours, a, c), (c.callee_dialog(at_c, answer), c, a)):
+        ours, theirs = passes_twice(b, a, c, registered)
+        for dialog, sender, receiver in ((ours, a, c), (theirs, c, a)):
             asked = dialog.request("INVITE", body=large)
             receiver.reply(receiver.expect("INVITE"), 200, body=large)
             sender.response(200, to=asked)

@@ -10,7 +10,7 @@ from lib.case import case
 from lib.waiting import until
 
 from cases.call_dialogs import no_calls
-from cases.call_races import ack_of, cancel_in_dialog
+from cases.call_races import ack_of, call_off
 from cases.contacts import invite_by_path, register
 from cases.media_descriptions import lab
 from cases.media_offers import FAX, answered, ended, expect_told
@@ -49,13 +49,7 @@ def cancelled(t):
     for version, dialog, sender, receiver, body in (
             (2, caller, a, phone, sip.webrtc_sdp("sendonly", version=2)), (3, callee, phone, a, FAX % 3)):
         flow = a.flow if sender is a else phone.flow_to(dialog.next_uri)
-        sent = dialog.request("INVITE", body=body)
-        seen = receiver.expect("INVITE")
-        receiver.reply(seen, 180)
-        sender.response(180, to=sent)
-        flow.send(cancel_in_dialog(sent))
-        receiver.reply(receiver.expect("CANCEL"), 200)
-        receiver.reply(seen, 487)
+        sent = call_off(flow, dialog, sender, receiver, body)
         refusal = sender.response(487, to=sent)
         if sender is phone:
             flow.send(ack_of(sent, refusal))
