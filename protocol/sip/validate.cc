@@ -90,8 +90,8 @@ Verdict check_via(const MessageView& message, Essentials& out) {
   return {};
 }
 
-// From or To. Two tags, of which two readers could take different ones, are refused, and one without
-// a value, which one reader takes for a tag and another for none.
+// From or To. Two tags, of which two readers could take different ones, are refused, and one
+// without a value, which one reader takes for a tag and another for none.
 bool read_party(const MessageView& message, HeaderName name, std::string_view& tag) {
   NameAddr party;
   TagScan found;
