@@ -93,7 +93,9 @@ class Opener {
   bool was_ours(const ListenConfig& listen, const Endpoint& endpoint) const {
     if (held_.empty()) return false;
     for (std::size_t i = 0; i < held_.front().size(); ++i) {
-      if (!config_.listen[i].removed || is_udp(config_.listen[i]) != is_udp(listen)) continue;
+      const ListenConfig& had = held_.front()[i].config;
+      if (is_udp(had) != is_udp(listen)) continue;
+      if (!had.removed && !config_.listen[i].removed) continue;
       const auto same = [&](const auto& infos) { return infos[i].local.port == endpoint.port; };
       if (std::ranges::any_of(held_, same)) return true;
     }

@@ -379,6 +379,31 @@ def many(t):
     print(f"{sum(one.end() for one in traffic)} requests meanwhile")
 
 
+@case("reload: a removed UDP listener comes back while requests by it have no answer, with both reactors", seconds=90)
+def comes_back(t):
+    for reactor in REACTORS:
+        b = t.backend(name=reactor)
+        g = started(t, "udp", "wss", b=b, reactor=reactor, name=f"back-{reactor}")
+        old, address = entry(g, "access-udp"), g.listeners["access-udp"]
+        clients = [t.client(g, "udp", f"{reactor}{index}") for index in range(8)]  # over both shards
+        waiting = []
+        for client in clients:
+            sent = client.invite()
+            waiting.append((client, sent, b.expect("INVITE")))
+        for _ in range(3):
+            drop(g, "access-udp")
+            reload(g)
+            g.config["listen"].append(old)
+            g.listeners["access-udp"] = address
+            reload(g)
+        for client, sent, seen in waiting:
+            b.reply(seen, 486)
+            assert client.final(sent).status == 486
+        for index in range(8):
+            serves(t.client(g, "udp", f"new{index}"), b)
+        g.stop()
+
+
 @case("check --against-running names listeners that a reload adds, moves and removes", seconds=40)
 def told(t):
     b = t.backend()
