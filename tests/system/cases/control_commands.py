@@ -135,7 +135,7 @@ def next_hops(t):
     for name in ("first", "second"):
         assert ctl(g, "next-hops", "release", name).returncode == 0
     assert ctl(g, "next-hops", "probe", "second").returncode == 0
-    c.reply(c.expect("OPTIONS"), 200)
+    c.reply(c.expect_probe(), 200)
     b.no_request("OPTIONS", 0.2)
     assert ctl(g, "next-hops", "hold", "third").returncode == 1
 

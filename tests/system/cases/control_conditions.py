@@ -139,17 +139,17 @@ def next_hops(t):
     g.config["sip"] = {"server_name": "edge"}
     g.start()
     for _ in range(2):
-        probe = b.expect("OPTIONS", 10)
+        probe = b.expect_probe(10)
         assert probe.get("Allow") and probe.get("User-Agent") == "edge", probe
         b.reply(probe, 200)
     expect(g, "next_hops", "ok", "1", ready=True)
     # The only one says nothing any more: noticed by its probes, without a call.
     expect(g, "next_hops", "failed", "one", ready=False, timeout=60)
     assert g.http("/livez")[0] == 200
-    b.reply(b.expect("OPTIONS", 10), 200)
+    b.reply(b.expect_probe(10), 200)
 
     def answering():
-        b.reply(b.expect("OPTIONS", 10), 200)
+        b.reply(b.expect_probe(10), 200)
         return condition(g, "next_hops")[0] == "ok"
     until(answering, 60, "it is back")
     g.config["next_hop"] = []

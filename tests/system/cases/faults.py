@@ -96,7 +96,7 @@ def falls_silent(t):
         def answer_probes(b=b, silent=silent):
             while True:
                 try:
-                    probe = b.expect("OPTIONS", 60)
+                    probe = b.expect_probe(60)
                 except (Timeout, OSError):
                     return
                 if not silent.is_set():

@@ -163,6 +163,6 @@ def breadth(t):
 @case("RFC 3261 11: the only next hop is probed, and hears what we can do and who asks")
 def only_next_hop(t):
     g, b = office(t, next_hop={"probe_interval": "1s"})
-    probe = b.expect("OPTIONS")
+    probe = b.expect_probe()
     assert "INVITE" in probe.get("Allow") and probe.get("User-Agent"), repr(probe)
     b.reply(probe, 200)
