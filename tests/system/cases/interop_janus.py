@@ -33,14 +33,17 @@ class Desk:
         self.page.do(command)
         self.janus.program.expect_line("[nua_i_active]: 200 Call active", start=before)
 
+    def is_idle(self, before, *lines):
+        """Waits until Janus has put the media of a call away: before that it is busy, or takes those of the next call
+        for the old one's."""
+        for line in (*lines, "WebRTC resources freed"):
+            self.janus.program.expect_line(line, start=before)
+
     def hangs_up(self):
-        """Until Janus has put the media of the call away on both its sides: before that it is busy, or takes those
-        of the next call for the old one's."""
         before = self.janus.program.mark()
         self.page.do("hangUp")
         self.page.event("ended")
-        for line in ("Leaving SIP relay thread", "WebRTC resources freed"):
-            self.janus.program.expect_line(line, start=before)
+        self.is_idle(before, "Leaving SIP relay thread")
 
 
 def both_hear(page, desk):
@@ -55,13 +58,15 @@ def packets_flow(page):
           f"packets both ways at page {page.name}", every=0.2)
 
 
-def insist_on_srtp(page, desk):
+def insist_on_srtp(page, phone):
     """Janus takes a second INVITE for a copy of the refused one (482, RFC 3261 8.2.2.2): the next call has SRTP."""
+    before = phone.janus.program.mark()
     page.call("sip:desk@example.test")
-    assert desk.event("incoming").get("srtp") is None
-    desk.do("refuse", status=488)
+    assert phone.page.event("incoming").get("srtp") is None
+    phone.page.do("refuse", status=488)
     assert page.event("failed")["status"] == 488
-    desk.event("ended")
+    phone.page.event("ended")
+    phone.is_idle(before)
 
 
 def remote(event):
@@ -79,7 +84,7 @@ def janus_row(t, transport, srtp):
     desk = phone.page
     row("register")
     if srtp:
-        insist_on_srtp(page, desk)
+        insist_on_srtp(page, phone)
     page.call("sip:desk@example.test")
     phone.answers()
     page.event("confirmed")
