@@ -112,7 +112,6 @@ def first(t):
             cancels.append((a, cancel, sent))
         emergencies = [(a, a.request("INVITE", uri, to_uri="sip:112@example.test", body=sip.sdp()))
                        for a, uri in zip(callers[6:8], ("urn:service:sos", "urn:service:sos.fire"))]
-        ordinary = [(a, a.invite("sip:bob@example.test")) for a in callers[6:8]]
     for _ in infos:
         b.reply(b.expect("INFO", where=lambda m: True), 200)
     for a, sent in infos:
@@ -133,9 +132,8 @@ def first(t):
         seen = b.expect("INVITE", where=lambda m, sent=sent: m.call_id == sent.call_id)
         b.reply(seen, 486)
         assert a.final(sent).status == 486
-    # Among those that came in the same turns, calls that are none of these were refused.
-    assert any(a.final(sent).status == 503 for a, sent in ordinary) or load.refusals()
-    assert load.refusals()
+    # Of what came in the same turns and is none of these, some was refused.
+    until(load.refusals, 5, "a refusal")
 
 
 @case("overload: it is judged by lag; with enabled = false nothing is refused for it")
