@@ -44,16 +44,28 @@ bool CallOwner::hand_over(const Source& source, const Incoming& in, Instant now,
   auto owner = by_token(source, in, now);
   if (!owner) owner = by_call_id(source, in, now);
   if (!owner || *owner == core_.shard) return false;
+  send_to(*owner, source, in, outbox);
+  return true;
+}
+
+// From the shard of the Call-ID once around, so that the way here tells how far it has come.
+bool CallOwner::search_on(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
+  if (core_.shard_count < 2 || by_token(source, in, now)) return false;
+  const auto first = by_call_id(source, in, now);
+  const auto next = static_cast<ShardIndex>((core_.shard + 1) % core_.shard_count);
+  if (!first || next == *first) return false;
+  send_to(next, source, in, outbox);
+  return true;
+}
+
+void CallOwner::send_to(ShardIndex shard, const Source& source, const Incoming& in,
+                        Outbox& outbox) {
   BufferRef copy = core_.buffers.copy(as_bytes(in.view.text()));
-  if (!copy) {
-    core_.drop(DropReason::NoBuffer);
-    return true;
-  }
+  if (!copy) return core_.drop(DropReason::NoBuffer);
   Output& output = outbox.add(Output::Kind::HandOver);
-  output.shard = *owner;
+  output.shard = shard;
   output.source = peers_.with_peer(source);
   output.buffer = std::move(copy);
-  return true;
 }
 
 }  // namespace ringway

@@ -21,9 +21,17 @@ class CallOwner {
   [[nodiscard]] bool hand_over(const Source& source, const Incoming& in, Instant now,
                                Outbox& outbox);
 
+  // A CANCEL or an ACK of a SIP server that has no token of ours, and matches no transaction here:
+  // some servers leave the Route of its INVITE out (RFC 3261 9.1, 17.1.1.3), but it is still known
+  // by its branch (9.2). True: it is on its way to the next shard, or was dropped for want of a
+  // buffer. False: each shard has looked, or it is not of that kind.
+  [[nodiscard]] bool search_on(const Source& source, const Incoming& in, Instant now,
+                               Outbox& outbox);
+
  private:
   std::optional<ShardIndex> by_token(const Source& source, const Incoming& in, Instant now);
   std::optional<ShardIndex> by_call_id(const Source& source, const Incoming& in, Instant now);
+  void send_to(ShardIndex shard, const Source& source, const Incoming& in, Outbox& outbox);
 
   Services& core_;
   PeerCheck& peers_;

@@ -44,7 +44,8 @@ class Requests {
   };
   explicit Requests(const Parts& parts);
 
-  // handed_over: by another shard, to which it is never given back.
+  // handed_over: by another shard, to which it is not given back, unless it looks for its INVITE
+  // on each shard in turn (CallOwner).
   void receive(const Source& source, const Incoming& in, bool handed_over, Instant now,
                Outbox& outbox);
 
@@ -56,6 +57,7 @@ class Requests {
   void limit_answers(SlotId server, const Source& source, const Incoming& in, Instant now);
   void receive_ack(const Source& source, const Peer& peer, const Incoming& in, Instant now,
                    Outbox& outbox);
+  SlotId find_invite(const Incoming& cancel);
   SlotId invite_of(const Source& source, const Incoming& cancel);
   void receive_cancel(SlotId server, SlotId invite, const Source& source, const Incoming& in,
                       Instant now, Outbox& outbox);

@@ -223,6 +223,34 @@ def cancel_elsewhere(t):
             assert b.final(made).status == 487
 
 
+@case("RFC 3261 9.2: a server's CANCEL and ACK without the Route of their INVITE are known by its branch")
+def without_route(t):
+    b, g, a, seen = registered(t)
+    reached = flows.UdpPort(b.ip, 0, b.inbox, b.name)
+    t.at_end(reached.close)
+    flow = reached.to(g.listeners["network-udp"])
+    for turn in range(6):  # their Call-IDs belong to both shards
+        made = b.build("INVITE", seen.contact.uri.text, routes=seen.values("Path"), body=sip.sdp())
+        made.push("Via", flow.via())
+        flow.send(made)
+        got = a.expect("INVITE")
+        a.reply(got, 180)
+        b.response(180, to=made)
+        cancel = sip.cancel_of(made)
+        flow.send(cancel)
+        assert b.final(cancel).status == 200, turn
+        a.reply(a.expect("CANCEL"), 200)
+        a.reply(got, 487)
+        refusal = b.final(made)
+        ack = sip.cancel_of(made).set("To", refusal.get("To")).set("CSeq", "1 ACK")
+        ack.start = ack.start.replace("CANCEL", "ACK", 1)
+        flow.send(ack)
+    b.inbox.none(lambda m: not m.is_request and m.status == 487, 1.2, "487 again")
+    nothing = sip.cancel_of(made).set("Call-ID", "nothing@test").set("Via", flow.via())
+    flow.send(nothing)
+    assert b.final(nothing).status == 481
+
+
 def b_flow(t, g, b):
     flow = flows.StreamFlow(flows.connect(g.listeners["network-tcp"]), b.name, b.inbox).start()
     t.at_end(flow.close)
