@@ -57,17 +57,17 @@ void ShardThread::add_listener(NewListener& added) {
   const bool is_udp = info.config.transport == Transport::Udp;
   if (added.from != kNoListener) {
     sockets[added.place] = std::move(sockets[added.from]);
-    if (is_udp) return parts_->datagrams.hand_over(added.from, added.place);
+    if (is_udp) return parts_->datagrams.sockets().hand_over(added.from, added.place);
     return parts_->streams.hand_over_listener(added.from, added.place);
   }
   sockets[added.place] = std::move(added.socket);
   if (!is_udp) return parts_->streams.add_listener(added.place);
-  parts_->datagrams.add(sockets[added.place].fd(), added.place);
+  parts_->datagrams.sockets().add(sockets[added.place].fd(), added.place);
   // One that has left this address would still be given datagrams that are for the new one.
   std::erase_if(leaving_, [&](const Leaving& left) {
     if (left.listener == added.place) return true;
     if (infos[left.listener].local != info.local) return false;
-    parts_->datagrams.follow(left.listener, added.place);
+    parts_->datagrams.sockets().follow(left.listener, added.place);
     return true;
   });
 }
@@ -77,7 +77,7 @@ void ShardThread::remove_listener(ListenerIndex place) {
   if (setup_.listeners.infos[place].config.transport != Transport::Udp) {
     return parts_->streams.remove_listener(place, std::move(socket));
   }
-  parts_->datagrams.leave(place, std::move(socket));
+  parts_->datagrams.sockets().leave(place, std::move(socket));
   leaving_.push_back({place, now()});
   leaving_next_ = now();
 }
@@ -96,14 +96,15 @@ bool ShardThread::is_heard(ListenerIndex listener, Bytes bytes) {
 
 void ShardThread::serve_leaving() {
   if (now() < leaving_next_) return;
+  DatagramSockets& sockets = parts_->datagrams.sockets();
   std::erase_if(leaving_, [&](Leaving& left) {
     if (!left.deaf) {
       left.deaf = now() >= left.since + kReadMax ||
-                  (parts_->reactor.drained() && parts_->datagrams.has_caught_up(left.listener));
+                  (parts_->reactor.drained() && sockets.has_caught_up(left.listener));
       return false;
     }
     if (parts_->core.waits_for_answers(left.listener)) return false;
-    parts_->datagrams.close(left.listener);
+    sockets.close(left.listener);
     return true;
   });
   const bool reading = std::ranges::any_of(leaving_, [](const Leaving& one) { return !one.deaf; });

@@ -181,7 +181,7 @@ std::expected<void, std::string> ShardThread::open_relays() {
                              text_of(relay.address) + ": " + std::strerror(errno));
     }
     const auto place = static_cast<std::uint8_t>(i);
-    parts_->datagrams.add(socket.fd(), relay_listener(place));
+    parts_->datagrams.sockets().add(socket.fd(), relay_listener(place));
     parts_->relay_sockets.push_back(std::move(socket));
     parts_->core.relay_connected(place, now(), parts_->outbox);
   }

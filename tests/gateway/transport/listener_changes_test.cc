@@ -94,13 +94,13 @@ class DatagramListener : public testing::Test {
 
 TEST_F(DatagramListener, ThatGoesReceivesAndSendsUntilItIsClosed) {
   send_datagram(peer_, local_, "waits");
-  host_.datagrams().leave(0, host_.take_socket(0));
-  EXPECT_FALSE(host_.datagrams().has_caught_up(0));
+  host_.datagrams().sockets().leave(0, host_.take_socket(0));
+  EXPECT_FALSE(host_.datagrams().sockets().has_caught_up(0));
   ASSERT_TRUE(host_.until([&] { return host_.received.size() == 1; }));
-  EXPECT_TRUE(host_.datagrams().has_caught_up(0));
+  EXPECT_TRUE(host_.datagrams().sockets().has_caught_up(0));
   send(0);
   expect_from(local_);
-  host_.datagrams().close(0);
+  host_.datagrams().sockets().close(0);
   ASSERT_TRUE(host_.until([&] { return find_port_owner(local_.port, true).empty(); }));
   const auto failure = host_.datagrams().send(0, local_of(peer_.fd()), host_.buffer("hello"), 7);
   ASSERT_TRUE(failure);
@@ -111,7 +111,7 @@ TEST_F(DatagramListener, IsHandedOverWithWhatWaitsInItAndSendsForBoth) {
   send_datagram(peer_, local_, "waits");
   const ListenerIndex place =
       host_.add_place(listen_on(Transport::Udp), local_, host_.take_socket(0));
-  host_.datagrams().hand_over(0, place);
+  host_.datagrams().sockets().hand_over(0, place);
   ASSERT_TRUE(host_.until([&] { return host_.received.size() == 1; }));
   EXPECT_EQ(host_.received[0].source.listener, place);
   for (const ListenerIndex listener : {ListenerIndex{0}, place}) {
@@ -121,11 +121,11 @@ TEST_F(DatagramListener, IsHandedOverWithWhatWaitsInItAndSendsForBoth) {
 }
 
 TEST_F(DatagramListener, ThatComesBackAnswersFromItsNewSocket) {
-  host_.datagrams().leave(0, host_.take_socket(0));
+  host_.datagrams().sockets().leave(0, host_.take_socket(0));
   Socket socket = bound_socket(SOCK_DGRAM);
   const Endpoint local = local_of(socket.fd());
   host_.listeners().sockets[0] = std::move(socket);
-  host_.datagrams().add(host_.socket_of(0), 0);
+  host_.datagrams().sockets().add(host_.socket_of(0), 0);
   host_.turn();
   send_datagram(peer_, local, "new");
   ASSERT_TRUE(host_.until([&] { return host_.received.size() == 1; }));
@@ -135,12 +135,12 @@ TEST_F(DatagramListener, ThatComesBackAnswersFromItsNewSocket) {
 }
 
 TEST_F(DatagramListener, ThatIsFollowedSendsByTheOther) {
-  host_.datagrams().leave(0, host_.take_socket(0));
+  host_.datagrams().sockets().leave(0, host_.take_socket(0));
   Socket socket = bound_socket(SOCK_DGRAM);
   const Endpoint local = local_of(socket.fd());
   const ListenerIndex place = host_.add_place(listen_on(Transport::Udp), local, std::move(socket));
-  host_.datagrams().add(host_.socket_of(place), place);
-  host_.datagrams().follow(0, place);
+  host_.datagrams().sockets().add(host_.socket_of(place), place);
+  host_.datagrams().sockets().follow(0, place);
   ASSERT_TRUE(host_.until([&] { return find_port_owner(local_.port, true).empty(); }));
   send(0);
   expect_from(local);
