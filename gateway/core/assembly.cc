@@ -49,7 +49,7 @@ Assembly::Assembly(CoreEnvironment& environment)
       intake({core, gate, registrations, admission, peer_check, replies, tarpit, filter, requests,
               responses}),
       recovery({core, flows, contexts, registrations, calls, request_steps, request_sender, results,
-                askers, response_sender}),
+                askers, cancels, response_sender}),
       transport_errors({core, transactions, probes, recovery, askers, responses}),
       relay_events({relays, relay_watch, contexts, calls, request_steps, response_steps}),
       deadlines({core, contexts, transactions, registrations, calls, relay_watch, relay_events,

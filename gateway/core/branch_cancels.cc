@@ -35,6 +35,24 @@ void BranchCancels::cancel(const ResponseContext& context, std::uint8_t branch, 
   cancel_client(context.branch(branch).client, reason_of(context), now, outbox);
 }
 
+void BranchCancels::cancel_again(SlotId id, const Target& target, Instant now, Outbox& outbox) {
+  ResponseContext* context = contexts_.find(id);
+  if (!context || context->is_answered()) return;
+  for (std::uint8_t i = 0; i < context->branch_count(); ++i) {
+    const ClientBranch& branch = context->branch(i);
+    ClientTransaction* client = transactions_.client(branch.client);
+    if (!client || branch.final_status != 0 || !client->cancel ||
+        client->target.user_agent != target.user_agent) {
+      continue;
+    }
+    client->target.aim_at(target);
+    context->target.flow = target.flow;
+    contexts_.sent_down(id, client->target);
+    transactions_.release_client(std::exchange(client->cancel, {}));
+    cancel(*context, i, now, outbox);
+  }
+}
+
 // RFC 3261 9.1: only after a provisional response; with the branch of the INVITE.
 void BranchCancels::cancel_client(SlotId id, std::string_view reason, Instant now, Outbox& outbox) {
   ClientTransaction* client = transactions_.client(id);

@@ -20,6 +20,8 @@ class BranchCancels {
   // Every branch of the context that has no final response is called off.
   void cancel_all(SlotId context, Instant now, Outbox& outbox);
   void cancel(const ResponseContext& context, std::uint8_t branch, Instant now, Outbox& outbox);
+  // Those who were called off over a flow that has ended, and are back at target: they may ring on.
+  void cancel_again(SlotId context, const Target& target, Instant now, Outbox& outbox);
   // Of a client transaction whose context is gone.
   void cancel_client(SlotId client, std::string_view reason, Instant now, Outbox& outbox);
 

@@ -35,6 +35,10 @@ std::optional<ShardIndex> CallOwner::by_call_id(const Source& source, const Inco
   if (core_.listener(source.listener).side != Side::Network) return {};
   if (!makes_call(in.view.method())) return {};
   if (peers_.peer_of(source, now).kind == PeerKind::Stranger) return {};
+  return shard_of_call_id(in);
+}
+
+ShardIndex CallOwner::shard_of_call_id(const Incoming& in) const {
   return static_cast<ShardIndex>(keyed_hash(core_.hash_key, in.essentials.call_id) %
                                  core_.shard_count);
 }
@@ -49,11 +53,17 @@ bool CallOwner::hand_over(const Source& source, const Incoming& in, Instant now,
 }
 
 // From the shard of the Call-ID once around, so that the way here tells how far it has come.
-bool CallOwner::search_on(const Source& source, const Incoming& in, Instant now, Outbox& outbox) {
+bool CallOwner::search_on(const Source& source, const Incoming& in, bool handed_over, Instant now,
+                          Outbox& outbox) {
   if (core_.shard_count < 2 || by_token(source, in, now)) return false;
-  const auto first = by_call_id(source, in, now);
-  const auto next = static_cast<ShardIndex>((core_.shard + 1) % core_.shard_count);
-  if (!first || next == *first) return false;
+  const ShardIndex first = shard_of_call_id(in);
+  auto next = static_cast<ShardIndex>((core_.shard + 1) % core_.shard_count);
+  if (handed_over) {
+    if (next == first) return false;
+  } else {
+    if (peers_.peer_of(source, now).kind == PeerKind::Stranger) return false;
+    if (core_.shard != first) next = first;
+  }
   send_to(next, source, in, outbox);
   return true;
 }

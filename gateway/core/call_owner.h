@@ -21,16 +21,18 @@ class CallOwner {
   [[nodiscard]] bool hand_over(const Source& source, const Incoming& in, Instant now,
                                Outbox& outbox);
 
-  // A CANCEL or an ACK of a SIP server that has no token of ours, and matches no transaction here:
-  // some servers leave the Route of its INVITE out (RFC 3261 9.1, 17.1.1.3), but it is still known
-  // by its branch (9.2). True: it is on its way to the next shard, or was dropped for want of a
-  // buffer. False: each shard has looked, or it is not of that kind.
-  [[nodiscard]] bool search_on(const Source& source, const Incoming& in, Instant now,
-                               Outbox& outbox);
+  // A CANCEL or an ACK that has no token of ours, and matches no transaction here. Some servers
+  // leave the Route of its INVITE out (RFC 3261 9.1, 17.1.1.3), and a user agent may have come back
+  // over a flow of another shard; it is still known by its branch (9.2). True: it is on its way to
+  // the next shard, or was dropped for want of a buffer. False: each shard has looked, or a
+  // stranger sent it.
+  [[nodiscard]] bool search_on(const Source& source, const Incoming& in, bool handed_over,
+                               Instant now, Outbox& outbox);
 
  private:
   std::optional<ShardIndex> by_token(const Source& source, const Incoming& in, Instant now);
   std::optional<ShardIndex> by_call_id(const Source& source, const Incoming& in, Instant now);
+  ShardIndex shard_of_call_id(const Incoming& in) const;
   void send_to(ShardIndex shard, const Source& source, const Incoming& in, Outbox& outbox);
 
   Services& core_;

@@ -16,6 +16,7 @@ FlowRecovery::FlowRecovery(const Parts& parts)
       sender_(parts.sender),
       results_(parts.results),
       askers_(parts.askers),
+      cancels_(parts.cancels),
       responses_(parts.responses) {}
 
 // --- A user agent ------------------------------------------------------------------------------
@@ -49,7 +50,7 @@ void FlowRecovery::agent_here(const UserAgent& agent, const Registrations::Chang
       const SlotId id = next;
       next = context->next_of_target;
       if (context->target.user_agent == target.user_agent) {
-        sender_.send_again(id, target, outbox);
+        send_again(id, target, now, outbox);
       }
     }
   }
@@ -58,12 +59,18 @@ void FlowRecovery::agent_here(const UserAgent& agent, const Registrations::Chang
     const SlotId id = next;
     next = std::exchange(context->next_waiting, {});
     if (context->awaits_return) {
-      sender_.send_again(id, target, outbox);
+      send_again(id, target, now, outbox);
     } else {
       steps_.resume(id, now, outbox);
     }
   }
   asker_back(agent, now, outbox);
+}
+
+// A user agent that has rung hears the CANCEL, any other one the request.
+void FlowRecovery::send_again(SlotId id, const Target& target, Instant now, Outbox& outbox) {
+  sender_.send_again(id, target, outbox);
+  cancels_.cancel_again(id, target, now, outbox);
 }
 
 // Its requests that wait for it have their responses from now on where it is.
@@ -86,7 +93,7 @@ void FlowRecovery::agent_gone(const UserAgent& agent, const Registrations::Chang
     next = std::exchange(context->next_waiting, {});
     context->awaits_return = false;
     core_.counters.waits_expired.add();
-    responses_.fail(id, 480, {}, now, outbox);
+    responses_.fail(id, context->is_cancelled() ? 487 : 480, {}, now, outbox);
   }
   for (SlotId next = registrations_.take_asking(change.agent);
        ResponseContext* context = contexts_.find(next);) {
@@ -178,7 +185,7 @@ bool FlowRecovery::survives(const ClientTransaction& client, Instant now, Outbox
   if (!agent->away && agent->source.flow != client.target.flow) {
     Target target = client.target;
     target.aim_at(agent->source);
-    sender_.send_again(client.context, target, outbox);
+    send_again(client.context, target, now, outbox);
     return true;
   }
   return wait_for_return(*context, client.context, now);

@@ -2,6 +2,7 @@
 
 #include "gateway/base/outbox.h"
 #include "gateway/core/asker_recovery.h"
+#include "gateway/core/branch_cancels.h"
 #include "gateway/core/branch_results.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
@@ -20,6 +21,7 @@ namespace ringway {
 //
 //                        its flow ends        back on another flow          does not come back
 //   request to it        waits                goes down the newer flow      480
+//   ... called off       its CANCEL waits     the CANCEL goes down it       487
 //   request of it        its answer waits     its answer follows            an INVITE is called off
 //   call                 goes on, with the grace as its deadline            BYE to the other side
 //
@@ -36,6 +38,7 @@ class FlowRecovery {
     RequestSender& sender;
     BranchResults& results;
     AskerRecovery& askers;
+    BranchCancels& cancels;
     ResponseSender& responses;
   };
   explicit FlowRecovery(const Parts& parts);
@@ -53,6 +56,7 @@ class FlowRecovery {
                   Outbox& outbox);
   void agent_gone(const UserAgent& agent, const Registrations::Change& change, Instant now,
                   Outbox& outbox);
+  void send_again(SlotId id, const Target& target, Instant now, Outbox& outbox);
   void asker_back(const UserAgent& agent, Instant now, Outbox& outbox);
   void asker_lost_flow(SlotId id, ResponseContext& context, Side side, FlowId flow, Instant now,
                        Outbox& outbox);
@@ -68,6 +72,7 @@ class FlowRecovery {
   RequestSender& sender_;
   BranchResults& results_;
   AskerRecovery& askers_;
+  BranchCancels& cancels_;
   ResponseSender& responses_;
   sip::MessageView request_;  // of a context
 };

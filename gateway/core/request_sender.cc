@@ -101,7 +101,7 @@ void RequestSender::send_again(SlotId id, const Target& target, Outbox& outbox) 
     const ClientBranch& branch = context->branch(i);
     ClientTransaction* client = transactions_.client(branch.client);
     if (!client || branch.final_status != 0 || client->target.user_agent != target.user_agent ||
-        !client->request) {
+        !client->request || client->cancel) {
       continue;
     }
     client->target.aim_at(target);

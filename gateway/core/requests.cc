@@ -43,9 +43,9 @@ void Requests::receive(const Source& source, const Incoming& in, bool handed_ove
   const auto key =
       transaction::transaction_key(core_.hash_key, identity_of(in, request.method_text()));
   const SlotId known = transactions_.find_server(key);
-  const bool is_lost = !known && (method == Method::Ack ||
-                                  (method == Method::Cancel && !find_invite(in)));
-  if (is_lost && owner_.search_on(source, in, now, outbox)) return;
+  const bool is_lost =
+      !known && (method == Method::Ack || (method == Method::Cancel && !find_invite(in)));
+  if (is_lost && owner_.search_on(source, in, handed_over, now, outbox)) return;
   core_.counters.requests_by_method[static_cast<std::size_t>(method)].add();
   if (method == Method::Ack) {
     if (known && !transactions_.ack_received(known, now, outbox).to_user) return;
@@ -138,10 +138,10 @@ SlotId Requests::find_invite(const Incoming& cancel) {
       transaction::transaction_key(core_.hash_key, identity_of(cancel, "INVITE")));
 }
 
-// The server transaction of the INVITE that a CANCEL calls off (RFC 3261 9.2). Empty: there is none,
-// or the CANCEL does not come from where its INVITE came from: who has merely seen the branch calls
-// off nothing. A SIP server may use another connection, from
-// the same address. It is told before a transaction is opened, which would swallow the true one.
+// The server transaction of the INVITE that a CANCEL calls off (RFC 3261 9.2). Empty: there is
+// none, or the CANCEL does not come from where its INVITE came from: who has merely seen the branch
+// calls off nothing. A SIP server may use another connection, from the same address. It is told
+// before a transaction is opened, which would swallow the true one.
 SlotId Requests::invite_of(const Source& source, const Incoming& cancel) {
   const SlotId invite = find_invite(cancel);
   if (!invite) return {};

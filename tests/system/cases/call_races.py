@@ -3,10 +3,12 @@
 from lib import sip
 from lib.agents import call, hang_up
 from lib.case import case
+from lib.waiting import until
 
 from cases.call_dialogs import SHORT, called, calls_of, from_new_port, no_calls, passes_twice, refresh
 from cases.call_targets import phone_moves
 from cases.contacts import invite_by_path, register
+from cases.outlives import again, first
 
 def two(t, transport="wss", **options):
     b = t.backend()
@@ -241,3 +243,56 @@ def follows_register(t):
     new.reply(repeated, 200)
     assert b.final(bye).status == 200
     no_calls(g)
+
+
+# --- CANCEL and a lost socket ------------------------------------------------------------------------------------
+
+
+@case("RFC 3261 9.1, RFC 5626 4.5: a caller that is back on a new connection can still call off its call", seconds=90)
+def cancel_on_new_flow(t):
+    for transport in ("wss", "tcp"):
+        b = t.backend()
+        g = t.gateway(transport, next_hop=b.uri(), name=transport)
+        for turn in range(4):  # old and new connection are on one shard or on two
+            a = first(t, g, b, transport, f"user{turn}")
+            sent = a.invite()
+            seen = b.expect("INVITE")
+            b.reply(seen, 180)
+            a.response(180, to=sent)
+            a.flow.abort()
+            new = again(t, g, b, a, transport)
+            new.flow.send(sip.cancel_of(sent))
+            assert of_cancel(new).status == 200, (transport, turn)
+            b.reply(b.expect("CANCEL"), 200)
+            b.reply(seen, 487)
+            assert new.response(487, to=sent)
+        no_calls(g)
+
+
+@case("RFC 3261 9.1, RFC 5626 4.5: who is called off while its connection is lost hears the CANCEL when it is back")
+def cancel_in_the_gap(t):
+    b = t.backend()
+    g = t.gateway("wss", next_hop=b.uri(), timers={"grace": "3s", "drain": "1s"})
+    for returns in (True, True, False):
+        a = first(t, g, b, user=sip.token(3))
+        registered = next(m for m in b.inbox.seen if m.call_id == a.user + "-registration" and m.is_request)
+        invite = invite_by_path(b, registered, body=sip.sdp())
+        got = a.expect("INVITE")
+        a.reply(got, 180)
+        b.response(180, to=invite)
+        a.flow.abort()
+        until(lambda: g.metric("ringway_flows", transport="wss") == 0, 5, "the connection is lost")
+        b.send_to(invite.routes[0].uri, cancel_in_dialog(invite))
+        assert of_cancel(b).status == 200
+        if returns:
+            new = again(t, g, b, a)
+            cancel = new.expect("CANCEL")
+            assert cancel.via.branch == got.via.branch, cancel
+            new.reply(cancel, 200)
+            got.flow = new.flow
+            new.reply(got, 487)
+            new.no_request("INVITE", 0.1)
+            new.flow.close()
+        assert b.final(invite, 6).status == 487
+        no_calls(g)
+        until(lambda: g.metric("ringway_flows", transport="wss") == 0, 5, "nobody is left")
