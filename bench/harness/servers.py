@@ -376,6 +376,16 @@ class RingwayIdle(Ringway):
         return re.sub(r"^(client_)?transactions = .*\n", "", text, flags=re.M)
 
 
+class RingwayManyFlows(RingwayIdle):
+    """Four shards, however many processors there are."""
+
+    name = "ringway-4"
+
+    def adapted(self, text):
+        text = text.replace("shards = 1\npin = true", "shards = 4\npin = false")
+        return super().adapted(text.replace("[limits]", "[limits]\nflows = 32_768"))
+
+
 class RingwayTls(Ringway):
     sink = "tls"
 

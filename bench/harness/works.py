@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -579,7 +580,39 @@ def parse(bench):
         bench.table.gate(name, medians["filter_invite"] / (found["us"] * 1000 / 6), 0.05, 0.03)
 
 
+def flows(bench):
+    """As many idle WSS flows over four shards as the limit of descriptors permits, and the
+    arithmetic for 100,000. Generator and gateway have one descriptor a flow each."""
+    wanted, spared = 100_000, 200  # spared: listeners, rings, logs and what is kept free
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    # A source has 28,000 ports by default.
+    count = 500 if bench.quick else min(wanted, limit - spared, 28_000)
+    rows = bench.table.section(
+        f"{count} idle, registered WSS flows over 4 shards (PSS; {limit} descriptors a process)",
+        ["server", "bytes a flow", "MB before", "MB with them", "idle CPU", f"{wanted} would take"])
+    with servers.RingwayManyFlows(bench.context, servers.Ports()) as server:
+        before = server.pss_bytes()
+        load = measure.Load("idle", "wss", flows=count, duration=8, warmup=0,
+                            extra=("--engine", "own"))
+        process, path = measure.start_generator(bench.context, server.ports, load,
+                                                wait_for_flows=True)
+        time.sleep(1)
+        after = server.pss_bytes()
+        share = measure.idle_share(server, 2)
+        up = measure.finish_generator(process, path, 120)["open_flows"]
+    each = (after - before) / max(up, 1)
+    rows.append(["ringway", figure(each, 0), figure(before / 1e6), figure(after / 1e6),
+                 f"{share:.1%}", f"{(before + wanted * each) / 1e6:.0f} MB, "
+                                 f"LimitNOFILE={wanted + spared}"])
+    bench.raw["flows over four shards"] = {"flows": up, "bytes a flow": each, "before": before}
+    doubt = "too few flows to tell" if count < 4000 else None
+    if up != count:
+        doubt = f"only {up} of {count} flows came up"
+    bench.table.gate("idle WSS flow over four shards, kB", None if doubt else each / 1e3, 20, 17,
+                     doubt)
+
+
 WORKS = {"udp": udp, "udp-calls": udp_calls, "tcp": tcp, "tls": tls, "wss": wss,
          "wss-calls": wss_calls, "wss-tls": wss_tls, "handshakes": handshakes, "idle": idle,
-         "storm": storm, "scanner": scanner, "hoarders": hoarders, "epoll": epoll, "cores": cores,
-         "parse": parse, "allocations": allocations, "tunnel": tunnel.tunnel}
+         "flows": flows, "storm": storm, "scanner": scanner, "hoarders": hoarders, "epoll": epoll,
+         "cores": cores, "parse": parse, "allocations": allocations, "tunnel": tunnel.tunnel}
