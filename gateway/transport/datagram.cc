@@ -51,11 +51,11 @@ std::optional<Datagrams::Received> Datagrams::receive(const Completion& completi
   lent_ = completion.buffer;
   if (completion.result < 0) return std::nullopt;
   return read(place, receive_buffers_.bytes(completion.buffer,
-                                             static_cast<std::size_t>(completion.result)));
+                                            static_cast<std::size_t>(completion.result)));
 }
 
 std::optional<Datagrams::Received> Datagrams::read(DatagramSockets::Place place,
-                                                  MutableBytes bytes) {
+                                                   MutableBytes bytes) {
   if (bytes.size() < kHeadSize) return std::nullopt;
   DatagramHead head;
   std::memcpy(&head, bytes.data(), sizeof head);

@@ -63,8 +63,9 @@ DatagramSender::DatagramSender(DatagramSockets& sockets, Kernel& kernel, Counter
   pieces_.reserve(kSendingMax);
 }
 
-std::optional<DatagramSender::Failure> DatagramSender::send(ListenerIndex listener, const Endpoint& remote,
-                                                  BufferRef buffer, Ticket ticket) {
+std::optional<DatagramSender::Failure> DatagramSender::send(ListenerIndex listener,
+                                                            const Endpoint& remote,
+                                                            BufferRef buffer, Ticket ticket) {
   const DatagramSockets::Place place = sockets_.place_of(listener);
   const bool has_socket = place != DatagramSockets::kNoPlace;
   const SlotId id = has_socket ? sending_.take() : SlotId{};
