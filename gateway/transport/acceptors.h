@@ -4,20 +4,18 @@
 #include <vector>
 
 #include "gateway/base/prefix.h"
-#include "gateway/transport/newcomers.h"
-#include "gateway/base/source_counts.h"
+#include "gateway/transport/accepted_streams.h"
 #include "gateway/transport/socket.h"
 #include "gateway/transport/stream_environment.h"
 #include "gateway/transport/stream_table.h"
 
 namespace ringway {
 
-// The listening sockets of one shard and who is admitted through them.
+// The listening sockets of one shard: when they accept, and what each admits (AcceptedStreams).
 //
-// A source (IPv4 address, IPv6 /64) has limits.flows_per_source connections at most. When more of
-// them than may be are not open yet its oldest goes; when those of all sources are too many, the
-// oldest of the heaviest source goes. Where places for flows run short, those go that are open and
-// never sent a message. Nobody is dropped in its first moments.
+// While there is room each accepts by itself (multishot). When as many handshakes run as may, those
+// listeners whose connections begin with one accept singly, and the kernel's backlog holds the
+// rest; when descriptors run out all of them rest for a second, or until one is free.
 //
 // Not used, after measurements on the raw bridge (bench/run --only experiments): direct descriptors
 // (20.9 us a transaction over 1,000 WSS flows, ordinary ones 21.2, within the noise of either, and
@@ -49,13 +47,15 @@ class Acceptors {
   bool wants_proxy_header(const Stream& stream) const;
   // An address of the listener's listed web proxies.
   bool is_web_proxy(const Stream& stream, const Address& address) const;
-  // A proxy said who the client is. False: that source has too many flows.
-  bool set_remote(Stream& stream, const Endpoint& remote, Instant now);
+  // A proxy said who the client is. False: that source is shut out, or has too many flows.
+  bool set_remote(Stream& stream, const Endpoint& remote, Instant now) {
+    return streams_.set_remote(stream, remote, now);
+  }
 
   // The first byte of a stream that is not open yet.
   void spoke(Stream& stream);
   // We answered: the peer's next flight is waited for from now on.
-  void waits_for_peer(Stream& stream, Instant now) { newcomers_.waits_for_peer(stream, now); }
+  void waits_for_peer(Stream& stream, Instant now) { streams_.waits_for_peer(stream, now); }
   // It is open, or closed.
   void leave(Stream& stream);
   // Before its slot is freed.
@@ -66,8 +66,8 @@ class Acceptors {
 
  private:
   struct Acceptor {
-    int fd = -1;       // -1: closed
-    Socket left;       // of a listener that was removed, until the kernel has let go of it
+    int fd = -1;  // -1: closed
+    Socket left;  // of a listener that was removed, until the kernel has let go of it
     ListenerIndex listener = 0;
     bool armed = false;  // the multishot accept
     bool cancelling = false;
@@ -77,7 +77,7 @@ class Acceptors {
     std::vector<Prefix> proxy_sources, web_proxies;
   };
 
-  Acceptor& acceptor_of(const Stream& stream) {
+  const Acceptor& acceptor_of(const Stream& stream) const {
     return acceptors_[acceptor_of_listener_[stream.listener]];
   }
   Operation operation(const Acceptor& acceptor, std::uint32_t kind) const;
@@ -86,29 +86,17 @@ class Acceptors {
   void close_if_left(Acceptor& acceptor);
   void pause(int error, Instant now);
   Stream* admit(const Acceptor& acceptor, int fd, Instant now);
-  void wait(Stream& stream, Instant now);
-  void make_room(Instant now);
-  void close_mute(Instant now);
-  void drop(Stream& stream, Instant now);
-
-  bool is_shut_out(ListenerIndex listener, const Address& address, Instant now);
 
   const Config& config_;
-  SourceGate* const gate_;
   const ShardListeners& listeners_;
   Kernel& kernel_;
   Counters& counters_;
   Log& log_;
-  StreamTable& table_;
   std::vector<Acceptor> acceptors_;
   std::vector<std::uint16_t> acceptor_of_listener_;  // that it has, or had when it was removed
   bool stopped_ = false;
   Instant again_at_ = kNever;  // descriptors or memory ran out: next try
-  Instant made_room_at_{}, closed_mute_at_{};
-  Instant warned_at_{};  // of dropped connections
-  std::uint64_t dropped_unsaid_ = 0;
-  SourceCounts flows_;  // accepted, until they are gone
-  Newcomers newcomers_;
+  AcceptedStreams streams_;
 };
 
 }  // namespace ringway
