@@ -13,6 +13,12 @@ std::string_view connection_line(std::string_view part) {
   return {};
 }
 
+// With its end, also where the text stops in or before it.
+void write_line(const Line& line, Writer& out) {
+  out.text(line.raw);
+  if (!line.raw.ends_with('\n')) out.text(line.raw.ends_with('\r') ? "\n" : "\r\n");
+}
+
 // RFC 8866 5: m=, then i=, then c=.
 void write_section(std::string_view section, std::string_view connection, Writer& out) {
   bool written = !connection_line(section).empty();
@@ -22,8 +28,7 @@ void write_section(std::string_view section, std::string_view connection, Writer
       out.text(connection);
       written = true;
     }
-    out.text(line->raw);
-    if (!line->raw.ends_with('\n')) out.text("\r\n");
+    write_line(*line, out);
   }
   if (!written) out.text(connection);
 }
@@ -37,8 +42,7 @@ SlimResult write_media_connections(std::string_view text, Writer& out) {
   const bool moves = !connection.empty() && body->media_count() != 0;
   Lines lines(body->session());
   while (const auto line = lines.next()) {
-    if (!moves || line->type != 'c') out.text(line->raw);
-    if (!line->raw.ends_with('\n')) out.text("\r\n");
+    if (!moves || line->type != 'c') write_line(*line, out);
   }
   for (std::size_t i = 0; i < body->media_count(); ++i) {
     write_section(body->media(i), connection, out);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -43,7 +44,9 @@ void check_rewriting(std::string_view text, std::size_t sections) {
   check_written(sdp::slim_for_plain(slim.written_text(), again), again, sections, "twice");
   Writer with_lines(memory);
   const std::size_t longest = text.size() + (sections + 1) * (text.size() + 2);
-  const bool fits = longest <= sdp::kBodyBytesMax;  // else the result may be none any more
+  const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  // Else the result may be none any more.
+  const bool fits = longest <= sdp::kBodyBytesMax && lines + sections + 2 <= sdp::kLinesMax;
   const SlimResult connections = sdp::write_media_connections(text, with_lines);
   if (fits) check_written(connections, with_lines, sections, "with connections");
   for (const bool bundle : {false, true}) {

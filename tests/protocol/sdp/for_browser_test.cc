@@ -122,6 +122,10 @@ TEST(MediaConnections, TheSessionsAddressStandsInEachSection) {
   EXPECT_EQ(moved(above + below + audio + other), above + below + audio + other);
   EXPECT_EQ(moved(above + c + below + "m=audio 4000 RTP/AVP 0"), above + below + audio + c)
       << "a last line without its end";
+  EXPECT_EQ(moved(above + c + below + "m=audio 4000 RTP/AVP 0\r"), above + below + audio + c)
+      << "a last line with half of its end";
+  EXPECT_EQ(moved("v=0\r"), "v=0\r\n");
+  EXPECT_EQ(moved("v=0"), "v=0\r\n");
 }
 
 }  // namespace
