@@ -86,6 +86,84 @@ Position find_nameless_table(std::string_view text) {
   return {};
 }
 
+// toml++ 3 takes it for certain that a character beyond ASCII that could be a space is one. Such a
+// character may stand in texts and comments only, so a document is searched for others first.
+//
+//   Outside --"--> Basic        --"-----------> Outside      a line's end ends Basic and Literal
+//   Outside --'--> Literal      --'-----------> Outside      too: they are broken, and the parser
+//   Outside --"""--> LongBasic  --"""---------> Outside      says so there
+//   Outside --'''--> LongLiteral --'''--------> Outside
+//   Outside --#--> Comment      --line's end--> Outside
+class ForeignCharacterSearch {
+ public:
+  explicit ForeignCharacterSearch(std::string_view text) : text_(text) {
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+    if (text.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
+  }
+
+  // The first one that the parser must not see; line 0: there is none.
+  Position find() {
+    while (at_ < text_.size()) {
+      if (is_foreign() && state_ == State::Outside) return position();
+      if (is_foreign() && state_ == State::LongBasic && escaped_) return position();
+      step();
+    }
+    return {};
+  }
+
+ private:
+  enum class State : std::uint8_t { Outside, Basic, Literal, LongBasic, LongLiteral, Comment };
+
+  bool is_foreign() const { return static_cast<unsigned char>(text_[at_]) >= 0x80; }
+  bool is_long() const { return state_ == State::LongBasic || state_ == State::LongLiteral; }
+  char quote() const {
+    return state_ == State::Basic || state_ == State::LongBasic ? '"' : '\'';
+  }
+
+  void step() {
+    const char c = text_[at_];
+    const std::string_view rest = text_.substr(at_);
+    std::size_t size = 1;
+    if (state_ == State::Outside) {
+      const bool is_long_text = rest.starts_with("\"\"\"") || rest.starts_with("'''");
+      if (is_long_text) size = 3;
+      if (c == '"') state_ = is_long_text ? State::LongBasic : State::Basic;
+      if (c == '\'') state_ = is_long_text ? State::LongLiteral : State::Literal;
+      if (c == '#') state_ = State::Comment;
+    } else if (escaped_) {
+      // Behind a backslash at a line's end all space up to the next character is left out.
+      escaped_ = state_ == State::LongBasic && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
+    } else if (c == '\\' && (state_ == State::Basic || state_ == State::LongBasic)) {
+      escaped_ = true;
+    } else if (is_long()) {
+      const std::size_t quotes = std::min(rest.find_first_not_of(quote()), rest.size());
+      if (quotes >= 3) {  // two more may be the last of the text
+        size = std::min<std::size_t>(quotes, 5);
+        state_ = State::Outside;
+      }
+    } else if (c == '\n' || (state_ != State::Comment && c == quote())) {
+      state_ = State::Outside;
+    }
+    at_ += size;
+  }
+
+  // Columns are characters, as the parser counts them.
+  Position position() const {
+    const std::string_view before = text_.substr(0, at_);
+    const auto lines = std::count(before.begin(), before.end(), '\n');
+    const std::string_view line = before.substr(before.rfind('\n') + 1);
+    const auto characters = std::count_if(line.begin(), line.end(), [](char c) {
+      return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    });
+    return {static_cast<std::uint32_t>(lines + 1), static_cast<std::uint32_t>(characters + 1)};
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  State state_ = State::Outside;
+  bool escaped_ = false;  // a backslash stands in front, and in LongBasic perhaps space behind it
+};
+
 TomlNode parse_with_assertions(std::string_view text, std::vector<Mistake>& mistakes) {
   const toml::parse_result result = toml::parse(text);
   if (!result) {
@@ -106,6 +184,12 @@ const TomlNode* TomlNode::find(std::string_view name) const {
 }
 
 TomlNode parse_document(std::string_view text, std::vector<Mistake>& mistakes) {
+  if (const Position foreign = ForeignCharacterSearch(text).find(); foreign.line != 0) {
+    mistakes.push_back({foreign,
+                        "this character is not ASCII: it may stand in quotes and in comments only, "
+                        "and not first behind a backslash that ends a line"});
+    return {};
+  }
   try {
     return parse_with_assertions(text, mistakes);
   } catch (const ParserLost&) {
