@@ -23,6 +23,7 @@
 #include "gateway/core/response_steps.h"
 #include "gateway/core/responses.h"
 #include "gateway/core/route_reader.h"
+#include "gateway/core/stun_server.h"
 #include "gateway/core/tarpit.h"
 #include "gateway/core/transport_errors.h"
 #include "gateway/peers/header_rules.h"
@@ -73,6 +74,7 @@ struct Assembly {
   RequestSteps request_steps;
   CallRelease release;
   Requests requests;
+  StunServer stun;
   Tarpit tarpit;
   FilterCheck filter;
   MessageIntake intake;

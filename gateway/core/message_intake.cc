@@ -2,6 +2,7 @@
 
 #include "protocol/sip/parse.h"
 #include "protocol/sip/validate.h"
+#include "protocol/stun/binding.h"
 
 namespace ringway {
 
@@ -11,6 +12,7 @@ MessageIntake::MessageIntake(const Parts& parts)
       registrations_(parts.registrations),
       admission_(parts.admission),
       peers_(parts.peers),
+      stun_(parts.stun),
       replies_(parts.replies),
       tarpit_(parts.tarpit),
       filter_(parts.filter),
@@ -18,6 +20,10 @@ MessageIntake::MessageIntake(const Parts& parts)
       responses_(parts.responses) {}
 
 bool MessageIntake::lets_in(const Source& source, Bytes bytes, Instant now, Outbox& outbox) {
+  if (source.transport == Transport::Udp && stun::is_stun(bytes)) {
+    if (passes_gate(source, now, outbox)) stun_.receive(source, bytes, now, outbox);
+    return false;
+  }
   core_.counters.messages_in[static_cast<std::size_t>(source.transport)].add();
   return passes_gate(source, now, outbox) && !is_held(source) &&
          filter_.passes(source, bytes, now, outbox);

@@ -10,6 +10,7 @@
 #include "gateway/core/requests.h"
 #include "gateway/core/responses.h"
 #include "gateway/core/services.h"
+#include "gateway/core/stun_server.h"
 #include "gateway/core/tarpit.h"
 #include "protocol/sip/message.h"
 
@@ -18,6 +19,7 @@ namespace ringway {
 // The way of a message from its bytes to Requests or Responses, from cheap to dear:
 //
 //   gate       its source is banned
+//   STUN       it is a keepalive and no SIP (RFC 5626 4.4.2)
 //   tarpit     its stream is held
 //   filter     its bytes are a scanner's
 //   parser     it is no SIP (RFC 3261 7)
@@ -32,6 +34,7 @@ class MessageIntake {
     Registrations& registrations;
     AdmissionCheck& admission;
     PeerCheck& peers;
+    StunServer& stun;
     Replies& replies;
     Tarpit& tarpit;
     FilterCheck& filter;
@@ -40,7 +43,8 @@ class MessageIntake {
   };
   explicit MessageIntake(const Parts& parts);
 
-  // bytes: one whole message, borrowed for the call. False: it was dropped or refused unread.
+  // bytes: one whole message, borrowed for the call. False: it was dropped, refused unread, or was
+  // STUN.
   [[nodiscard]] bool lets_in(const Source& source, Bytes bytes, Instant now, Outbox& outbox);
   // A message that was let in, here or (handed_over) by another shard, which knows that its call or
   // transaction lives here.
@@ -58,6 +62,7 @@ class MessageIntake {
   Registrations& registrations_;
   AdmissionCheck& admission_;
   PeerCheck& peers_;
+  StunServer& stun_;
   Replies& replies_;
   Tarpit& tarpit_;
   FilterCheck& filter_;

@@ -119,7 +119,7 @@ ShardThread::Parts::Parts(ShardThread& thread)
       reactor(thread.setup_.make_kernel(thread.counters_, thread.setup_.index), thread.counters_,
               thread.setup_.exchange.waker(thread.setup_.index), thread.port_.wake_fd_),
       datagrams(
-          thread.setup_.listeners, reactor.kernel(), buffers, thread.counters_,
+          thread.setup_.listeners, reactor.kernel(), thread.counters_,
           thread.config_.udp_trains ? Datagrams::Trains::UnderLoad : Datagrams::Trains::Never),
       streams({thread.config_, thread.setup_.index, thread.setup_.listeners, reactor.kernel(),
                buffers, thread.counters_, log, random_value<HashKey>(),

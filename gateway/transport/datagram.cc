@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
-#include "protocol/base/writer.h"
 #include "protocol/stun/binding.h"
 
 namespace ringway {
@@ -23,10 +21,9 @@ bool is_keepalive(Bytes bytes) {
 
 }  // namespace
 
-Datagrams::Datagrams(const ShardListeners& listeners, Kernel& kernel, BufferPool& buffers,
-                     Counters& counters, Trains trains)
+Datagrams::Datagrams(const ShardListeners& listeners, Kernel& kernel, Counters& counters,
+                     Trains trains)
     : kernel_(kernel),
-      buffers_(buffers),
       counters_(counters),
       sockets_(listeners, kernel),
       sender_(sockets_, kernel, counters, trains) {}
@@ -74,10 +71,8 @@ std::optional<Datagrams::Received> Datagrams::read(DatagramSockets::Place place,
   }
   const Endpoint remote = read_socket_address(address);
   if (is_keepalive(payload)) return std::nullopt;
-  if (payload[0] <= 1) {  // no SIP message begins so (RFC 5626 8)
-    if (stun::is_stun(payload) && !sockets_.has_left(place)) answer_stun(place, remote, payload);
-    return std::nullopt;
-  }
+  // No SIP message begins so (RFC 5626 8).
+  if (payload[0] <= 1 && (sockets_.has_left(place) || !stun::is_stun(payload))) return std::nullopt;
   return Received{{Transport::Udp, sockets_.listener(place), remote, {}}, payload};
 }
 
@@ -85,23 +80,6 @@ void Datagrams::finish() {
   if (!lent_) return;
   receive_buffers_.give_back(*lent_);
   lent_.reset();
-}
-
-void Datagrams::answer_stun(DatagramSockets::Place place, const Endpoint& remote, Bytes request) {
-  const auto binding = stun::parse_binding_request(request);
-  if (!binding) return;
-  BufferRef buffer = buffers_.take(stun::kResponseBytesMax);
-  if (!buffer) return;
-  stun::SourceAddress source;
-  source.family = remote.family() == Family::V4 ? stun::Family::Ipv4 : stun::Family::Ipv6;
-  source.bytes = remote.address.bytes;
-  source.port = remote.port;
-  Writer writer(buffer.space());
-  stun::write_binding_response(*binding, source, writer);
-  if (writer.overflowed()) return;
-  buffer.set_size(writer.size());
-  counters_.stun_answered.add();
-  static_cast<void>(send(sockets_.listener(place), remote, std::move(buffer), 0));
 }
 
 void Datagrams::flush() {

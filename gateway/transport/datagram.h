@@ -18,15 +18,14 @@
 
 namespace ringway {
 
-// The UDP sockets of one shard: datagrams in and out, STUN answered, keepalives swallowed.
+// The UDP sockets of one shard: datagrams in and out, keepalives without an answer swallowed.
 class Datagrams {
  public:
   using Trains = DatagramSender::Trains;
   using Failure = DatagramSender::Failure;
 
   // All references outlive this object; the sockets stay the listeners'.
-  Datagrams(const ShardListeners& listeners, Kernel& kernel, BufferPool& buffers,
-            Counters& counters, Trains trains);
+  Datagrams(const ShardListeners& listeners, Kernel& kernel, Counters& counters, Trains trains);
 
   // Which sockets there are, and listeners that come and go.
   DatagramSockets& sockets() { return sockets_; }
@@ -38,7 +37,7 @@ class Datagrams {
     Source source;
     Bytes bytes;  // lent until finish()
   };
-  // A completion of kind ReceiveDatagram; nullopt if there is nothing for SIP in it.
+  // A completion of kind ReceiveDatagram; nullopt if there is neither SIP nor STUN in it.
   std::optional<Received> receive(const Completion& completion);
   // After what receive() returned was dealt with: its buffer goes back.
   void finish();
@@ -57,7 +56,6 @@ class Datagrams {
 
  private:
   std::optional<Received> read(DatagramSockets::Place place, MutableBytes bytes);
-  void answer_stun(DatagramSockets::Place place, const Endpoint& remote, Bytes request);
 
   // One datagram of any size behind the kernel's header and the source address.
   static constexpr std::uint32_t kHeadSize = sizeof(DatagramHead) + sizeof(SocketAddress);
@@ -70,7 +68,6 @@ class Datagrams {
   static_assert(kBufferStride >= kBufferSize);
 
   Kernel& kernel_;
-  BufferPool& buffers_;
   Counters& counters_;
   ReceiveBuffers receive_buffers_;
   std::optional<std::uint16_t> lent_;

@@ -45,7 +45,7 @@ class Host {
     if (!opened) throw std::runtime_error(opened.error());
     listeners_ = std::move(opened->front());
     datagrams_ = std::make_unique<Datagrams>(
-        listeners_, *kernel_, buffers_, counters_,
+        listeners_, *kernel_, counters_,
         config_.udp_trains ? Datagrams::Trains::UnderLoad : Datagrams::Trains::Never);
     streams_ = std::make_unique<Streams>(Streams::Environment{
         config_, 3, listeners_, *kernel_, buffers_, counters_, log_, HashKey{1, 2}, 42});

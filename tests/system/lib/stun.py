@@ -7,9 +7,11 @@ import struct
 COOKIE = 0x2112A442
 
 
-def binding_request():
+def binding_request(software=0):
+    """software: bytes of a SOFTWARE attribute (RFC 8489 14.14), a multiple of four; 0: none."""
     identity = os.urandom(12)
-    return identity, struct.pack("!HHI", 1, 0, COOKIE) + identity
+    attribute = struct.pack("!HH", 0x8022, software - 4) + b"s" * (software - 4) if software else b""
+    return identity, struct.pack("!HHI", 1, len(attribute), COOKIE) + identity + attribute
 
 
 def mapped_address(data, identity):

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "gateway/base/endpoint.h"
+#include "gateway/base/reserved_array.h"
+#include "protocol/base/keyed_hash.h"
+#include "protocol/base/time.h"
+
+namespace ringway {
+
+// How many STUN answers one shard gives to whom. Known peers have a budget for each address and
+// port, strangers one for each source (SourceKey): an office that floods takes nothing from its
+// phones, and a datagram with a forged sender makes no more than the budget of that sender.
+//
+// A table of kPlaces token buckets, chosen by a keyed hash. Where all of a set are taken, the one
+// longest unused goes.
+class StunBudget {
+ public:
+  explicit StunBudget(const HashKey& key) : key_(key), places_(kPlaces) {}
+
+  // Takes one answer out of its budget. False: it is spent.
+  [[nodiscard]] bool take(const Endpoint& remote, bool is_known, Instant now);
+
+  static constexpr std::size_t kPlaces = 16'384;
+  struct Rate {
+    std::uint32_t each_second, burst;  // answers
+  };
+  // RFC 5626 4.4.2 asks for one each 24 s or so, and RFC 8489 6.2.1 repeats it seven times at most.
+  static constexpr Rate kKnown{2, 10};
+  static constexpr Rate kStranger{10, 50};
+
+ private:
+  static constexpr std::size_t kWays = 4;
+  struct Place {
+    std::uint64_t key;
+    Instant used;          // tokens are counted up to then
+    std::uint64_t tokens;  // thousandths
+  };
+
+  Place& place_of(std::uint64_t key, Rate rate, Instant now);
+
+  HashKey key_;
+  ReservedArray<Place> places_;
+};
+
+}  // namespace ringway
