@@ -116,9 +116,7 @@ class ForeignCharacterSearch {
 
   bool is_foreign() const { return static_cast<unsigned char>(text_[at_]) >= 0x80; }
   bool is_long() const { return state_ == State::LongBasic || state_ == State::LongLiteral; }
-  char quote() const {
-    return state_ == State::Basic || state_ == State::LongBasic ? '"' : '\'';
-  }
+  char quote() const { return state_ == State::Basic || state_ == State::LongBasic ? '"' : '\''; }
 
   void step() {
     const char c = text_[at_];

@@ -51,14 +51,13 @@ TEST(Document, ACharacterBeyondAsciiStandsInQuotesOrIsAMistakeAtItsPlace) {
     std::string_view text;
     std::uint32_t line, column;
   };
-  for (const Wrong& wrong : {Wrong{"a = 1\nb\u00e9 = 2\n", 2, 2}, Wrong{"a = \u00e9\n", 1, 5},
-                             Wrong{"a = 1\u00a0\n", 1, 6}, Wrong{"\xff", 1, 1},
-                             Wrong{"a = \"\u00e9\"\u00fc\n", 1, 8},
-                             Wrong{"a = [\n  \"\u4e2d\",\u3000]\n", 2, 7},
-                             Wrong{"# \u00e9\n[\u00e9]\n", 2, 2}, Wrong{"[[r\u00fcle]]\n", 1, 4},
-                             Wrong{"a = 'x\\'\u00e9\n", 1, 9},
-                             Wrong{"a = \"\"\"x\"\"\"\"\"\u00e9\n", 1, 14},
-                             Wrong{"a = \"\"\"\n\u00e9 \\\n \u00e9\"\"\"\n", 3, 2}}) {
+  for (const Wrong& wrong :
+       {Wrong{"a = 1\nb\u00e9 = 2\n", 2, 2}, Wrong{"a = \u00e9\n", 1, 5},
+        Wrong{"a = 1\u00a0\n", 1, 6}, Wrong{"\xff", 1, 1}, Wrong{"a = \"\u00e9\"\u00fc\n", 1, 8},
+        Wrong{"a = [\n  \"\u4e2d\",\u3000]\n", 2, 7}, Wrong{"# \u00e9\n[\u00e9]\n", 2, 2},
+        Wrong{"[[r\u00fcle]]\n", 1, 4}, Wrong{"a = 'x\\'\u00e9\n", 1, 9},
+        Wrong{"a = \"\"\"x\"\"\"\"\"\u00e9\n", 1, 14},
+        Wrong{"a = \"\"\"\n\u00e9 \\\n \u00e9\"\"\"\n", 3, 2}}) {
     std::vector<Mistake> mistakes;
     EXPECT_TRUE(parse_document(wrong.text, mistakes).children.empty()) << wrong.text;
     ASSERT_EQ(mistakes.size(), 1u) << wrong.text;
@@ -70,9 +69,10 @@ TEST(Document, ACharacterBeyondAsciiStandsInQuotesOrIsAMistakeAtItsPlace) {
 
 TEST(Document, InQuotesAndCommentsAnyCharacterMayStand) {
   for (const char* text :
-       {"a = \"\u00e9\"", "a = '\u4e2d'  # \u00e9\n", "\"\u00e9\" = 1\n", "'\u00e9'.x = \"\\\"\u00e9\"\n",
-        "\ufeffa = 1\n", "# \" \u00e9\na = 1\n", "a = \"\"\"\n\u00e9\"\"\u00fc\\\"\"\"\u00e9\"\"\"\"\"\n",
-        "a = '''\\\n\u00e9''' # \u00e9", "a = \"\"\"\\\n x\u00e9\"\"\"\n", "[\"\u00e9\"]\na = \"#\u00e9\"\n"}) {
+       {"a = \"\u00e9\"", "a = '\u4e2d'  # \u00e9\n", "\"\u00e9\" = 1\n",
+        "'\u00e9'.x = \"\\\"\u00e9\"\n", "\ufeffa = 1\n", "# \" \u00e9\na = 1\n",
+        "a = \"\"\"\n\u00e9\"\"\u00fc\\\"\"\"\u00e9\"\"\"\"\"\n", "a = '''\\\n\u00e9''' # \u00e9",
+        "a = \"\"\"\\\n x\u00e9\"\"\"\n", "[\"\u00e9\"]\na = \"#\u00e9\"\n"}) {
     std::vector<Mistake> mistakes;
     EXPECT_FALSE(parse_document(text, mistakes).children.empty()) << text;
     EXPECT_TRUE(mistakes.empty()) << text << ": " << mistakes[0].text;

@@ -47,7 +47,8 @@ class StunServerTest : public ProxyCoreTest {
   void register_phone() {
     const auto sent = receive(phone_, request({{"OPTIONS", "REGISTER"},
                                                {"sip:bob@example.test SIP", "sip:example.test SIP"},
-                                               {"Content-Length", "Contact: <sip:bob@198.51.100.7:"
+                                               {"Content-Length",
+                                                "Contact: <sip:bob@198.51.100.7:"
                                                 "40000>\r\nContent-Length"}}));
     ASSERT_FALSE(sent.empty());
     receive(pbx_, response(sent.back(), "200 OK\r\nExpires: 600"));
@@ -56,9 +57,9 @@ class StunServerTest : public ProxyCoreTest {
     return counters_->drops[static_cast<std::size_t>(reason)].value();
   }
   void ban(const Source& source, BanCause cause) {
-    bans_.table().put({source_key(source.remote.address), BanScope::Everything, cause, 0, now_,
-                       now_ + 600s},
-                      now_);
+    bans_.table().put(
+        {source_key(source.remote.address), BanScope::Everything, cause, 0, now_, now_ + 600s},
+        now_);
   }
 
   Bans bans_{64, HashKey{5, 6}, 1};
