@@ -87,17 +87,29 @@ def unread_pongs(t):
     hang_up(theirs, b, a)
 
 
-@case("requests on a connection that the next hop has half closed take a new one (RFC 3261 18.1.1)")
-def half_closed(t):
-    b = t.backend()
-    g = t.gateway("ws", next_hop=b.uri("tcp"), network=("tcp",), **SHARDS)
+def behind(t, transport, *listeners, **settings):
+    """A backend that is reached over TCP or TLS, and the gateway before it."""
+    if transport == "tcp":
+        b = t.backend()
+        return b, t.gateway(*listeners, next_hop=b.uri("tcp"), network=("tcp",), **settings, **SHARDS)
+    pair = t.certificate("b.test", names=["IP:127.0.0.1", "DNS:b.test"])
+    b = t.backend(tls=flows.server_context(pair[0], pair[1]))
+    g = t.gateway(*listeners, network=("tls",), start=False, **settings, **SHARDS)
+    g.next_hop(b.uri("tls"), tls_ca=str(t.authority.certificate), probe_interval="0s")
+    g.start()
+    return b, g
+
+
+def ended_by_the_next_hop(t, transport, how):
+    b, g = behind(t, transport, "ws")
     a = t.client(g, "ws")
     sent = a.request("OPTIONS")
     seen = b.expect("OPTIONS")
     b.reply(seen, 200)
     assert a.final(sent).status == 200
-    seen.flow.socket.shutdown(socket.SHUT_WR)
-    until(lambda: g.metric("ringway_flows", transport="tcp") == 0, 5, "the connection's end is known")
+    # Without a close_notify where it is TLS: the segment alone says that no answer can come.
+    socket.socket.shutdown(seen.flow.socket, how)
+    until(lambda: g.metric("ringway_flows", transport=transport) == 0, 5, "the connection's end is known")
     sent = a.request("OPTIONS")
     again = b.expect("OPTIONS")
     assert again.flow is not seen.flow
@@ -105,10 +117,23 @@ def half_closed(t):
     assert a.final(sent).status == 200
 
 
-@case("with the flow table full of user agents a next hop is still reached")
-def reserved_places(t):
-    b = t.backend()
-    g = t.gateway("ws", "tcp", next_hop=b.uri("tcp"), network=("tcp",), limits={"flows": 16}, **SHARDS)
+@case("requests on a connection that the next hop has half closed take a new one (RFC 3261 18.1.1)")
+def half_closed(t):
+    ended_by_the_next_hop(t, "tcp", socket.SHUT_WR)
+
+
+@case("the same where the next hop is reached over TLS")
+def half_closed_tls(t):
+    ended_by_the_next_hop(t, "tls", socket.SHUT_WR)
+
+
+@case("the same where the next hop has closed both directions")
+def closed_wholly(t):
+    ended_by_the_next_hop(t, "tcp", socket.SHUT_RDWR)
+
+
+def full_of_user_agents(t, transport):
+    b, g = behind(t, transport, "ws", "tcp", limits={"flows": 16})
     clients = [t.client(g, "ws", user=f"u{number}") for number in range(4)]
     for number in range(100):
         connection = flows.connect(g.listeners["access-tcp"])
@@ -119,10 +144,21 @@ def reserved_places(t):
             seen = b.expect("OPTIONS")
             b.reply(seen, 200)
             assert a.final(sent).status == 200
-        for flow in b.tcp.flows:
+        for flow in getattr(b, transport).flows:
             with contextlib.suppress(OSError):
-                flow.socket.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(flow.socket, socket.SHUT_RDWR)
+        # The admin port answers, too: its connections are nobody's flows.
         until(lambda: g.metric("ringway_flows", transport="ws") == 4, 5, "the clients stay")
+
+
+@case("with the flow table full of user agents a next hop is still reached")
+def reserved_places(t):
+    full_of_user_agents(t, "tcp")
+
+
+@case("with the flow table full of user agents a next hop is still reached over TLS")
+def reserved_places_tls(t):
+    full_of_user_agents(t, "tls")
 
 
 @case("NUL, LF and spaces on a stream are keepalives (RFC 5626 3.5.1)")
