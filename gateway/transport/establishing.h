@@ -12,6 +12,7 @@
 #include "gateway/transport/stream_environment.h"
 #include "gateway/transport/stream_table.h"
 #include "protocol/http/request_head.h"
+#include "protocol/http/response.h"
 
 namespace ringway {
 
@@ -48,6 +49,7 @@ class Establishing {
   void tls_unavailable(Stream& stream, Instant now);
   bool make_session(Stream& stream);
   void queue_handshake(Stream& stream);
+  void step(Stream& stream, Instant now);
   void handshake_done(Stream& stream, MutableBytes rest, Instant now);
   void handshake_failed(Stream& stream, Instant now);
   void note_certificate_names(Stream& stream);
@@ -56,7 +58,8 @@ class Establishing {
   void answer_request(Stream& stream, const http::RequestHead& head, Instant now);
   void answer_page(Stream& stream, const http::RequestHead& head, std::string_view path,
                    Instant now);
-  void answer_error(Stream& stream, http::Status status, std::string_view headers, Instant now);
+  void answer_error(Stream& stream, http::Status status, std::string_view headers, Instant now,
+                    http::Body body = http::Body::Follows);
   std::expected<std::optional<Endpoint>, http::Status> client_of(const Stream& stream,
                                                                  const http::RequestHead& head);
 

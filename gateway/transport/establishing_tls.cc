@@ -48,12 +48,20 @@ void Establishing::queue_handshake(Stream& stream) {
 
 // Expensive: it waits for its turn, after all that is established.
 void Establishing::read_handshake(Stream& stream, Instant now) {
-  if (!receiver_.append_partial(stream, receiver_.raw(), BufferPool::kSizes.back())) {
-    refuse(stream, FlowEnd::ProtocolError, TransportFailure::TlsFailed, now);
-  } else {
+  MutableBytes& raw = receiver_.raw();
+  const std::size_t size_max = BufferPool::kSizes.back();
+  const bool taken = receiver_.append_partial(stream, raw, size_max);
+  if (taken && raw.empty()) {
     queue_handshake(stream);
+    receiver_.end_intake();
+  } else if (stream.partial && stream.partial.size() - stream.partial_used >= size_max) {
+    // Much came behind its last flight, and more will before its turn: it is now.
+    stream.handshake_queued = false;
+    step(stream, now);
+  } else {  // no buffer
+    refuse(stream, FlowEnd::Reset, TransportFailure::QueueFull, now);
+    receiver_.end_intake();
   }
-  receiver_.end_intake();
 }
 
 bool Establishing::step_handshake(Instant now) {
@@ -61,14 +69,17 @@ bool Establishing::step_handshake(Instant now) {
   while (!found) {
     if (handshakes_.empty()) return false;
     found = table_.find(handshakes_.take_front());
-    if (found && found->stage != Stage::TlsHandshake) found = nullptr;
+    if (found && (found->stage != Stage::TlsHandshake || !found->handshake_queued)) found = nullptr;
   }
-  Stream& stream = *found;
-  stream.handshake_queued = false;
+  found->handshake_queued = false;
+  step(*found, now);
+  return true;
+}
+
+void Establishing::step(Stream& stream, Instant now) {
   // What came before the peer's end may still say why it left: an alert.
   if (!stream.tls.valid() && !make_session(stream)) {
-    tls_unavailable(stream, now);
-    return true;
+    return tls_unavailable(stream, now);
   }
   MutableBytes bytes;
   if (stream.partial) {
@@ -82,7 +93,7 @@ bool Establishing::step_handshake(Instant now) {
     state = stream.tls.handshake_step(input, writer);
     if (writer.size() != 0) acceptors_.waits_for_peer(stream, now);
     sender_.ciphertext(stream, writer.written(), now);
-    if (stream.is_closing()) return true;
+    if (stream.is_closing()) return;
   }
   const MutableBytes rest = bytes.last(input.size());
   if (state == tls::TlsSession::State::Done) {
@@ -93,7 +104,6 @@ bool Establishing::step_handshake(Instant now) {
     stream.partial.reset();
     stream.partial_used = 0;
   }
-  return true;
 }
 
 void Establishing::handshake_done(Stream& stream, MutableBytes rest, Instant now) {
@@ -115,7 +125,11 @@ void Establishing::handshake_done(Stream& stream, MutableBytes rest, Instant now
     open(stream, now);
   }
   sender_.mark_dirty(stream);  // what waited for the handshake
-  receiver_.begin_intake(stream, rest, std::move(held));
+  if (receiver_.intake()) {
+    receiver_.continue_intake(rest, std::move(held));
+  } else {
+    receiver_.begin_intake(stream, rest, std::move(held));
+  }
 }
 
 // Allocates, once for a connection, and only for clients with a certificate.

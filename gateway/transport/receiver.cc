@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "gateway/base/check.h"
 #include "gateway/transport/tls_failure.h"
@@ -91,9 +92,16 @@ void Receiver::begin_intake(Stream& stream, MutableBytes bytes, BufferRef held) 
   intake_.stream = stream.id;
   intake_.raw = bytes;
   intake_.plain = {};
+  intake_.later = {};
   intake_.held = std::move(held);
   intake_.buffer = -1;
   intake_.tls = tls::TlsSession::State::Done;
+}
+
+void Receiver::continue_intake(MutableBytes bytes, BufferRef held) {
+  DCHECK(intake_.later.empty());
+  intake_.later = std::exchange(intake_.raw, bytes);
+  intake_.held = std::move(held);
 }
 
 void Receiver::end_intake() {
@@ -115,7 +123,11 @@ bool Receiver::refill(Stream& stream, Instant now) {
 bool Receiver::decrypt(Stream& stream, Instant now) {
   using State = tls::TlsSession::State;
   for (;;) {
-    if (intake_.tls == State::NeedInput) return false;
+    if (intake_.tls == State::NeedInput) {
+      if (intake_.later.empty()) return false;
+      intake_.raw = std::exchange(intake_.later, {});
+      intake_.held.reset();
+    }
     if (intake_.tls == State::Closed) {
       stream.peer_closed = true;
       table_.close_later(stream, {});

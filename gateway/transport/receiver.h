@@ -28,6 +28,8 @@ class Receiver {
 
   // Bytes that lie in held, to be worked on as if just received.
   void begin_intake(Stream& stream, MutableBytes bytes, BufferRef held);
+  // Bytes of the same stream that came before what is left of the intake.
+  void continue_intake(MutableBytes bytes, BufferRef held);
   // Whose bytes there are; an empty id: nobody's.
   SlotId intake() const { return intake_.stream; }
   void end_intake();
@@ -51,6 +53,7 @@ class Receiver {
   struct Intake {
     SlotId stream;
     MutableBytes raw, plain;
+    MutableBytes later;                                         // raw after raw
     BufferRef held;                                             // raw lies here,
     std::int32_t buffer = -1;                                   // or in this receive buffer
     tls::TlsSession::State tls = tls::TlsSession::State::Done;  // what the last read said

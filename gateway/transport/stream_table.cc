@@ -89,7 +89,8 @@ void StreamTable::release(Stream& stream) {
 }
 
 void StreamTable::enter(Stream& stream, Stage stage, Instant now) {
-  if (!(stream.is_establishing() && stage == Stage::Upgrade)) stream.stage_since = now;
+  // PROXY header, TLS and upgrade have one time together.
+  if (!stream.is_establishing() || stage == Stage::Open) stream.stage_since = now;
   stream.stage = stage;
   schedule(stream);
 }

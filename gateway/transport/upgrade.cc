@@ -4,7 +4,6 @@
 #include "gateway/transport/establishing.h"
 #include "protocol/base/ascii.h"
 #include "protocol/http/forwarded.h"
-#include "protocol/http/response.h"
 #include "protocol/http/target.h"
 #include "protocol/websocket/handshake.h"
 #include "tls/digest.h"
@@ -25,6 +24,10 @@ bool allows_origin(const std::vector<std::string>& allowed, std::string_view ori
   return allowed.empty() || std::any_of(allowed.begin(), allowed.end(), [&](const auto& entry) {
            return http::same_origin(entry, origin);
          });
+}
+
+http::Body body_for(const http::RequestHead& head) {
+  return head.method() == "HEAD" ? http::Body::LeftOut : http::Body::Follows;
 }
 
 // What a proxy wrote: an address, or an endpoint with or without brackets.
@@ -72,7 +75,7 @@ void Establishing::answer_request(Stream& stream, const http::RequestHead& head,
   const ListenConfig& listen = listeners_.infos[stream.listener].config;
   const auto refused = [&](http::Status status) {
     counters_.websocket_refused.add();
-    answer_error(stream, status, {}, now);
+    answer_error(stream, status, {}, now, body_for(head));
   };
   const auto target = http::find_target(head);
   if (!target) return refused(target.error());
@@ -134,11 +137,12 @@ std::expected<std::optional<Endpoint>, http::Status> Establishing::client_of(
 
 void Establishing::answer_page(Stream& stream, const http::RequestHead& head, std::string_view path,
                                Instant now) {
-  if (head.method() != "GET") {
-    return answer_error(stream, http::Status::MethodNotAllowed, "Allow: GET\r\n", now);
+  const http::Body body = body_for(head);
+  if (head.method() != "GET" && body == http::Body::Follows) {
+    return answer_error(stream, http::Status::MethodNotAllowed, "Allow: GET, HEAD\r\n", now);
   }
   const StaticPages::Page* page = snapshots_.pages ? snapshots_.pages->find(path) : nullptr;
-  if (!page) return answer_error(stream, http::Status::NotFound, {}, now);
+  if (!page) return answer_error(stream, http::Status::NotFound, {}, now, body);
   http::ResponseHead response;
   response.content_type = page->content_type;
   response.content_length = page->body.size();
@@ -148,15 +152,15 @@ void Establishing::answer_page(Stream& stream, const http::RequestHead& head, st
   counters_.http_pages.add();
   sender_.bytes(stream, writer.written(), now);
   if (stream.is_closing()) return;
-  sender_.page(stream, snapshots_.pages, page->body);
+  if (body == http::Body::Follows) sender_.page(stream, snapshots_.pages, page->body);
   table_.close(stream, {}, now);
 }
 
 void Establishing::answer_error(Stream& stream, http::Status status, std::string_view headers,
-                                Instant now) {
+                                Instant now, http::Body body) {
   std::array<std::uint8_t, 1'024> memory;
   Writer writer(memory);
-  http::write_error(status, writer, headers);
+  http::write_error(status, writer, headers, body);
   sender_.bytes(stream, writer.written(), now);
   table_.close(stream, {FlowEnd::ProtocolError, TransportFailure::Closed}, now);
 }

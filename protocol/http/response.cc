@@ -50,13 +50,14 @@ void write_response_head(const ResponseHead& head, Writer& writer) {
   writer.text(head.extra_headers).text("\r\n");
 }
 
-void write_error(Status status, Writer& writer, std::string_view extra_headers) {
+void write_error(Status status, Writer& writer, std::string_view extra_headers, Body body) {
   const std::string_view phrase = reason_phrase(status);
   ResponseHead head;
   head.status = status;
   head.content_length = 3 + 1 + phrase.size() + 1;  // status, space, phrase, line feed
   head.extra_headers = extra_headers;
   write_response_head(head, writer);
+  if (body == Body::LeftOut) return;
   writer.number(static_cast<std::uint16_t>(status)).character(' ').text(phrase).character('\n');
 }
 

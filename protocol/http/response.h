@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "protocol/base/writer.h"
@@ -24,7 +25,11 @@ struct ResponseHead {
 // X-Content-Type-Options: nosniff, Referrer-Policy: no-referrer and Cache-Control: no-store.
 void write_response_head(const ResponseHead& head, Writer& writer);
 
+// Whether a response's body follows its head: not after HEAD (RFC 9110 9.3.2).
+enum class Body : std::uint8_t { Follows, LeftOut };
+
 // A whole response whose body is the status and its phrase as text.
-void write_error(Status status, Writer& writer, std::string_view extra_headers = {});
+void write_error(Status status, Writer& writer, std::string_view extra_headers = {},
+                 Body body = Body::Follows);
 
 }  // namespace ringway::http

@@ -13,6 +13,11 @@ struct Authority {
   std::string_view host, port;
 };
 
+// RFC 3986 2.3. Names of containers and of hosts in private networks often have an underscore.
+bool is_unreserved(char c) {
+  return ascii::is(c, ascii::kHostname) || c == '_' || c == '~';
+}
+
 // RFC 3986 3.2, without user information: uri-host [ ":" port ].
 std::optional<Authority> parse_authority(std::string_view text) {
   Authority authority;
@@ -31,7 +36,7 @@ std::optional<Authority> parse_authority(std::string_view text) {
     const std::size_t colon = text.find(':');
     authority.host = text.substr(0, colon);
     rest = colon == text.npos ? std::string_view() : text.substr(colon);
-    if (authority.host.empty() || !ascii::all(authority.host, ascii::kHostname)) {
+    if (authority.host.empty() || !std::ranges::all_of(authority.host, is_unreserved)) {
       return std::nullopt;
     }
   }

@@ -60,6 +60,30 @@ TEST_F(StaticPagesTest, WhatIsNotMeantForTheWorldIsNotThere) {
   EXPECT_EQ(body(**pages, "/inside"), "<p>start");
 }
 
+// RFC 3986 2.1.
+TEST_F(StaticPagesTest, EscapesInAPathAreTheCharactersThatTheyMean) {
+  write("my page.html", "<p>mine");
+  write("100%.html", "<p>all");
+  const auto pages = StaticPages::load(root_);
+  ASSERT_TRUE(pages) << pages.error();
+  EXPECT_EQ(body(**pages, "/my%20page.html"), "<p>mine");
+  EXPECT_EQ(body(**pages, "/%70hone/main%2ejs"), "start()");
+  EXPECT_EQ(body(**pages, "/100%25.html"), "<p>all");
+  EXPECT_EQ(body(**pages, "/100%.html"), "<p>all");
+  for (const char* none : {"/%2esecret", "/%2e%2e/index.html", "/index.html%00", "/%2", "/%"}) {
+    EXPECT_EQ(body(**pages, none), "none") << none;
+  }
+}
+
+// The file is sparse: to read it would take longer than this test, and more memory than there is.
+TEST_F(StaticPagesTest, AFileThatIsTooLargeIsNotRead) {
+  write("huge.bin", "");
+  fs::resize_file(root_ / "huge.bin", std::uintmax_t{1} << 40);
+  const auto pages = StaticPages::load(root_);
+  ASSERT_FALSE(pages);
+  EXPECT_NE(pages.error().find("huge.bin"), std::string::npos) << pages.error();
+}
+
 TEST_F(StaticPagesTest, ADirectoryThatIsNoneIsNamed) {
   for (const fs::path& path : {root_ / "missing", root_ / "index.html"}) {
     const auto pages = StaticPages::load(path);

@@ -45,6 +45,26 @@ TEST_F(StreamTls, MessagesBothWaysInBothVersions) {
   EXPECT_EQ(host_.counters().handshakes_done.value(), 2u);
 }
 
+// More than the memory of a handshake holds, before its turn comes.
+TEST_F(StreamTls, WhatIsPipelinedBehindTheLastFlightOfAHandshakeIsTakenHoweverMuchItIs) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    SecureClient one = client(version);
+    ASSERT_TRUE(host_.until([&] {
+      if (one.tls().done()) return true;
+      one.pump();
+      return one.tls().done();
+    }));
+    const auto before = host_.count(Kind::Message);
+    for (int i = 0; i < 100; ++i) one.tls().send(options(std::to_string(i), 3'000));
+    one.pump();  // its last flight and 300 kB
+    ASSERT_TRUE(host_.until([&] {
+      one.pump();
+      return host_.count(Kind::Message) == before + 100;
+    }));
+    EXPECT_EQ(host_.messages().back(), options("99", 3'000));
+  }
+}
+
 TEST_F(StreamTls, CloseSaysGoodbyeInsideAndOutside) {
   SecureClient one = client();
   ASSERT_TRUE(one.handshake());

@@ -23,6 +23,16 @@ TEST(HttpResponse, HeadOfAPage) {
             "\r\n");
 }
 
+// RFC 9110 9.3.2: the head is that of the answer to a GET.
+TEST(HttpResponse, AnErrorToHeadHasNoBody) {
+  std::array<std::uint8_t, 512> with_memory, without_memory;
+  Writer with(with_memory), without(without_memory);
+  write_error(Status::NotFound, with, "X: y\r\n");
+  write_error(Status::NotFound, without, "X: y\r\n", Body::LeftOut);
+  EXPECT_TRUE(without.written_text().ends_with("\r\n\r\n"));
+  EXPECT_EQ(std::string(without.written_text()) + "404 Not Found\n", with.written_text());
+}
+
 TEST(HttpResponse, LengthOfAnErrorIsThatOfItsBody) {
   const Status all[] = {Status::BadRequest,         Status::Forbidden,
                         Status::NotFound,           Status::MethodNotAllowed,

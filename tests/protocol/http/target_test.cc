@@ -33,6 +33,8 @@ TEST(Target, Rfc9112_3_2_SaysHostAndPath) {
       {"/x?y=/z", "a.test:8080", "a.test", "/x"},
       {"/", "[2001:db8::1]:443", "[2001:db8::1]"},
       {"/", "192.0.2.1", "192.0.2.1"},
+      {"/", "my_gateway:8443", "my_gateway"},
+      {"/", "a~b_c.test", "a~b_c.test"},
       {"http://A.test", "a.test", "A.test"},
       {"http://a.test?x", "a.test", "a.test"},
       {"https://a.test:443/x", "a.test", "a.test", "/x"},
