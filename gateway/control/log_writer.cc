@@ -63,8 +63,8 @@ std::string text_of(const nlohmann::ordered_json& line) {
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// All of it, however slowly the other side reads. False if it cannot be written at all.
-bool write_whole(int descriptor, std::string_view text) {
+// All of it, however slowly the other side reads. What could not be written at all is left in text.
+void write_whole(int descriptor, std::string_view& text) {
   while (!text.empty()) {
     const ssize_t size = ::write(descriptor, text.data(), text.size());
     if (size >= 0) {
@@ -73,10 +73,9 @@ bool write_whole(int descriptor, std::string_view text) {
       pollfd wait{descriptor, POLLOUT, 0};
       poll(&wait, 1, -1);
     } else if (errno != EINTR) {
-      return false;
+      return;
     }
   }
-  return true;
 }
 
 }  // namespace
@@ -88,6 +87,9 @@ struct LogWriter::Lines {
   std::size_t bytes = 0;  // of all that wait
   bool closed = false;    // no more lines will come
   bool ended = false;     // the thread has written everything
+  std::uint64_t lost = 0;   // could not be written
+  bool works = true;        // the newest could
+  bool broken_off = false;  // what was written ends within a line
 
   void write_all() {
     std::unique_lock lock(mutex);
@@ -97,9 +99,15 @@ struct LogWriter::Lines {
       const std::string line = std::move(waiting.front());
       waiting.pop_front();
       bytes -= line.size();
+      const bool cut = broken_off;
       lock.unlock();
-      static_cast<void>(write_whole(STDERR_FILENO, line));
+      std::string_view rest = line, end_of_line = "\n";
+      if (cut) write_whole(STDERR_FILENO, end_of_line);
+      write_whole(STDERR_FILENO, rest);
       lock.lock();
+      works = rest.empty();
+      broken_off = works ? false : cut || rest.size() != line.size();
+      lost += works ? 0 : 1;
     }
     ended = true;
     changed.notify_all();
@@ -129,6 +137,16 @@ LogWriter::~LogWriter() {
   lines_->changed.wait_for(lock, std::chrono::seconds(1), [this] { return lines_->ended; });
 }
 
+std::uint64_t LogWriter::dropped() const {
+  const std::lock_guard lock(lines_->mutex);
+  return dropped_ + lines_->lost;
+}
+
+bool LogWriter::can_write() const {
+  const std::lock_guard lock(lines_->mutex);
+  return lines_->works;
+}
+
 bool LogWriter::push(std::string line) {
   line += '\n';
   const std::lock_guard lock(lines_->mutex);
@@ -144,8 +162,9 @@ void LogWriter::put(std::string line) {
     ++dropped_;
     return;
   }
-  if (dropped_ == dropped_told_) return;
-  const std::uint64_t lost = dropped_ - dropped_told_;
+  const std::uint64_t dropped = this->dropped();
+  if (dropped == dropped_told_ || !can_write()) return;
+  const std::uint64_t lost = dropped - dropped_told_;
   const Moment now = std::chrono::system_clock::now();
   bool told = false;
   if (format_ == Format::Json) {
@@ -157,7 +176,7 @@ void LogWriter::put(std::string line) {
     add_text(text, "lines", std::to_string(lost));
     told = push(std::move(text));
   }
-  if (told) dropped_told_ = dropped_;
+  if (told) dropped_told_ = dropped;
 }
 
 void LogWriter::write(const LogRecord& record) {

@@ -16,7 +16,8 @@ namespace ringway {
 //
 // Lines are made by the caller and written by a thread of their own: a pipe that nobody reads stops
 // that thread and nobody else. At most kLinesMax lines and kBytesMax bytes wait; what comes then is
-// dropped and counted, and an event log_lines_dropped says how many once the reader is back.
+// dropped and counted, like what cannot be written, and an event log_lines_dropped says how many
+// once lines can be written again.
 class LogWriter {
  public:
   static constexpr std::size_t kLinesMax = 8'192;
@@ -43,18 +44,20 @@ class LogWriter {
   void set_level(LogLevel level) { level_ = level; }
   LogLevel level() const { return level_; }
 
-  // Lines that found no place since the start.
-  std::uint64_t dropped() const { return dropped_; }
+  // Lines that found no place, or could not be written (a full disk), since the start.
+  std::uint64_t dropped() const;
 
  private:
   struct Lines;  // what waits, shared with the thread that writes
 
   void put(std::string line);
   bool push(std::string line);
+  bool can_write() const;
 
   Format format_;
   LogLevel level_;
-  std::uint64_t dropped_ = 0, dropped_told_ = 0;
+  std::uint64_t dropped_ = 0;  // found no place
+  std::uint64_t dropped_told_ = 0;
   std::shared_ptr<Lines> lines_;
 };
 

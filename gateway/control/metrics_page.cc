@@ -406,7 +406,8 @@ void write_process(Page& page, const ProcessFacts& facts) {
   page.line("config_generation", {}, static_cast<double>(facts.generation));
   page.head("ready", "gauge", "1 if calls can succeed.");
   page.line("ready", {}, facts.ready ? 1 : 0);
-  page.head("log_lines_dropped_total", "counter", "Log lines that nobody read in time.");
+  page.head("log_lines_dropped_total", "counter",
+            "Log lines that nobody read in time, or that could not be written.");
   page.line("log_lines_dropped_total", {}, static_cast<double>(facts.log_lines_dropped));
   page.head("condition", "gauge", "0: ok, 1: degraded, 2: failed.");
   for (const Condition& condition : facts.conditions) {

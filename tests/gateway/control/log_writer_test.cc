@@ -1,6 +1,8 @@
 #include "gateway/control/log_writer.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -106,6 +108,33 @@ TEST_F(LogWriterTest, AListStandsInJsonAsItIsAndInTextReadable) {
   const auto line = nlohmann::json::parse(written(Format::Json, write));
   EXPECT_EQ(line["listeners"][0]["name"], "a");
   EXPECT_NE(written(Format::Text, write).find("listeners=udp:a"), std::string::npos);
+}
+
+TEST_F(LogWriterTest, WhatADiskThatIsFullDoesNotTakeIsCountedAndToldOnceThereIsRoom) {
+  testing::internal::CaptureStderr();
+  const int before = dup(STDERR_FILENO), full = open("/dev/full", O_WRONLY);
+  {
+    LogWriter writer(Format::Json, LogLevel::Debug);
+    const auto lost = [&](std::uint64_t count) {
+      for (int i = 0; i < 5'000 && writer.dropped() < count; ++i) usleep(1'000);
+      return writer.dropped();
+    };
+    dup2(full, STDERR_FILENO);
+    for (int i = 0; i < 3; ++i) writer.event(LogLevel::Info, "lost", {});
+    EXPECT_EQ(lost(3), 3u);
+    dup2(before, STDERR_FILENO);
+    for (int i = 0; i < 100; ++i) {
+      writer.event(LogLevel::Info, "again", {});
+      usleep(1'000);
+    }
+    EXPECT_EQ(writer.dropped(), 3u);
+  }
+  close(full);
+  close(before);
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(text.find("\"lost\""), std::string::npos) << text;
+  EXPECT_NE(text.find("\"log_lines_dropped\",\"lines\":3"), std::string::npos) << text;
+  EXPECT_EQ(text.find("log_lines_dropped"), text.rfind("log_lines_dropped")) << text;
 }
 
 TEST_F(LogWriterTest, TheWordOfTheConfigurationChoosesTheForm) {

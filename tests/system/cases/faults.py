@@ -275,13 +275,14 @@ def clock_jumps(t):
 @case("a log that cannot be written (disk full): calls go on, what was lost is counted")
 def log_full(t):
     g, b = door(t, "udp", "tcp", admission="open", start=False)
-    g.prefix = ["sh", "-c", 'exec "$@" >/dev/full', "sh"]
+    g.prefix = ["sh", "-c", 'exec "$@" 2>/dev/full', "sh"]
     g.start()
     a = client(t, g, "tcp", "127.0.0.9")
     for _ in range(50):
         quick_call(a, b)
     ours, _, _ = call(a, b)
     hang_up(ours, a, b)
+    until(lambda: g.metric("ringway_log_lines_dropped_total") >= 51, 5, "what was lost is counted")
 
 
 @case("a broken configuration is read twenty times under calls: refused whole each time, and no call is lost")
