@@ -46,7 +46,12 @@ std::expected<void, std::string> take_socket_path(const std::string& path) {
                            " belongs to a running ringway; stop it, or choose another path");
   }
   struct stat facts {};
-  if (lstat(path.c_str(), &facts) == 0 && S_ISSOCK(facts.st_mode)) unlink(path.c_str());
+  if (lstat(path.c_str(), &facts) != 0) return {};
+  if (!S_ISSOCK(facts.st_mode)) {
+    return std::unexpected("ctl.socket " + path +
+                           " is something else than a socket; choose another path, or delete it");
+  }
+  unlink(path.c_str());
   return {};
 }
 
@@ -243,6 +248,8 @@ void AdminServer::accept() {
       },
       [](uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
         auto* own = static_cast<Connection*>(stream->data);
+        // Who has asked may end his side and still wait for the answer.
+        if (size == UV_EOF && own->asked) return;
         if (size < 0) return own->server->close(*own);
         if (own->asked || size == 0) return;  // what comes behind the head is not read
         own->received.append(buffer->base, static_cast<std::size_t>(size));

@@ -1,6 +1,8 @@
 #include "gateway/ctl/ctl.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -135,6 +137,27 @@ std::string text_of(const Command& command, const Options& options, const Json& 
   return answer.contains("done") ? "done (" + answer["done"].dump() + ")\n" : "done\n";
 }
 
+// Prints what came, and says it by the exit code. Throws Json::exception.
+int tell(const Command& command, const Options& options, const Answer& answer) {
+  const Json body = Json::parse(answer.body, nullptr, false);
+  if (!body.is_object()) return complain(kRefused, answer.body);
+  const bool refused = answer.status >= 300;
+  const bool not_found = command.verb == "show" && body.value("calls", Json::array()).empty();
+  if (options.json) {
+    std::printf("%s\n", body.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  } else if (not_found) {
+    return complain(kRefused, "no call has the Call-ID " + options.words.back() +
+                                  "; `ringway ctl calls` lists them");
+  } else {
+    std::fputs(text_of(command, options, body).c_str(), refused ? stderr : stdout);
+  }
+  if (std::fflush(stdout) != 0) {
+    return complain(kRefused, std::string("the answer cannot be written: ") + std::strerror(errno));
+  }
+  if (command.name == "status" && !body.value("ready", false)) return kRefused;
+  return refused || not_found || body.contains("incomplete") ? kRefused : kDone;
+}
+
 }  // namespace
 
 std::string commands_help() {
@@ -161,20 +184,11 @@ int run(const Options& options) {
   if (!place) return complain(kNobody, place.error());
   const auto answer = ask(*place, std::string(command->method), target_of(*command, options));
   if (!answer) return complain(kNobody, answer.error());
-  const Json body = Json::parse(answer->body, nullptr, false);
-  if (!body.is_object()) return complain(kRefused, answer->body);
-  const bool refused = answer->status >= 300;
-  const bool not_found = command->verb == "show" && body.value("calls", Json::array()).empty();
-  if (options.json) {
-    std::printf("%s\n", body.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-  } else if (not_found) {
-    return complain(kRefused, "no call has the Call-ID " + options.words.back() +
-                                  "; `ringway ctl calls` lists them");
-  } else {
-    std::fputs(text_of(*command, options, body).c_str(), refused ? stderr : stdout);
+  try {
+    return tell(*command, options, *answer);
+  } catch (const Json::exception&) {  // other types than a gateway's
+    return complain(kRefused, "what answers there is no ringway, or another version of it");
   }
-  if (command->name == "status" && !body.value("ready", false)) return kRefused;
-  return refused || not_found || body.contains("incomplete") ? kRefused : kDone;
 }
 
 }  // namespace ringway::ctl

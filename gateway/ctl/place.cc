@@ -53,6 +53,9 @@ std::expected<Place, std::string> find_place(const Options& options) {
                            "ADDRESS:PORT");
   }
   // Mistakes elsewhere in the file do not matter here: it may be the one that is being mended.
+  if (const FileText read = read_text_file(file); !read.error.empty()) {
+    return std::unexpected(file + ": " + read.error);
+  }
   const Config config = load_config(file).config;
   if (!config.ctl.socket.empty()) {
     place.socket = config.ctl.socket;

@@ -183,6 +183,7 @@ std::string table_text(const Json& list, std::string_view what) {
   for (const auto& [key, value] : list.front().items()) {
     if (is_shown(what, key)) keys.push_back(key);
   }
+  if (keys.empty()) return "no " + std::string(what) + "\n";
   std::vector<std::size_t> widths;
   for (const std::string& key : keys) widths.push_back(head_of(key).size());
   for (const Json& row : list) {

@@ -119,6 +119,23 @@ TEST_F(AdminServerTest, AnswersLaterAndLargePagesWhole) {
   EXPECT_EQ(answer.substr(answer.find("\r\n\r\n") + 4), body);
 }
 
+TEST_F(AdminServerTest, AClientThatEndsItsSideBehindTheRequestHasItsAnswer) {
+  std::uint64_t waiting = 0;
+  open([&](const AdminRequest& request) {
+    waiting = request.id;
+    return std::optional<AdminAnswer>{};
+  });
+  const Socket client = connected_socket(address_);
+  const std::string request = page("/calls");
+  ASSERT_GT(::send(client.fd(), request.data(), request.size(), MSG_NOSIGNAL), 0);
+  ASSERT_EQ(::shutdown(client.fd(), SHUT_WR), 0);
+  for (const Patience patience; waiting == 0 && patience.left();) uv_run(&loop_, UV_RUN_NOWAIT);
+  for (int turn = 0; turn < 10; ++turn) uv_run(&loop_, UV_RUN_NOWAIT);  // it sees the end
+  server_->answer(waiting, {200, "text/plain", "late"});
+  for (int turn = 0; turn < 10; ++turn) uv_run(&loop_, UV_RUN_NOWAIT);
+  EXPECT_TRUE(read_once(client.fd()).ends_with("late"));
+}
+
 TEST_F(AdminServerTest, AnAnswerToAClientThatLeftIsDropped) {
   open([](const AdminRequest&) { return std::optional<AdminAnswer>{}; });
   server_->answer(4711, {200, "text/plain", "nobody"});
