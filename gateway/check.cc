@@ -1,7 +1,10 @@
 #include "gateway/check.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +16,7 @@
 #include "gateway/control/wall_clock.h"
 #include "gateway/cpus.h"
 #include "gateway/transport/port_owner.h"
+#include "gateway/transport/static_pages.h"
 #include "tls/context.h"
 
 namespace ringway {
@@ -29,8 +33,15 @@ class Warner {
     check_secrets();
     check_descriptors();
     check_ports();
+    return std::move(found_);
+  }
+
+  // What `ringway run` refuses, too.
+  std::vector<Mistake> run_refusals() {
     check_lists();
-    return std::move(warnings_);
+    check_pages();
+    check_names();
+    return std::move(found_);
   }
 
  private:
@@ -39,7 +50,7 @@ class Warner {
       const auto found = locations_.find(path);
       const std::size_t dot = path.find_last_of(".[");
       if (found != locations_.end() || dot == path.npos) {
-        warnings_.push_back({found != locations_.end() ? found->second : Position{}, text});
+        found_.push_back({found != locations_.end() ? found->second : Position{}, text});
         return;
       }
       path.resize(dot);
@@ -47,7 +58,34 @@ class Warner {
   }
   void check_lists() {
     if (const auto lists = make_source_lists(config_); !lists) add("bans", lists.error());
-    if (const auto fraud = make_fraud_rules(config_); !fraud) add("fraud[0]", fraud.error());
+    for (std::size_t i = 0; i < config_.fraud.size(); ++i) {
+      Config one;
+      one.fraud = {config_.fraud[i]};
+      const auto fraud = make_fraud_rules(one);
+      if (!fraud) add("fraud[" + std::to_string(i) + "]", fraud.error());
+    }
+  }
+
+  void check_pages() {
+    if (config_.page.directory.empty()) return;
+    const auto pages = StaticPages::load(config_.page.directory);
+    if (!pages) add("page.directory", pages.error());
+  }
+
+  void check_names() {
+    const std::string& user = config_.process.user;
+    if (!user.empty() && !getpwnam(user.c_str())) {
+      add("process.user",
+          "there is no user \"" + user + "\"; make one with: adduser --system --group " + user);
+    }
+    const CtlConfig& ctl = config_.ctl;
+    if (!ctl.group.empty() && !getgrnam(ctl.group.c_str())) {
+      add("ctl.group",
+          "there is no group \"" + ctl.group + "\"; make it with: groupadd -r " + ctl.group);
+    }
+    if (ctl.socket.size() >= sizeof sockaddr_un{}.sun_path) {
+      add("ctl.socket", "it is longer than 107 bytes; choose a shorter path");
+    }
   }
 
   unsigned shards() const { return config_.shards != 0 ? config_.shards : read_cpus().shards(); }
@@ -127,7 +165,7 @@ class Warner {
 
   const Config& config_;
   const Locations& locations_;
-  std::vector<Mistake> warnings_;
+  std::vector<Mistake> found_;
 };
 
 // Of certificates that are read without complaint: those that peers will refuse all the same.
@@ -187,6 +225,10 @@ int check(const std::string& file) {
         key ? "" : key.error(), token ? "" : token.error()}) {
     if (complaint.empty()) continue;
     std::fprintf(stderr, "ringway: %s: %s\n", file.c_str(), complaint.c_str());
+    return 1;
+  }
+  if (const auto refusals = Warner(loaded).run_refusals(); !refusals.empty()) {
+    print(file, refusals);
     return 1;
   }
   print(file, warn(loaded), "warning: ");

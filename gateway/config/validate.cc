@@ -7,6 +7,7 @@
 #include "gateway/config/next_hop_address.h"
 #include "gateway/config/validate_admission.h"
 #include "gateway/config/validate_peers.h"
+#include "gateway/config/validate_web.h"
 #include "protocol/base/ascii.h"
 
 namespace ringway {
@@ -23,6 +24,7 @@ class Validator {
     check_next_hops();
     check_media();
     check_admin();
+    check_server_name();
     check_timers();
     check_limits();
     check_addresses();
@@ -73,6 +75,7 @@ class Validator {
   void check_send_from(const NextHopConfig& next_hop, const std::string& path);
   void check_media();
   void check_admin();
+  void check_server_name();
   void check_timers();
   void check_limits();
   void check_addresses();
@@ -149,6 +152,8 @@ void Validator::check_listener(const ListenConfig& listen, const std::string& pa
   if (!listen.path.empty() && listen.path.front() != '/') {
     add(path + ".path", "path must start with \"/\"");
   }
+  validate_web(listen, path,
+               [this](std::string at, std::string text) { add(std::move(at), std::move(text)); });
   if (listen.transport == Transport::Udp && !listen.proxy_protocol_from.empty()) {
     add(path + ".proxy_protocol_from", "the PROXY protocol is for streams, not for UDP");
   }
@@ -357,6 +362,16 @@ void Validator::check_admin() {
       add("admin.address", "listener \"" + listen.name + "\" has the same address");
     }
   }
+}
+
+// It stands in the header fields of our own messages.
+void Validator::check_server_name() {
+  constexpr std::size_t kServerNameMax = 128;
+  const std::string& name = config_.server_name;
+  const bool printable = std::ranges::all_of(name, [](char c) { return c >= ' ' && c < 0x7f; });
+  if (printable && name.size() <= kServerNameMax) return;
+  add("sip.server_name",
+      "server_name is one line of at most 128 letters, digits and signs of ASCII");
 }
 
 void Validator::check_timers() {

@@ -193,6 +193,38 @@ TEST(LoadConfig, RelationsBetweenSettingsAreChecked) {
   EXPECT_TRUE(mistakes_of(listen + hop).empty()) << text_of(mistakes_of(listen + hop));
 }
 
+// Each would refuse every browser.
+TEST(LoadConfig, OriginsHostsAndPathsThatNoRequestCanEqualAreMistakes) {
+  const std::string listen = "[[listen]]\ntransport = \"ws\"\naddress = \"127.0.0.1:8080\"\n";
+  for (const char* bad :
+       {"origins = [\"https://ok.test\", \"app.test\"]", "origins = [\"https://app.test/\"]",
+        "origins = [\"*\"]", "origins = \"https://\"", "origins = [\"https://a.test, https://b\"]",
+        "hosts = [\"gw.test:443\"]", "hosts = [\"https://gw.test\"]", "hosts = [\"[::1]:443\"]",
+        "hosts = [\"\"]", "path = \"/sip?x=y\""}) {
+    const auto mistakes = mistakes_of(listen + bad + "\n" + kBase);
+    ASSERT_EQ(mistakes.size(), 1u) << bad << "\n" << text_of(mistakes);
+    EXPECT_EQ(mistakes[0].position.line, 4u) << bad;
+  }
+  for (const char* good :
+       {"origins = [\"https://app.test\", \"HTTP://a_b.test:8080\", \"null\", \"app://local\"]",
+        "hosts = [\"gw.test\", \"192.0.2.1\", \"[2001:db8::1]\"]", "path = \"/sip\""}) {
+    const auto mistakes = mistakes_of(listen + good + "\n" + kBase);
+    EXPECT_TRUE(mistakes.empty()) << good << "\n" << text_of(mistakes);
+  }
+}
+
+// What it holds is written into messages.
+TEST(LoadConfig, AServerNameIsOneLineOfAscii) {
+  for (const std::string& bad :
+       {std::string("a\\r\\nVia: x"), std::string("\xc3\xa4"), std::string(129, 'x')}) {
+    const auto mistakes = mistakes_of(kBase + "[sip]\nserver_name = \"" + bad + "\"\n");
+    ASSERT_EQ(mistakes.size(), 1u) << text_of(mistakes);
+    EXPECT_EQ(mistakes[0].position.line, 10u);
+  }
+  const std::string good(128, 'x');
+  EXPECT_TRUE(mistakes_of(kBase + "[sip]\nserver_name = \"" + good + "\"\n").empty());
+}
+
 TEST(LoadConfig, AFileThatCannotBeReadIsAMistakeWithoutAPlace) {
   const LoadedConfig loaded = load_config(kDirectory + "/no-such-file.toml");
   ASSERT_EQ(loaded.mistakes.size(), 1u);
