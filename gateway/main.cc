@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -41,6 +42,14 @@ namespace {
 int fail(const std::string& text) {
   std::fprintf(stderr, "ringway: %s\n", text.c_str());
   return 1;
+}
+
+// Where the parent has closed one of the standard descriptors, the next socket would get its
+// number, and with it what is meant for a log.
+void hold_standard_descriptors() {
+  int fd = 0;
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = open("/dev/null", O_RDWR);
+  if (fd > STDERR_FILENO) close(fd);
 }
 
 // Every flow is a descriptor: take what the system allows.
@@ -105,8 +114,11 @@ std::expected<std::shared_ptr<const StaticPages>, std::string> load_pages(const 
 
 int serve(Config config, const Extras& extras) {
   // SIGHUP has a meaning once there is something to reload. SIGUSR1 and SIGUSR2 have none: scripts
-  // that were written for other servers (log rotation) send them, and they end nothing.
-  for (const int ignored : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2}) std::signal(ignored, SIG_IGN);
+  // that were written for other servers (log rotation) send them, and they end nothing. SIGXFSZ
+  // comes of a log file at its limit (LimitFSIZE=).
+  for (const int ignored : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ}) {
+    std::signal(ignored, SIG_IGN);
+  }
   raise_descriptor_limit();
   const auto kernel = choose_kernel(config.reactor);
   if (!kernel) return fail(kernel.error());
@@ -305,12 +317,15 @@ int main(int argc, char** argv) {
 }  // namespace ringway
 
 int main(int argc, char** argv) {
+  ringway::hold_standard_descriptors();
   ringway::tls::install_allocator();
   try {
     return ringway::main(argc, argv);
   } catch (const std::bad_alloc&) {
     return ringway::fail(
         "there is not enough memory: raise LimitAS= or MemoryMax=, or lower limits");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return ringway::fail(error.what());
   } catch (const std::system_error& error) {  // of a thread
     return ringway::fail(std::string("a thread cannot be started: ") + error.what() +
                          "; raise TasksMax= or LimitNPROC=, or lower shards");

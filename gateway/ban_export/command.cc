@@ -89,7 +89,9 @@ int Command::run(void (*notify)(std::string_view)) {
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  for (const int ignored : {SIGPIPE, SIGUSR1, SIGUSR2}) std::signal(ignored, SIG_IGN);
+  for (const int ignored : {SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ}) {
+    std::signal(ignored, SIG_IGN);
+  }
   auto nftables = Nftables::open(user_);
   if (!nftables) return fail(nftables.error());
   Exporter exporter({*place, std::move(ports), table_, std::chrono::seconds(every_), notify},

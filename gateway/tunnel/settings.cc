@@ -4,9 +4,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
+#include "gateway/config/load.h"
 #include "gateway/config/table_reader.h"
 #include "gateway/transport/sockaddr.h"
 
@@ -128,6 +127,7 @@ std::expected<void, std::string> check_controller(const Wishes& wishes, Settings
     if (text.starts_with("unix:")) {
       address.unix_socket = true;
       address.path = text.substr(5);
+      if (address.path.empty()) return Failure("--listen: unix: is not unix:PATH");
     } else {
       all_unix = false;
       const auto endpoint = parse_endpoint(text);
@@ -218,14 +218,12 @@ bool may_be_plain(const Address& address, const std::vector<Prefix>& plain) {
 
 Wishes read_wishes(const std::string& file, std::vector<Mistake>& mistakes) {
   Wishes wishes;
-  std::ifstream in(file);
-  if (!in) {
-    mistakes.push_back({{}, "cannot be read"});
+  const FileText read = read_text_file(file);
+  if (!read.error.empty()) {
+    mistakes.push_back({{}, read.error});
     return wishes;
   }
-  std::stringstream text;
-  text << in.rdbuf();
-  const TomlNode root = parse_document(text.str(), mistakes);
+  const TomlNode root = parse_document(read.text, mistakes);
   if (!mistakes.empty()) return wishes;
   ReadLog log;
   TableReader table(&root, "", log);

@@ -8,12 +8,12 @@
 #include <atomic>
 #include <csignal>
 #include <cstdint>
-#include <cstdio>
 
 #include "gateway/tunnel/admin.h"
 #include "gateway/tunnel/controller_shell.h"
 #include "gateway/tunnel/relay_shell.h"
 #include "gateway/tunnel/start.h"
+#include "gateway/tunnel/voice.h"
 
 namespace ringway::tunnel {
 namespace {
@@ -56,13 +56,11 @@ template <typename Shell>
 std::expected<void, std::string> serve(Shell& shell, const Settings& settings, int admin_fd,
                                        Notify notify) {
   if (auto started = shell.start(admin_fd); !started) return started;
-  std::fprintf(stderr, "ringway tunnel: %s\n", described(settings).c_str());
+  write_line(described(settings));
   for (const ListenAddress& address : settings.listen) {
     if (address.unix_socket || address.endpoint.address.is_loopback()) continue;
-    std::fprintf(
-        stderr,
-        "ringway tunnel: whoever reaches %s commands rtpengine; let only the SIP server in\n",
-        address.text.c_str());
+    write_line("whoever reaches " + address.text +
+               " commands rtpengine; let only the SIP server in");
   }
   notify("READY=1");
   const auto done = shell.loop();
@@ -102,7 +100,9 @@ std::expected<void, std::string> run(Settings settings, Notify notify) {
 
   const int wake_fd = eventfd(0, EFD_CLOEXEC);
   stop_event.store(wake_fd);
-  for (const int ignored : {SIGPIPE, SIGUSR1, SIGUSR2}) std::signal(ignored, SIG_IGN);
+  for (const int ignored : {SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ}) {
+    std::signal(ignored, SIG_IGN);
+  }
   std::signal(SIGTERM, on_signal);
   std::signal(SIGINT, on_signal);
   std::signal(SIGHUP, on_signal);

@@ -41,6 +41,7 @@ std::string read_file(const std::string& path) {
 
 std::expected<std::string, std::string> make_keys(const std::string& directory) {
   namespace fs = std::filesystem;
+  if (directory.empty()) return Failure("--out names no folder");
   const std::array<std::string, 2> ends{"controller", "relay"};
   std::array<tls::PemPair, 2> pairs;
   std::error_code error;

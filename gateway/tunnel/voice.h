@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -8,8 +9,13 @@
 
 namespace ringway::tunnel {
 
-// Lines on stderr; no more than kLinesMax in a second, whatever strangers do. How many were left
-// out is said with the first line of a later second. Some are said once in kPause only.
+// One line on stderr, with our name in front. False, and nothing is written, where that would wait
+// for whoever reads: the loop that carries messages says this.
+bool write_line(const std::string& text);
+
+// Lines on stderr; no more than kLinesMax in a second, whatever strangers do, and none that would
+// wait for a reader. How many were left out is said with the first line of a later second. Some are
+// said once in kPause only.
 class Voice {
  public:
   static constexpr unsigned kLinesMax = 20;
@@ -23,7 +29,8 @@ class Voice {
 
  private:
   Instant since_{};
-  unsigned said_ = 0;
+  unsigned said_ = 0;                          // in this second
+  std::uint64_t left_out_ = 0;                 // and not told yet
   std::map<std::string, Instant> remembered_;  // size() <= kRememberedMax
 };
 

@@ -167,5 +167,19 @@ TEST(TunnelCookieKey, IsTheSameAfterARestartAndNoOtherControllerEnds) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(TunnelSettings, WhatIsNoOrdinaryFileIsNotReadAsOne) {
+  for (const char* file : {"/dev/zero", "/tmp", "/no/such/file"}) {
+    std::vector<Mistake> mistakes;
+    read_wishes(file, mistakes);
+    EXPECT_EQ(mistakes.size(), 1u) << file;
+  }
+}
+
+TEST(TunnelSettings, AUnixSocketHasAPath) {
+  Wishes wishes = controller();
+  wishes.listen = {"unix:"};
+  EXPECT_NE(complaint(wishes, End::Controller).find("unix:PATH"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace ringway::tunnel
