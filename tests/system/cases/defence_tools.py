@@ -62,13 +62,13 @@ def fail2ban(t):
 
 # Who is no public authority, and has no revocation service, is one of ours: the certificate is the test's own.
 OF_THE_TESTS_CERTIFICATE = re.compile(r"^(cert_chain_of_trust|cert_trust|cert_crlDistributionPoints|cert_ocspURL|"
-                                      r"cert_validityPeriod|cert_notAfter|cert_expirationStatus|DNS_CAArecord|"
+                                      r"cert_revocation|cert_validityPeriod|cert_notAfter|cert_expirationStatus|DNS_CAArecord|"
                                       r"overall_grade|grade_cap_reason_\d+|cert_subjectAltName|cert_commonName_wo_SNI)")
 # HTTP headers of a browser's page are no matter of a SIP port.
 OF_PAGES = re.compile(r"^(HSTS|HPKP|security_headers|cookie|banner_|BREACH|HTTP_|X-Frame|Referrer|Content-Security)")
 
 
-@case("TLS: testssl.sh finds nothing above LOW at the WSS and the TLS port", seconds=600, alone=True, long=True)
+@case("TLS: testssl.sh finds nothing above LOW at the WSS and the TLS port", seconds=2000, alone=True, long=True)
 def testssl(t):
     command = tool("testssl", "testssl.sh")
     g, b = door(t, "wss", "tls")
@@ -78,7 +78,7 @@ def testssl(t):
         subprocess.run([command, "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1",
                         "--openssl-timeout", "5", "--connect-timeout", "5", "--jsonfile", str(out),
                         "-p", "-s", "-f", "-P", "-S", "-U", f"localhost:{port}"],
-                       capture_output=True, text=True, timeout=280,
+                       capture_output=True, text=True, timeout=900,
                        # It finds out what its own openssl can by connecting to a name that does not exist.
                        env={**os.environ, "RES_OPTIONS": "timeout:1 attempts:1"})
         findings = json.loads(out.read_text())
