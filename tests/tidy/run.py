@@ -55,7 +55,7 @@ MAY_INCLUDE = {
     "gateway/lab": PROTOCOL + ["gateway/base"],
     "gateway": ["protocol/base", "tls", "gateway/base", "gateway/config", "gateway/control", "gateway/shard",
                 "gateway/ctl", "gateway/admission", "gateway/transport/listener.h", "gateway/transport/sockaddr.h",
-                "gateway/transport/socket.h", "gateway/transport/port_owner.h",
+                "gateway/transport/socket.h", "gateway/transport/port_owner.h", "gateway/transport/static_pages.h",
                 "gateway/tunnel/command.h", "gateway/ban_export/command.h"],
 }
 # Third-party headers and the only folders that may name them.
