@@ -61,7 +61,9 @@ bool CallOwner::search_on(const Source& source, const Incoming& in, bool handed_
   if (handed_over) {
     if (next == first) return false;
   } else {
-    if (peers_.peer_of(source, now).kind == PeerKind::Stranger) return false;
+    const bool may_have_moved = source.transport == Transport::Udp &&
+                                core_.listener(source.listener).side == Side::Access;
+    if (!may_have_moved && peers_.peer_of(source, now).kind == PeerKind::Stranger) return false;
     if (core_.shard != first) next = first;
   }
   send_to(next, source, in, outbox);

@@ -25,7 +25,8 @@ class CallOwner {
   // leave the Route of its INVITE out (RFC 3261 9.1, 17.1.1.3), and a user agent may have come back
   // over a flow of another shard; it is still known by its branch (9.2). True: it is on its way to
   // the next shard, or was dropped for want of a buffer. False: each shard has looked, or a
-  // stranger sent it.
+  // stranger sent it. A phone on UDP whose NAT has given it another port is a stranger there, and
+  // is looked for all the same.
   [[nodiscard]] bool search_on(const Source& source, const Incoming& in, bool handed_over,
                                Instant now, Outbox& outbox);
 

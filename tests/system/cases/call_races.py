@@ -1,6 +1,6 @@
 """What crosses on its way in a call, over two shards: CANCEL and 2xx, BYE and re-INVITE, requests and a new port."""
 
-from lib import sip
+from lib import flows, sip
 from lib.agents import call, hang_up
 from lib.case import case
 from lib.waiting import until
@@ -62,6 +62,58 @@ def cancel_after(t):
         assert len(calls_of(g)) == 1
         hang_up(ours, a, b)
         no_calls(g)
+
+
+def moved(t, g, client, message):
+    """Sends a message of the client's from a new port of the same phone; that port, for what comes back."""
+    port = flows.UdpPort("127.0.0.1", 0, client.inbox, "new port")
+    t.at_end(port.close)
+    port.to(client.flow.remote).send(message)
+    return port
+
+
+@case("RFC 3261 9.2: a CANCEL, and the ACK of its 487, from another port of the phone reach their INVITE on any shard",
+      seconds=120)
+def cancel_from_new_port(t):
+    b, g, _ = two(t, "udp", shards=2)
+    for attempt in range(8):
+        a = t.client(g, "udp", f"user{attempt}")
+        sent = a.invite()
+        seen = b.expect("INVITE")
+        b.reply(seen, 180)
+        a.response(180, to=sent)
+        moved(t, g, a, sip.cancel_of(sent))
+        assert of_cancel(a).status == 200
+        b.reply(b.expect("CANCEL"), 200)
+        b.reply(seen, 487)
+        refusal = a.response(487, to=sent)
+        moved(t, g, a, ack_of(sent, refusal))
+        a.silence(1.2, lambda m: not m.is_request and m.status == 487)  # the ACK has ended it
+    no_calls(g)
+
+
+@case("RFC 3261 9.2: a CANCEL of an unknown INVITE gets one 481 on any shard, one from another address calls off nothing",
+      seconds=90)
+def foreign_cancel(t):
+    b, g, _ = two(t, "udp", shards=2)
+    for attempt in range(6):
+        a = t.client(g, "udp", f"user{attempt}")
+        sent = a.invite()
+        seen = b.expect("INVITE")
+        b.reply(seen, 180)
+        a.response(180, to=sent)
+        unknown = sip.cancel_of(sent)
+        unknown.set("Via", sent.get("Via").replace("branch=", "branch=z9hG4bKother"))
+        moved(t, g, a, unknown)
+        assert of_cancel(a).status == 481
+        other = flows.UdpPort("127.0.0.2", 0, a.inbox, "another address")
+        t.at_end(other.close)
+        other.to(a.flow.remote).send(sip.cancel_of(sent))
+        assert of_cancel(a).status == 481
+        b.no_request("CANCEL", 0.2)
+        b.reply(seen, 486)
+        a.final(sent)
+    assert g.metric("ringway_cancel_wrong_source_total") == 6
 
 
 @case("RFC 3261 9.1: a CANCEL that the 2xx has crossed: both pass, and a BYE ends the call")
