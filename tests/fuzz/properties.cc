@@ -149,10 +149,12 @@ void check_framer(Bytes input) {
         hold(view.defect() != Defect::ContentLength && view.defect() != Defect::BodyTooShort &&
                  view.defect() != Defect::BodyTooLarge && view.defect() != Defect::HeadTooLarge,
              "framer and parser agree about the length");
-        // With everything behind it, as in one datagram, the message is the same; but one with too
-        // many headers, which is refused: its Content-Length may stand where none is read any more.
+        // With everything behind it, as in one datagram, the message is the same; but one whose
+        // Content-Length stands behind the last header that is read, which is refused.
         const Bytes rest = stream.subspan(begin);
-        if (rest.size() <= kMessageBytesMax && view.defect() != Defect::TooManyHeaders) {
+        const bool has_length = view.has(HeaderName::ContentLength);
+        hold(has_length || view.defect() != Defect::None, "without a length it is refused");
+        if (has_length && rest.size() <= kMessageBytesMax) {
           hold(parse_message(rest, Framing::Datagram, view).has_value(), "still readable");
           hold(view.text().size() == frame.size, "the same message in front of others");
         }
