@@ -110,16 +110,17 @@ void check_offers(Bytes input) {
 
 // --- The relay -----------------------------------------------------------------------------------
 
+// depth: of dictionaries and lists around what is looked at, without the dictionary itself.
 void walk(const bencode::Dictionary& dictionary, std::string_view text, int depth);
 
 void walk(bencode::Value value, std::string_view text, int depth) {
-  hold(depth <= static_cast<int>(bencode::kDepthMax) + 1, "deeper than it may be");
+  hold(depth <= static_cast<int>(bencode::kDepthMax), "deeper than it may be");
   if (const auto string = value.string()) hold(inside(*string, text), "a string");
   value.integer();
   if (auto list = value.list()) {
     while (const auto element = list->next()) walk(*element, text, depth + 1);
   }
-  if (const auto inner = value.dictionary()) walk(*inner, text, depth + 1);
+  if (const auto inner = value.dictionary()) walk(*inner, text, depth);
 }
 
 void walk(const bencode::Dictionary& dictionary, std::string_view text, int depth) {
