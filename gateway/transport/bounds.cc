@@ -97,6 +97,8 @@ constexpr std::array kTable{
     // Sending.
     Bound{"send queue of a flow", kLimits.send_queue_bytes, Bytes, "the flow is closed",
           "send_queue_overflows_total", "limits.send_queue_bytes"},
+    Bound{"send queues of a flow whose peer has not had time to take it", kSendBurst, Count,
+          "the flow is closed", "send_queue_overflows_total", ""},
     Bound{"charge of an item in a send queue", kSendItemCharge, Bytes, "counts for the queue",
           "send_queue_overflows_total", ""},
     Bound{"items in the send queues of a shard", kSendItemsCrowded, Count,

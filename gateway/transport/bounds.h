@@ -31,6 +31,10 @@ inline constexpr std::uint32_t kSendItemsMax = 262'144;
 inline constexpr std::uint32_t kSendItemsReserved = kSendItemsMax / 16;    // next hops and relays
 inline constexpr std::uint32_t kSendItemsCrowded = kSendItemsMax / 8 * 7;  // hoarders are closed
 inline constexpr std::uint32_t kSendItemCharge = 256;
+// What one turn asks of a flow may be more than its queue holds, and nothing has left before the
+// turn's end: until a peer has had this time, the bound is so many times as large.
+inline constexpr Duration kSendGrace = 100ms;
+inline constexpr std::uint32_t kSendBurst = 16;
 inline constexpr std::size_t kRecordMax = 16'384;  // plaintext of one TLS record
 inline constexpr Duration kSendStallMax = 10s;     // for a send to make progress
 inline constexpr Duration kFlushMax = 2s;          // for what is queued to leave at close

@@ -129,12 +129,18 @@ void Sender::discharge(Stream& stream, std::size_t size) {
   queued_bytes_ -= count;
 }
 
+// Who pipelines requests and reads the answers is no hoarder: nothing leaves before the turn ends.
+std::size_t Sender::load_max(const Stream& stream, Instant now) const {
+  const std::size_t bytes = config_.limits.send_queue_bytes;
+  const bool had_time = stream.sends != 0 && now >= stream.send_since + bounds::kSendGrace;
+  return had_time || stream.stage < Stream::Stage::Open ? bytes : bytes * bounds::kSendBurst;
+}
+
 // Appends to one of the stream's lists. False: it was closed instead, and item's ticket failed.
 bool Sender::enqueue(Stream& stream, SendList& list, SendItem&& item, Instant now) {
   const std::size_t size = item.size();
   const Ticket ticket = item.ticket;
-  const bool fits =
-      load_of(stream) + size + bounds::kSendItemCharge <= config_.limits.send_queue_bytes;
+  const bool fits = load_of(stream) + size + bounds::kSendItemCharge <= load_max(stream, now);
   if (fits && make_room(stream, now) && !(stream.stage == Stream::Stage::Ending) &&
       list.push(items_, std::move(item))) {
     charge(stream, size);

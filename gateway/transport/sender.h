@@ -62,6 +62,7 @@ class Sender {
     return is_secure(stream.transport) ? stream.plain : stream.wire;
   }
   static std::size_t load_of(const Stream& stream);
+  std::size_t load_max(const Stream& stream, Instant now) const;
   bool is_ordinary(const Stream& stream) const {
     return stream.role == Stream::Role::Accepted || stream.role == Stream::Role::FarEnd;
   }

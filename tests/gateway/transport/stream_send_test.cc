@@ -1,3 +1,4 @@
+#include "gateway/transport/bounds.h"
 #include "tests/gateway/transport/host.h"
 
 // What leaves on a stream: order, one send at a time, bounds, and the end.
@@ -80,11 +81,24 @@ TEST_F(StreamSend, OnlyOneSendIsInFlightAndTheRestGathersBehindIt) {
   EXPECT_EQ(host_.read(client_.fd(), expected.size()), expected);
 }
 
+// Who pipelines requests and reads the answers has them all.
+TEST_F(StreamSend, WhatOneTurnAsksOfAReaderLeavesThoughItIsMoreThanItsQueueHolds) {
+  std::string expected;
+  for (int i = 0; i < 6'000; ++i) {  // with their charges 3 MB, three times the queue
+    const std::string text = "answer " + std::to_string(i) + std::string(200, ' ');
+    host_.send(flow_, text);
+    expected += text;
+  }
+  EXPECT_EQ(host_.read(client_.fd(), expected.size()), expected);
+  EXPECT_EQ(host_.counters().send_queue_overflows.value(), 0u);
+}
+
 TEST_F(StreamSend, ASlowReaderIsClosedAtItsBoundAndNobodyElseIsHeldUp) {
   const Socket other = connected_socket(host_.endpoint());
   ASSERT_TRUE(host_.until([&] { return host_.count(Kind::FlowOpened) == 2; }));
   const FlowId other_flow = host_.opened_flow();
   fill();
+  host_.advance(bounds::kSendGrace);  // it had time to read
   Ticket ticket = 0;
   while (host_.count(Kind::SendFailed) == 0 && ticket < 100) {
     host_.send(flow_, std::string(60'000, 'x'), ++ticket);

@@ -20,11 +20,11 @@ def options(remote):
                        via=f"SIP/2.0/TCP 127.0.0.1:9;branch={sip.branch()};rport").to_bytes()
 
 
-@case("80 kB of requests right behind a client's last flight are answered, in TLS 1.2 and 1.3 (RFC 8446 2)")
+@case("400 kB of requests right behind a client's last flight are answered, in TLS 1.2 and 1.3 (RFC 8446 2)")
 def behind_the_handshake(t):
     g = t.gateway("tls", next_hop=t.backend().uri(), **SHARDS)
     remote = g.listeners["access-tls"]
-    many = [options(remote) for _ in range(300)]
+    many = [options(remote) for _ in range(1500)]
     for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2):
         for _ in range(4):
             context = flows.client_context()
