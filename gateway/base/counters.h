@@ -74,7 +74,8 @@ struct Counters {
   Counter failovers, next_hop_down;  // next_hop_down: gauge
   Counter loops_482, max_forwards_483;
   // Media.
-  CounterArray<6> ng_requests, ng_errors;  // index: RelayCommand
+  CounterArray<7> ng_requests, ng_errors;  // index: RelayCommand
+  Counter dtmf_played, dtmf_passed_on, dtmf_refused;  // digits by INFO (NextHopConfig::dtmf)
   Counter ng_timeouts, ng_resends, ng_reconnects, ng_unknown_cookies;
   Counter ng_refusals;                 // no room: load limit, no ports
   Counter media_moves;                 // offers that went on to another relay

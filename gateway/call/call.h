@@ -103,6 +103,7 @@ struct Call {
   std::array<bool, 2> media_leg_known{};
   std::uint64_t destination = 0;     // of the callee, in the memory of profiles; 0: it has none
   bool other_profile_tried = false;  // the callee has refused the first one
+  Instant events_until{};            // so long the relay plays the digits that it was given
   bool events_lost = false;          // the log says that digits are not heard (RFC 4733)
   std::uint32_t relays_tried = 0;    // for the offer in hand, one bit for each relay
   sdp::CodecName codec;              // agreed; empty before

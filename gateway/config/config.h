@@ -46,6 +46,10 @@ inline constexpr std::size_t kListenerPlacesMax = 2 * kListenersMax;
 // describe themselves, or what worked before, or RTP.
 enum class MediaProfile : std::uint8_t { Auto, Rtp, Srtp, Webrtc };
 
+// What becomes of the digits that user agents send by INFO towards a next hop. Info: they pass.
+// Rfc4733: the media relay plays them as telephone-event.
+enum class Dtmf : std::uint8_t { Info, Rfc4733 };
+
 struct ListenConfig {
   std::string name;     // for logs and send_from; default "<transport>-<n>"
   std::string twin_of;  // the TCP twin of a UDP listener: that one's name
@@ -104,6 +108,7 @@ struct NextHopConfig {
   std::vector<std::string> members;
   std::string send_from;  // name of a network-side listener; empty: the first that fits
   MediaProfile media_profile = MediaProfile::Auto;
+  Dtmf dtmf = Dtmf::Info;
   BindingMode binding = BindingMode::Path;
   bool add_supported_path = false;  // add "path" to Supported of REGISTER
   Duration probe_interval = 10s;    // OPTIONS; zero: never

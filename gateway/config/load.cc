@@ -234,6 +234,7 @@ NextHopConfig read_next_hop(const TomlNode* node, const std::string& path, std::
   table.read("weight", next_hop.weight, 0, 65535);
   table.read("send_from", next_hop.send_from);
   read_media_profile(table, next_hop.media_profile);
+  table.read("dtmf", next_hop.dtmf, {{"info", Dtmf::Info}, {"rfc4733", Dtmf::Rfc4733}});
   table.read("binding", next_hop.binding,
              {{"path", BindingMode::Path},
               {"contact", BindingMode::Contact},

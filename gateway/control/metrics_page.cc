@@ -245,8 +245,8 @@ void write_routing(Page& page) {
 }
 
 void write_media(Page& page) {
-  static constexpr std::array<std::string_view, 6> kCommands{"offer", "answer", "delete",
-                                                             "ping",  "list",   "query"};
+  static constexpr std::array<std::string_view, 7> kCommands{"offer", "answer", "delete",   "ping",
+                                                             "list",  "query",  "play DTMF"};
   page.head("ng_requests_total", "counter", "Requests to media relays.");
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
     page.line("ng_requests_total", Page::label("command", kCommands[i]),
@@ -257,6 +257,12 @@ void write_media(Page& page) {
     page.line("ng_errors_total", Page::label("command", kCommands[i]),
               page.sum(&Counters::ng_errors, i));
   }
+  page.one("dtmf_played_total", "counter", "Digits by INFO that a media relay has played.",
+           &Counters::dtmf_played);
+  page.one("dtmf_passed_on_total", "counter", "Digits by INFO that no media relay would play.",
+           &Counters::dtmf_passed_on);
+  page.one("dtmf_refused_total", "counter", "Digits by INFO refused: malformed, or too many.",
+           &Counters::dtmf_refused);
   page.one("ng_refusals_total", "counter", "Offers for which a media relay had no room.",
            &Counters::ng_refusals);
   page.one("media_moves_total", "counter", "Offers that went on to another media relay.",

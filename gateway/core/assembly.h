@@ -53,6 +53,7 @@ struct Assembly {
   Calls calls;
   RelayWatch relay_watch;
   MediaSteps media;
+  DtmfSteps dtmf;
   Probes probes;
   Replies replies;
   Router router;

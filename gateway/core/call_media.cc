@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 
 #include "gateway/core/calls.h"
@@ -83,6 +84,7 @@ RelayRequest Calls::relay_request(const Call& call, const MediaSession::Step& st
   request.sdp = as_text(step.description.bytes());
   request.towards = call.media_legs[index_of(to)];
   request.zero_address_is_no_hold = zero_address_is_no_hold(request.sdp);
+  request.may_play = has_digits_played(call);
   if (step.command == MediaCommand::Offer) {
     const MediaConfig& media = core_.config.media;
     const bool from_access = call.party(step.from).target.to_access;
@@ -91,6 +93,32 @@ RelayRequest Calls::relay_request(const Call& call, const MediaSession::Step& st
     request.interface_to = to_access ? media.access_interface : media.network_interface;
   }
   return request;
+}
+
+// The next hop of a call that was taken up after a restart may not be known yet: then it is as if
+// its relay had to play, so that a new description takes nothing away.
+bool Calls::has_digits_played(const Call& call) const {
+  const auto& next_hops = core_.config.next_hops;
+  const auto plays = [](const NextHopConfig& next_hop) { return next_hop.dtmf == Dtmf::Rfc4733; };
+  return std::ranges::any_of(call.parties, [&](const CallParty& party) {
+    if (party.target.to_access) return false;
+    const std::size_t place = party.target.next_hop;
+    if (place < next_hops.size()) return plays(next_hops[place]);
+    return call.adopted && std::ranges::any_of(next_hops, plays);
+  });
+}
+
+bool Calls::play_digit(const Call& call, Party from, const sip::DtmfInfo& digit, SlotId context,
+                       Instant now, Outbox& outbox) {
+  RelayRequest request;
+  request.command = RelayCommand::PlayDtmf;
+  request.owner = owner_of_node(call.media_node);
+  request.call_id = call.call_id();
+  request.leg = call.leg;
+  request.from_tag = relay_tag(from);
+  request.event = digit.event;
+  request.milliseconds = digit.milliseconds;
+  return relays_.send(call.media.relay, request, context, now, outbox);
 }
 
 void Calls::drive_media(SlotId id, Instant now, Outbox& outbox) {

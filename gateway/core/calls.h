@@ -13,6 +13,7 @@
 #include "gateway/core/services.h"
 #include "gateway/media/relay_set.h"
 #include "gateway/routing/route_preprocess.h"
+#include "protocol/sip/dtmf_info.h"
 
 namespace ringway {
 
@@ -104,6 +105,12 @@ class Calls {
   [[nodiscard]] bool use_media(Call& call, MediaLeg caller, MediaLeg callee, Instant now);
   // Party describes itself in an offer: what it speaks, if nothing has said so before.
   void learn_media_leg(Call& call, Party party, std::string_view description);
+  // Digits of this call go to its next hop as telephone-event, if its relay can.
+  bool has_digits_played(const Call& call) const;
+  // The relay plays a digit of from's to the other side; what became of it comes back for context
+  // (RelayCommand::PlayDtmf). False: it cannot be asked.
+  [[nodiscard]] bool play_digit(const Call& call, Party from, const sip::DtmfInfo& digit,
+                                SlotId context, Instant now, Outbox& outbox);
   // What was only a preview is the answer (RFC 3261 13.2.1).
   void settle(const ResponseContext& context);
   // The offer of this request came to nothing: back to what was agreed (RFC 3261 14.1).

@@ -41,6 +41,10 @@ void RelayEvents::completed(const RelaySet::Completion& completion, Instant now,
     case RelayCommand::List:
     case RelayCommand::Query:
       return watch_.completed(completion, now, outbox);
+    case RelayCommand::PlayDtmf:
+      return requests_.digit_done(
+          completion.owner,
+          completion.answered && completion.reply.result == RelayReply::Result::Ok, now, outbox);
   }
 }
 

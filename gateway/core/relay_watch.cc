@@ -86,6 +86,7 @@ void RelayWatch::completed(const RelaySet::Completion& completion, Instant now, 
     case RelayCommand::Offer:
     case RelayCommand::Answer:
     case RelayCommand::Delete:
+    case RelayCommand::PlayDtmf:
       return;
   }
 }

@@ -33,6 +33,7 @@ RequestSteps::RequestSteps(const Parts& parts)
       calls_(parts.calls),
       fraud_(parts.fraud),
       media_(parts.media),
+      dtmf_(parts.dtmf),
       router_(parts.router),
       routes_(parts.routes),
       results_(parts.results),
@@ -146,6 +147,16 @@ void RequestSteps::await_user_agent(SlotId id, const Router::Decision& decision)
 
 // What it describes passes the relay, where the call has one, and it goes on.
 void RequestSteps::offer_and_forward(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
+  switch (dtmf_.take(id, in, now, outbox)) {
+    case DtmfSteps::Next::Pass:
+      break;
+    case DtmfSteps::Next::Wait:
+      return;
+    case DtmfSteps::Next::Malformed:
+      return responses_.fail(id, 400, {}, now, outbox);
+    case DtmfSteps::Next::TooMany:
+      return responses_.fail(id, 500, "Retry-After: 3\r\n", now, outbox);
+  }
   const MediaSteps::Next next = media_.prepare(id, in, now, outbox);
   switch (next) {
     case MediaSteps::Next::Forward:
@@ -222,6 +233,16 @@ void RequestSteps::offer_done(SlotId id, const Calls::MediaResult& result, Insta
   if (!read_kept(context, kept_, essentials)) return responses_.fail(id, 500, {}, now, outbox);
   const MediaSteps::Next next = media_.offer_done(context, kept_, result);
   if (next != MediaSteps::Next::Forward) return refuse_media(id, next, now, outbox);
+  sender_.forward(id, {kept_, essentials}, now, outbox);
+}
+
+void RequestSteps::digit_done(SlotId id, bool played, Instant now, Outbox& outbox) {
+  ResponseContext* context = contexts_.find(id);
+  if (!context || !context->is_waiting_for(State::AwaitDigit)) return;
+  context->resume();
+  if (dtmf_.is_played(*context, played)) return responses_.accept(id, now, outbox);
+  sip::Essentials essentials;
+  if (!read_kept(*context, kept_, essentials)) return responses_.fail(id, 500, {}, now, outbox);
   sender_.forward(id, {kept_, essentials}, now, outbox);
 }
 

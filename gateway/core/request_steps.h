@@ -4,6 +4,7 @@
 #include "gateway/core/branch_results.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/context_table.h"
+#include "gateway/core/dtmf_steps.h"
 #include "gateway/core/fraud_check.h"
 #include "gateway/core/media_steps.h"
 #include "gateway/core/registrations.h"
@@ -21,8 +22,8 @@ namespace ringway {
 //     |
 //   follow             targets (16.5)  ---- parks for a name -------> resolved
 //     |                       '------------ parks for a user agent -> resume
-//   offer_and_forward  its description through the media relay
-//     |                       '------------ parks for the relay ----> offer_done
+//   offer_and_forward  its description or its digit through the media relay
+//     |                       '------------ parks for the relay ----> offer_done, digit_done
 //   RequestSender      the copy (16.6)
 //
 // What has parked is read again and goes on at the step behind. A request that cannot go on fails
@@ -36,6 +37,7 @@ class RequestSteps {
     Calls& calls;
     FraudCheck& fraud;
     MediaSteps& media;
+    DtmfSteps& dtmf;
     Router& router;
     RouteReader& routes;
     BranchResults& results;
@@ -52,6 +54,8 @@ class RequestSteps {
   void resolved(SlotId context, const Resolution& resolution, Instant now, Outbox& outbox);
   // The relay's answer that it waits for.
   void offer_done(SlotId context, const Calls::MediaResult& result, Instant now, Outbox& outbox);
+  // The relay's answer to a digit that it waits for.
+  void digit_done(SlotId context, bool played, Instant now, Outbox& outbox);
   // Sent once more: to the next target, or to the same one in another way.
   void retry(const BranchResults::Retry& retry, Instant now, Outbox& outbox);
 
@@ -72,6 +76,7 @@ class RequestSteps {
   Calls& calls_;
   FraudCheck& fraud_;
   MediaSteps& media_;
+  DtmfSteps& dtmf_;
   Router& router_;
   RouteReader& routes_;
   BranchResults& results_;

@@ -49,7 +49,7 @@ struct ParkedResponse {
 //
 //              open
 //               |             park
-//               v  ------------------------->  AwaitName, AwaitUserAgent, AwaitOffer
+//               v  ------------------------->  AwaitName, AwaitUserAgent, AwaitOffer, AwaitDigit
 //            Routing  <-------------------------------'          |
 //               |             resume                             | forwarded
 //               | forwarded                                      |
@@ -71,6 +71,7 @@ class ResponseContext {
     AwaitName,       // DNS
     AwaitUserAgent,  // its flow is gone; delivered when it returns
     AwaitOffer,      // the media relay has the request's description
+    AwaitDigit,      // the media relay has its digit
     Proceeding,      // forwarded
     Answered,        // a final response was forwarded
   };

@@ -50,6 +50,10 @@ class ResponseSender {
   // header lines.
   void fail(SlotId context, sip::Status status, std::string_view extra, Instant now,
             Outbox& outbox);
+  // We answer it ourselves, with 200, and it ends.
+  void accept(SlotId context, Instant now, Outbox& outbox) {
+    fail(context, 200, {}, now, outbox);
+  }
   // The asker is back, or gone for good: what is held goes to the server transaction.
   void give_held(SlotId context, Instant now, Outbox& outbox);
   // Nobody needs it any more; what is still under way for it is called off.

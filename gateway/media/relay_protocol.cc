@@ -47,6 +47,7 @@ void write_leg(const RelayRequest& request, bencode::Encoder& out) {
   out.key("flags").begin_list().string("strict-source");
   if (request.towards == MediaLeg::Browser && offer) out.string("generate-mid");
   if (request.zero_address_is_no_hold) out.string("original-sendrecv");
+  if (request.may_play) out.string("inject-DTMF");
   out.end();
   // Phones answer with numbers of their own for telephone-event (against RFC 3264 6.1), or take
   // none: the offering side keeps its number, and the relay writes what the other one takes.
@@ -101,6 +102,8 @@ std::string_view to_text(RelayCommand command) {
       return "list";
     case RelayCommand::Query:
       return "query";
+    case RelayCommand::PlayDtmf:
+      return "play DTMF";
   }
   return {};
 }
@@ -158,6 +161,11 @@ void write_relay_request(std::string_view cookie, const RelayRequest& request, W
       break;
     case RelayCommand::List:
       encoder.pair("limit", request.limit);
+      break;
+    case RelayCommand::PlayDtmf:
+      encoder.pair("from-tag", request.from_tag);
+      encoder.pair("code", request.event);
+      encoder.pair("duration", request.milliseconds);
       break;
     case RelayCommand::Ping:
     case RelayCommand::Query:

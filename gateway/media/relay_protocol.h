@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -10,7 +11,7 @@
 
 namespace ringway {
 
-enum class RelayCommand : std::uint8_t { Offer, Answer, Delete, Ping, List, Query };
+enum class RelayCommand : std::uint8_t { Offer, Answer, Delete, Ping, List, Query, PlayDtmf };
 std::string_view to_text(RelayCommand command);
 
 // Whose media sessions these are: one shard of one gateway, the same after a restart.
@@ -27,11 +28,15 @@ struct RelayRequest {
   std::uint32_t leg = 0;      // two passes of one Call-ID are two media sessions
   std::string_view media_id;  // as the relay has listed it, in place of the three above
   std::uint32_t limit = 0;    // List: of ids
-  std::string_view from_tag;  // who made the offer; Delete: the last one, or empty
+  // Who made the offer; Delete: the last one, or empty; PlayDtmf: who has pressed the key.
+  std::string_view from_tag;
   std::string_view to_tag;    // who answered; Answer only
   std::string_view sdp;
   MediaLeg towards = MediaLeg::Plain;             // who gets the result
   bool zero_address_is_no_hold = false;           // c=0.0.0.0 of a browser means "no candidate yet"
+  bool may_play = false;           // Offer, Answer: PlayDtmf may follow, which costs the relay work
+  std::uint8_t event = 0;          // PlayDtmf: RFC 4733 3.2, 0 to 15
+  std::uint16_t milliseconds = 0;  // the same
   std::string_view interface_from, interface_to;  // rtpengine's logical interfaces; may be empty
 };
 

@@ -106,6 +106,22 @@ TEST(LoadConfig, MinimalFileIsShortAndValid) {
   EXPECT_LE(effective, 12);
 }
 
+TEST(LoadConfig, ANextHopSaysHowItWantsDigits) {
+  const auto loaded = parse_config(kBase +
+                                       "[[next_hop]]\naddress = \"192.0.2.21\"\n"
+                                       "dtmf = \"rfc4733\"\ndomains = [\"b.test\"]",
+                                   "/x/ringway.toml");
+  ASSERT_TRUE(loaded.mistakes.empty()) << text_of(loaded.mistakes);
+  EXPECT_EQ(loaded.config.next_hops[0].dtmf, Dtmf::Info);
+  EXPECT_EQ(loaded.config.next_hops[1].dtmf, Dtmf::Rfc4733);
+  const auto mistakes = mistakes_of(kBase +
+                                    "[[next_hop]]\naddress = \"192.0.2.21\"\n"
+                                    "dtmf = \"inband\"\ndomains = [\"b.test\"]");
+  ASSERT_EQ(mistakes.size(), 1u) << text_of(mistakes);
+  EXPECT_EQ(mistakes[0].position.line, 11u);
+  EXPECT_NE(mistakes[0].text.find("rfc4733"), std::string::npos) << mistakes[0].text;
+}
+
 TEST(LoadConfig, EachKindOfMistakeIsReportedAtItsPlace) {
   const struct {
     std::string_view name;

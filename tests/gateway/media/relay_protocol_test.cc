@@ -111,6 +111,21 @@ TEST(RelayProtocol, DeleteAndPing) {
   EXPECT_EQ(written(request(RelayCommand::Ping)), "COOKIE d7:command4:pinge");
 }
 
+TEST(RelayProtocol, ADigitAndTheFlagThatItNeeds) {
+  RelayRequest digit = request(RelayCommand::PlayDtmf);
+  digit.event = 11;
+  digit.milliseconds = 160;
+  EXPECT_EQ(written(digit),
+            "COOKIE d7:command9:play DTMF7:call-id31:rw00c0ffee01-0000002a-call@host"
+            "8:from-tag2:ft4:codei11e8:durationi160ee");
+  for (const RelayCommand command : {RelayCommand::Offer, RelayCommand::Answer}) {
+    RelayRequest described = request(command);
+    EXPECT_EQ(written(described).find("inject-DTMF"), std::string::npos);
+    described.may_play = true;
+    EXPECT_NE(written(described).find("11:inject-DTMF"), std::string::npos);
+  }
+}
+
 TEST(RelayProtocol, ListAndQuery) {
   RelayRequest list = request(RelayCommand::List);
   list.limit = 256;

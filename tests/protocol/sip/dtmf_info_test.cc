@@ -16,9 +16,9 @@ DtmfInfo read(std::string_view type, std::string_view body, std::string_view lin
   const std::string text =
       "INFO sip:b@example.test SIP/2.0\r\nVia: SIP/2.0/WS a.invalid;branch=z9hG4bK1\r\n"
       "Max-Forwards: 70\r\nFrom: <sip:a@example.test>;tag=a\r\nTo: <sip:b@example.test>;tag=b\r\n"
-      "Call-ID: c\r\nCSeq: 2 INFO\r\nContent-Type: " + std::string(type) + "\r\n" +
-      std::string(lines) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
-      std::string(body);
+      "Call-ID: c\r\nCSeq: 2 INFO\r\nContent-Type: " +
+      std::string(type) + "\r\n" + std::string(lines) +
+      "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
   MessageView view;
   EXPECT_TRUE(parse_message(as_bytes(text), Framing::Datagram, view));
   return read_dtmf_info(view);
