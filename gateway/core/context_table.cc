@@ -45,14 +45,25 @@ void ContextTable::release(SlotId id) {
 void ContextTable::sent_down(SlotId id, const Target& target) {
   ResponseContext& context = *table_.find(id);
   taken_back(context, id);
-  FlowState* flow = target.to_access ? flows_.find(target.flow) : nullptr;
+  FlowState* flow = target.to_access ? home_of(target.flow) : nullptr;
   if (!flow) return;
   context.sent_on = target.flow;
   link(kSentDown, *flow, context, id);
 }
 
 void ContextTable::taken_back(ResponseContext& context, SlotId id) {
-  unlink(kSentDown, std::exchange(context.sent_on, {}), context, id);
+  const FlowId flow = std::exchange(context.sent_on, {});
+  unlink(kSentDown, home_of(flow), context, id);
+}
+
+SlotId ContextTable::first_sent(FlowId flow) {
+  const FlowState* home = home_of(flow);
+  return home ? home->first_sent : SlotId{};
+}
+
+void ContextTable::flow_ended(ResponseContext& context, SlotId id) {
+  unlink_from_flow(context, id);
+  context.source.flow = {};
 }
 
 void ContextTable::set_source(SlotId id, const Source& source) {
@@ -93,11 +104,18 @@ void ContextTable::take_next_target(ResponseContext& context) {
 
 void ContextTable::link_to_flow(SlotId id) {
   ResponseContext& context = *table_.find(id);
-  if (FlowState* flow = flows_.find(context.source.flow)) link(kCameOver, *flow, context, id);
+  FlowState* flow = home_of(context.source.flow);
+  if (flow == &abroad_ && core_.listener(context.source.listener).side != Side::Access) return;
+  if (flow) link(kCameOver, *flow, context, id);
+}
+
+FlowState* ContextTable::home_of(FlowId flow) {
+  if (!flow) return nullptr;
+  return flows_.is_own(flow) ? flows_.find(flow) : &abroad_;
 }
 
 void ContextTable::unlink_from_flow(ResponseContext& context, SlotId id) {
-  unlink(kCameOver, context.source.flow, context, id);
+  unlink(kCameOver, home_of(context.source.flow), context, id);
 }
 
 void ContextTable::link(const FlowList& list, FlowState& flow, ResponseContext& context,
@@ -107,14 +125,14 @@ void ContextTable::link(const FlowList& list, FlowState& flow, ResponseContext& 
   flow.*list.first = id;
 }
 
-void ContextTable::unlink(const FlowList& list, FlowId flow_id, ResponseContext& context,
+void ContextTable::unlink(const FlowList& list, FlowState* flow, ResponseContext& context,
                           SlotId id) {
   if (ResponseContext* next = table_.find(context.*list.next)) {
     next->*list.previous = context.*list.previous;
   }
   if (ResponseContext* previous = table_.find(context.*list.previous)) {
     previous->*list.next = context.*list.next;
-  } else if (FlowState* flow = flows_.find(flow_id); flow && flow->*list.first == id) {
+  } else if (flow && flow->*list.first == id) {
     flow->*list.first = context.*list.next;
   }
   context.*list.next = context.*list.previous = {};

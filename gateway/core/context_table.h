@@ -26,6 +26,13 @@ class ContextTable {
 
   // It went down the flow of target; those that went down one are found by next_of_target.
   void sent_down(SlotId id, const Target& target);
+  // The first of those that went down that flow, or nearly so: of another shard's flows there is
+  // one list, and sent_on tells them apart.
+  SlotId first_sent(FlowId flow);
+  // The same of those that came over access flows of other shards; source tells them apart.
+  SlotId first_from_abroad() const { return abroad_.first_context; }
+  // Its flow has ended: it is found as one of that no more.
+  void flow_ended(ResponseContext& context, SlotId id);
   // It is found as one of that flow no more.
   void taken_back(ResponseContext& context, SlotId id);
   // Its responses go to source from now on.
@@ -77,12 +84,14 @@ class ContextTable {
                                       &FlowState::first_sent};
 
   void link(const FlowList& list, FlowState& flow, ResponseContext& context, SlotId id);
-  void unlink(const FlowList& list, FlowId flow_id, ResponseContext& context, SlotId id);
+  void unlink(const FlowList& list, FlowState* flow, ResponseContext& context, SlotId id);
+  FlowState* home_of(FlowId flow);
   void link_to_flow(SlotId id);
   void unlink_from_flow(ResponseContext& context, SlotId id);
 
   Services& core_;
   Flows& flows_;
+  FlowState abroad_;  // the lists of all access flows of other shards: few, after a move
   SlotTable<ResponseContext> table_;
   SlotTable<TargetList> lists_{kTargetLists};
 };

@@ -5,6 +5,17 @@
 #include "protocol/sip/parse.h"
 
 namespace ringway {
+namespace {
+
+Target target_of(const UserAgent& agent) {
+  Target target;
+  target.to_access = true;
+  target.user_agent = agent.hash;
+  target.aim_at(agent.source);
+  return target;
+}
+
+}  // namespace
 
 FlowRecovery::FlowRecovery(const Parts& parts)
     : core_(parts.core),
@@ -39,17 +50,15 @@ void FlowRecovery::agent_changed(const Registrations::Change& change, Instant no
 void FlowRecovery::agent_here(const UserAgent& agent, const Registrations::Change& change,
                               Instant now, Outbox& outbox) {
   calls_.agent_here(agent, now);
-  Target target;
-  target.to_access = true;
-  target.user_agent = agent.hash;
-  target.aim_at(agent.source);
+  const Target target = target_of(agent);
   const Source source = agent.source;
   // What went down its old flow and has no answer, whether or not that flow is known to be dead.
-  if (const FlowState* old = flows_.find(change.old_flow); old && change.old_flow != source.flow) {
-    for (SlotId next = old->first_sent; ResponseContext* context = contexts_.find(next);) {
+  if (change.old_flow != source.flow) {
+    for (SlotId next = contexts_.first_sent(change.old_flow);
+         ResponseContext* context = contexts_.find(next);) {
       const SlotId id = next;
       next = context->next_of_target;
-      if (context->target.user_agent == target.user_agent) {
+      if (context->sent_on == change.old_flow && context->target.user_agent == target.user_agent) {
         send_again(id, target, now, outbox);
       }
     }
@@ -133,15 +142,43 @@ void FlowRecovery::flow_ended(FlowId id, Instant now, Outbox& outbox) {
   gone.flow = id;
 }
 
+void FlowRecovery::flow_ended_elsewhere(FlowId id, Instant now, Outbox& outbox) {
+  for (SlotId next = contexts_.first_from_abroad();
+       ResponseContext* context = contexts_.find(next);) {
+    const SlotId here = next;
+    next = context->next_of_flow;
+    if (context->source.flow != id) continue;
+    const std::uint64_t agent = asker_of(*context);
+    contexts_.flow_ended(*context, here);
+    wait_for_asker(here, *context, agent, id, now, outbox);
+  }
+  for (SlotId next = contexts_.first_sent(id); ResponseContext* context = contexts_.find(next);) {
+    const SlotId here = next;
+    next = context->next_of_target;
+    if (context->sent_on != id) continue;
+    const UserAgent* agent = registrations_.get(registrations_.find(context->target.user_agent));
+    if (agent && !agent->away && agent->source.flow != id) {
+      send_again(here, target_of(*agent), now, outbox);
+      continue;
+    }
+    contexts_.taken_back(*context, here);
+    wait_for_return(*context, here, now);
+  }
+}
+
 // Where nobody can come back, an INVITE is called off: its caller can hear no answer any more.
 void FlowRecovery::asker_lost_flow(SlotId id, ResponseContext& context, Side side, FlowId flow,
                                    Instant now, Outbox& outbox) {
   const std::uint64_t agent = asker_of(context);
   context.source.flow = {};
+  if (side == Side::Access) return wait_for_asker(id, context, agent, flow, now, outbox);
+  if (!context.is_answered() && !context.asker_away) askers_.reconnect_asker(id, outbox);
+}
+
+void FlowRecovery::wait_for_asker(SlotId id, ResponseContext& context, std::uint64_t agent,
+                                  FlowId flow, Instant now, Outbox& outbox) {
   if (context.is_answered() || context.asker_away) return;
-  if (side == Side::Network) {
-    askers_.reconnect_asker(id, outbox);
-  } else if (agent != 0) {
+  if (agent != 0) {
     registrations_.ask(agent, id);
     const UserAgent& asker = *registrations_.get(registrations_.find(agent));
     if (!asker.away && asker.source.flow != flow) asker_back(asker, now, outbox);

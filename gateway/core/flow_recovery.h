@@ -45,6 +45,8 @@ class FlowRecovery {
 
   // A flow of this shard has ended; the other shards are told. One that is not known is ignored.
   void flow_ended(FlowId id, Instant now, Outbox& outbox);
+  // One of another shard has ended.
+  void flow_ended_elsewhere(FlowId id, Instant now, Outbox& outbox);
   // A user agent is here, away or gone; one that is gone is released.
   void agent_changed(const Registrations::Change& change, Instant now, Outbox& outbox);
   // The flow of a client transaction could not carry its request. True: the request goes down a
@@ -60,6 +62,8 @@ class FlowRecovery {
   void asker_back(const UserAgent& agent, Instant now, Outbox& outbox);
   void asker_lost_flow(SlotId id, ResponseContext& context, Side side, FlowId flow, Instant now,
                        Outbox& outbox);
+  void wait_for_asker(SlotId id, ResponseContext& context, std::uint64_t agent, FlowId flow,
+                      Instant now, Outbox& outbox);
   std::uint64_t asker_of(const ResponseContext& context);
   bool wait_for_return(ResponseContext& context, SlotId id, Instant now);
 

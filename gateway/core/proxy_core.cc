@@ -72,7 +72,9 @@ void ProxyCore::receive_announcement(const Output::Announcement& announcement, I
                                      Outbox& outbox) {
   if (announcement.kind == Output::Announcement::Kind::FlowGone) {
     parts_->flows.ended_elsewhere(announcement.flow);
-    return parts_->calls.flow_ended(announcement.flow, now);
+    parts_->recovery.flow_ended_elsewhere(announcement.flow, now, outbox);
+    parts_->calls.flow_ended(announcement.flow, now);
+    return parts_->settle(now, outbox);
   }
   if (announcement.kind == Output::Announcement::Kind::NextHopTcp) {
     const Endpoint& remote = announcement.source.remote;
