@@ -22,7 +22,6 @@ void StunServer::receive(const Source& source, Bytes request, Instant now, Outbo
   seen.port = source.remote.port;
   Writer out(buffer.space());
   stun::write_binding_response(*binding, seen, out);
-  if (!is_known && out.size() > request.size()) return core_.drop(DropReason::Amplifying);
   if (!budget_.take(source.remote, is_known, now)) return core_.drop(DropReason::Budget);
   buffer.set_size(out.size());
   core_.counters.stun_answered.add();

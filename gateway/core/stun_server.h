@@ -7,12 +7,13 @@
 
 namespace ringway {
 
-// Answers STUN Binding requests on UDP listeners: the keepalive of RFC 5626 4.4.2.
+// Answers STUN Binding requests on UDP listeners: the keepalive of RFC 5626 4.4.2, which each of
+// them owes (RFC 5626 8). The shortest answer has 12 bytes more than the shortest request, over
+// IPv6 24: the budget of strangers bounds what a forged sender can be sent.
 //
 //   known peer                a user agent from the address and port that it has registered from,
-//                             a next hop, a trusted server: within its budget
-//   stranger, access side     the same, and only what is no longer than its request: whoever forges
-//                             a sender gains no byte
+//                             a next hop, a trusted server: within a budget of its own
+//   stranger, access side     within the budget of its source
 //   stranger, network side    nothing
 //
 // Whoever gets no answer is counted among the drops, by reason.
