@@ -305,6 +305,19 @@ def handshakes(bench):
                          "haproxy", *gates[1])
 
 
+def hold_flows(bench, server, count):
+    """So many registered WSS flows that say nothing: bytes (PSS) before and with them, the share of a
+    core meanwhile, and what the generator found."""
+    before = server.pss_bytes()
+    load = measure.Load("idle", "wss", flows=count, duration=8, warmup=0, extra=("--engine", "own"))
+    # Returns when every flow is up and registered.
+    process, path = measure.start_generator(bench.context, server.ports, load, wait_for_flows=True)
+    time.sleep(1)
+    after = server.pss_bytes()
+    share = measure.idle_share(server, 2)
+    return before, after, share, measure.finish_generator(process, path, 120)
+
+
 def idle(bench):
     flows = 500 if bench.quick else 8000
     alone = openssl_alone(bench)["idle_session_bytes"]
@@ -318,16 +331,7 @@ def idle(bench):
             continue
         try:
             with kind(bench.context, servers.Ports()) as server:
-                before = server.pss_bytes()
-                load = measure.Load("idle", "wss", flows=flows, duration=8, warmup=0,
-                                    extra=("--engine", "own"))
-                # Returns when every flow is up and registered.
-                process, path = measure.start_generator(bench.context, server.ports, load,
-                                                        wait_for_flows=True)
-                time.sleep(1)
-                after = server.pss_bytes()
-                share = measure.idle_share(server, 2)
-                found = measure.finish_generator(process, path, 120)
+                before, after, share, found = hold_flows(bench, server, flows)
         except RuntimeError as error:
             rows.append([kind.name, "-", "-", "-", short(str(error))])
             continue
@@ -591,15 +595,8 @@ def flows(bench):
         f"{count} idle, registered WSS flows over 4 shards (PSS; {limit} descriptors a process)",
         ["server", "bytes a flow", "MB before", "MB with them", "idle CPU", f"{wanted} would take"])
     with servers.RingwayManyFlows(bench.context, servers.Ports()) as server:
-        before = server.pss_bytes()
-        load = measure.Load("idle", "wss", flows=count, duration=8, warmup=0,
-                            extra=("--engine", "own"))
-        process, path = measure.start_generator(bench.context, server.ports, load,
-                                                wait_for_flows=True)
-        time.sleep(1)
-        after = server.pss_bytes()
-        share = measure.idle_share(server, 2)
-        up = measure.finish_generator(process, path, 120)["open_flows"]
+        before, after, share, found = hold_flows(bench, server, count)
+    up = found["open_flows"]
     each = (after - before) / max(up, 1)
     rows.append(["ringway", figure(each, 0), figure(before / 1e6), figure(after / 1e6),
                  f"{share:.1%}", f"{(before + wanted * each) / 1e6:.0f} MB, "
