@@ -75,6 +75,21 @@ class Reservation:
                 return port
         raise AssertionError("no free port")
 
+    def port_with_next_but_one(self, ip="127.0.0.1"):
+        """A port, and two above it another one that is free."""
+        for _ in range(500):
+            port = self.port(ip)
+            if port + 2 > 65535:
+                continue
+            with _ports_lock:
+                if port + 2 in _claims or not _claim(port + 2):
+                    continue
+            held, _ = _try(ip, port + 2, (socket.SOCK_STREAM, socket.SOCK_DGRAM))
+            if held:
+                self.held += held
+                return port
+        raise AssertionError("no two free ports")
+
     def release(self):
         for one in self.held:
             one.close()

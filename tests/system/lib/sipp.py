@@ -17,7 +17,7 @@ class Sipp:
         self.directory = Path(directory) / name
         self.directory.mkdir(parents=True)
         reservation = Reservation()
-        self.port, media = reservation.port(ip), reservation.port(ip)
+        self.port, media = reservation.port(ip), reservation.port_with_next_but_one(ip)  # audio, and video above it
         self.ip, self.transport = ip, transport
         reservation.release()
         self.statistics = self.directory / "statistics.csv"
