@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import time
@@ -59,7 +60,7 @@ def one_round(bench, commands, rate, seconds):
     try:
         for command in commands(near, between, engine):
             running.append(subprocess.Popen([*pinned, *map(str, command)], stdout=subprocess.DEVNULL,
-                                            stderr=subprocess.DEVNULL))
+                                            stderr=subprocess.DEVNULL, start_new_session=True))
             time.sleep(0.5)
         load = [str(word) for word in ("taskset", "-c", bench.context.cpu + 1,
                                        bench.context.program("ringway-tunnel-load"), near, engine)]
@@ -69,7 +70,7 @@ def one_round(bench, commands, rate, seconds):
         used = sum(cpu_seconds(one.pid) for one in running) - before
     finally:
         for one in running:
-            one.terminate()
+            os.killpg(one.pid, signal.SIGTERM)  # what socat has forked too
         for one in running:
             one.wait(5)
     result = json.loads(done.stdout)
