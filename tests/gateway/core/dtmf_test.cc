@@ -1,3 +1,4 @@
+#include "tests/gateway/core/browser_sdp.h"
 #include "tests/gateway/core/peers_test.h"
 
 // Digits by INFO, towards a next hop that wants telephone-event (RFC 4733), and towards others.
@@ -5,11 +6,6 @@
 namespace ringway {
 namespace {
 
-constexpr std::string_view kBrowserSdp =
-    "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"
-    "c=IN IP4 0.0.0.0\r\na=ice-ufrag:Abcd\r\na=ice-pwd:0123456789012345678901\r\n"
-    "a=fingerprint:sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:"
-    "17:18:19:1A:1B:1C:1D:1E:1F\r\na=setup:actpass\r\na=mid:0\r\na=rtcp-mux\r\n";
 constexpr std::string_view kPlainSdp =
     "v=0\r\no=- 1 1 IN IP4 10.0.0.7\r\ns=-\r\nc=IN IP4 10.0.0.7\r\nt=0 0\r\n"
     "m=audio 30000 RTP/AVP 0\r\n";
