@@ -46,6 +46,15 @@ def ack_of(invite, refusal):
     return ack.set("To", refusal.get("To")).set("CSeq", f"{invite.cseq[0]} ACK")
 
 
+def ringing(a, b):
+    """An INVITE from a that rings at b: as it was sent, and as b has it."""
+    sent = a.invite()
+    seen = b.expect("INVITE")
+    b.reply(seen, 180)
+    a.response(180, to=sent)
+    return sent, seen
+
+
 @case("RFC 3261 9.2: a CANCEL after the 2xx changes nothing, and gets its 200", seconds=90)
 def cancel_after(t):
     for transport in ("wss", "udp", "tcp"):
@@ -78,10 +87,7 @@ def cancel_from_new_port(t):
     b, g, _ = two(t, "udp", shards=2)
     for attempt in range(8):
         a = t.client(g, "udp", f"user{attempt}")
-        sent = a.invite()
-        seen = b.expect("INVITE")
-        b.reply(seen, 180)
-        a.response(180, to=sent)
+        sent, seen = ringing(a, b)
         moved(t, g, a, sip.cancel_of(sent))
         assert of_cancel(a).status == 200
         b.reply(b.expect("CANCEL"), 200)
@@ -98,10 +104,7 @@ def foreign_cancel(t):
     b, g, _ = two(t, "udp", shards=2)
     for attempt in range(6):
         a = t.client(g, "udp", f"user{attempt}")
-        sent = a.invite()
-        seen = b.expect("INVITE")
-        b.reply(seen, 180)
-        a.response(180, to=sent)
+        sent, seen = ringing(a, b)
         unknown = sip.cancel_of(sent)
         unknown.set("Via", sent.get("Via").replace("branch=", "branch=z9hG4bKother"))
         moved(t, g, a, unknown)
@@ -119,10 +122,7 @@ def foreign_cancel(t):
 @case("RFC 3261 9.1: a CANCEL that the 2xx has crossed: both pass, and a BYE ends the call")
 def cancel_crosses(t):
     b, g, a = two(t)
-    sent = a.invite()
-    seen = b.expect("INVITE")
-    b.reply(seen, 180)
-    a.response(180, to=sent)
+    sent, seen = ringing(a, b)
     a.flow.send(sip.cancel_of(sent))
     b.expect("CANCEL")
     b.reply(seen, 200, body=sip.sdp())
@@ -209,10 +209,7 @@ def cancelled_reinvite(t):
 def odd_cancel(t):
     b, g, a = two(t)
     for name, value in (("Proxy-Require", "foo"), ("Max-Forwards", "0")):
-        sent = a.invite()
-        seen = b.expect("INVITE")
-        b.reply(seen, 180)
-        a.response(180, to=sent)
+        sent, seen = ringing(a, b)
         a.flow.send(sip.cancel_of(sent).set(name, value))
         assert of_cancel(a).status == 200, name
         b.reply(b.expect("CANCEL"), 200)
@@ -307,10 +304,7 @@ def cancel_on_new_flow(t):
         g = t.gateway(transport, next_hop=b.uri(), name=transport)
         for turn in range(4):  # old and new connection are on one shard or on two
             a = first(t, g, b, transport, f"user{turn}")
-            sent = a.invite()
-            seen = b.expect("INVITE")
-            b.reply(seen, 180)
-            a.response(180, to=sent)
+            sent, seen = ringing(a, b)
             a.flow.abort()
             new = again(t, g, b, a, transport)
             new.flow.send(sip.cancel_of(sent))
