@@ -5,10 +5,12 @@ nothing of another. What the tools get is counted byte by byte (lib/taps).
 """
 
 import itertools
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from subprocess import DEVNULL, TimeoutExpired, run
 
-from lib import sip
+from lib import scan, sip
 from lib.answering import Answering
 from lib.case import case
 from lib.taps import Pipe, Tap
@@ -108,6 +110,10 @@ class Siege:
             "nmap", "-n", "-Pn", "-sT" if stream else "-sU", "-p", str(port), "--host-timeout", "10s",
             "--script", ",".join("+" + script for script in scripts), "--script-args", arguments, "127.0.0.1"])
 
+    def methods(self, listener):
+        self.datagrams("methods", listener, lambda port: [
+            sys.executable, os.path.abspath(scan.__file__), "--to", f"127.0.0.1:{port}"])
+
     def sipsak(self, listener, *modes):
         call = sip.request("INVITE", "sip:100@example.test", via=None, contact="<sip:9@127.0.0.1>", body=sip.sdp())
         (self.t.directory / "invite.sip").write_bytes(call.to_bytes())
@@ -176,6 +182,28 @@ def disguised_scanners(t):
             judge(f"{tool} at {listener}", tap, allowed)
     assert registrar.asked, "no REGISTER went on"
     assert {request.method for request in registrar.asked} == {"REGISTER"}, registrar.asked
+
+
+@case("every method that scanners list, to the users that they try: answers within the table of rights, or nothing",
+      seconds=120)
+def listed_methods(t):
+    g, b = fortress(t)
+    registrar = Registrar(t, b)
+    siege = Siege(t, g)
+    for listener in g.listeners:
+        if not listener.startswith("open-"):
+            siege.methods(listener)
+    siege.run()
+    for (tool, listener), tap in siege.taps:
+        if listener.startswith("network-"):
+            assert tap.bytes_heard == 0, f"{tool} at {listener} heard {tap.heard[:2]}"
+        else:
+            judge(f"{tool} at {listener}", tap, {"REGISTER": {401, 403, 483}, "OPTIONS": {200, 403, 483}})
+        # Over UDP, where the source may be anybody's: never more bytes than came.
+        if listener.endswith("-udp"):
+            assert tap.bytes_heard <= sum(map(len, tap.said)), (tap.bytes_heard, sum(map(len, tap.said)))
+    assert {request.method for request in registrar.asked} == {"REGISTER"}, registrar.asked
+    assert all(not request.lines("Route") for request in registrar.asked), registrar.asked
 
 
 @case("scanners at listeners that are open to guests reach the next hop of the access side and hear its refusals",
