@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 
-from . import measure, plots, servers, tunnel
+from . import beside, measure, plots, servers, tunnel
+from .beside import p99_of, total
 from .table import figure, short
 
 # The disturbance shares the generator's core by design, at the lowest priority.
@@ -189,10 +190,6 @@ def wss_tls(bench):
                                        extra=("--engine", "own")), sink="tls")
 
 
-def total(counters, pattern):
-    return sum(v for name, v in counters.items() if re.fullmatch(pattern, name))
-
-
 def messages_in(counters):
     """Received messages, each once: ringway_messages_total counts both directions."""
     return total(counters, r"ringway_(requests|responses)(_total)?")
@@ -353,14 +350,6 @@ def idle(bench):
                      few or (None if ours and peer else "no figure for one of them"))
 
 
-def p99_of(choose, seconds, begin, end):
-    """What choose makes of the seconds between two moments of a run, in microseconds; None if none
-    of them is whole."""
-    inside = [s["p99_us"] for i, s in enumerate(seconds) if begin <= i and i + 1 <= end and
-              s["completed"]]
-    return choose(inside) if inside else None
-
-
 def disturbed(bench, name, gate, aim, other_load, seconds, proof):
     """p99 of running calls, in the worst second of what else happens to a usual one before. The
     disturbance waits quietly for quiet_s (its warm-up), then begins. proof(result) says why it
@@ -438,65 +427,6 @@ def scanner(bench):
               lambda quiet_s, s: measure.Load("scanner", "udp", rate=rate, duration=s,
                                               warmup=0, extra=("--delay", str(quiet_s))),
               seconds, proof)
-
-
-def hoarders(bench):
-    """p99 of 100 calls a second in a usual second: beside 50 WebSockets that ask and never read and
-    100 connections a second that say nothing, to what it is without. The calls come from a generator
-    that never sleeps and says how late it was itself; a round in which it was late is done again."""
-    name = "50 silent readers and 100 silent connections/s, p99 of running calls to quiet"
-    gate, aim, late_us = 1.5, 1.2, 50
-    reason = servers.Ringway.missing(bench.context)
-    if reason:
-        bench.table.gate(name, None, gate, aim, reason)
-        return
-    quiet_s, seconds = (4, 6) if bench.quick else (10, 20)
-    sound, doubts = [], []
-    for _ in range(3 * bench.rounds):
-        if len(sound) == bench.rounds:
-            break
-        with servers.Ringway(bench.context, servers.Ports()) as server:
-            server.go_first()
-            calls = measure.Load("call", "wss", flows=50, rate=100, duration=quiet_s + seconds + 4,
-                                 warmup=0, extra=("--engine", "own", "--register"), spin=True)
-            running = measure.start_generator(bench.context, server.ports, calls)
-            began = time.time()
-            time.sleep(2 + quiet_s)
-            command = ["nice", "-n", "19", "taskset", "-c", str(bench.context.cpu + 1),
-                       sys.executable, os.path.join(os.path.dirname(__file__), "hoard.py"), "--to",
-                       f"127.0.0.1:{server.ports.wss}", "--seconds", str(seconds)]
-            onset = time.time() - began
-            hoard = json.loads(subprocess.run(command, capture_output=True, text=True, check=True,
-                                              timeout=seconds + 60).stdout)
-            gone = time.time() - began
-            found = measure.finish_generator(*running, 120)
-            counted = server.counters()
-        shift = found["ready_s"]
-        quiet = p99_of(statistics.median, found["intervals"], 1, onset - shift)
-        busy = p99_of(statistics.median, found["intervals"], onset - shift, gone - shift)
-        worst = p99_of(max, found["intervals"], onset - shift, gone - shift)
-        late = found["late_us"]["p99"]
-        doubt = None
-        if hoard["silent"] < 90 * seconds or hoard["pings"] < 100 * seconds:
-            doubt = f"they did not hoard: {hoard['silent']} silent, {hoard['pings']} pings"
-        elif quiet is None or busy is None:
-            doubt = "no whole second of calls before or during it"
-        elif late > late_us:
-            doubt = f"cannot be judged: the generator was late itself ({late:.0f} us)"
-        elif found["lost"] > 0:
-            return bench.table.gate(name, None, gate, aim, f"{found['lost']} running calls lost")
-        if quiet and busy:
-            sound += [] if doubt else [busy / quiet]
-            closed = total(counted, r"ringway_(silent_connections_dropped|websocket_violations|flows_timed_out).*")
-            bench.table.note(f"{name}: {quiet:.0f} us quiet, {busy:.0f} us beside them, {worst:.0f} us "
-                             f"in the worst second; generator late by {late:.0f} us; "
-                             f"{hoard['readers_ended']} readers closed, {closed:.0f} connections that Ringway counts as closed for it")
-        if doubt:
-            doubts.append(doubt)
-    if doubts:
-        bench.table.note(f"{name}: {len(sound)} rounds judged, {len(doubts)} not: {'; '.join(doubts)}")
-    value = statistics.median(sound) if 2 * len(sound) > bench.rounds else None
-    bench.table.gate(name, value, gate, aim, doubts[0] if doubts else None)
 
 
 def epoll(bench):
@@ -611,5 +541,5 @@ def flows(bench):
 
 WORKS = {"udp": udp, "udp-calls": udp_calls, "tcp": tcp, "tls": tls, "wss": wss,
          "wss-calls": wss_calls, "wss-tls": wss_tls, "handshakes": handshakes, "idle": idle,
-         "flows": flows, "storm": storm, "scanner": scanner, "hoarders": hoarders, "epoll": epoll,
+         "flows": flows, "storm": storm, "scanner": scanner, "hoarders": beside.hoarders, "floods": beside.floods, "epoll": epoll,
          "cores": cores, "parse": parse, "allocations": allocations, "tunnel": tunnel.tunnel}

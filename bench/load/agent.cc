@@ -57,7 +57,8 @@ void Agent::make_channel(std::size_t index) {
   ++statistics_.started;
   if (options_.transport == Transport::Udp) {
     --statistics_.started;
-    flow.channel = std::make_unique<UdpChannel>(loop_, *this, options_.target, nullptr);
+    flow.channel =
+        std::make_unique<UdpChannel>(loop_, *this, options_.target, options_.from_if_given());
     flow.channel->index = index;
     channel_opened(*flow.channel);
   } else if (websockets_ != nullptr) {

@@ -33,6 +33,7 @@ Where
   --engine libwebsockets|own WebSocket client for ws and wss (default libwebsockets;
                              handshake and storm always use own)
   --path PATH --origin URL   of the WebSocket
+  --from ADDRESS             where the flows come from (default: what the system picks)
   --domain NAME              host part of Request-URI, From and To (default example.org)
   --user PREFIX              user names are PREFIX and a number (default load)
   --answer-udp, --answer-tcp, --answer-tls HOST:PORT
@@ -100,6 +101,7 @@ Transport parse_transport(std::string_view text) {
 enum Key {
   kTo = 1,
   kTransport,
+  kFrom,
   kEngine,
   kPath,
   kOrigin,
@@ -133,6 +135,7 @@ enum Key {
 
 const option kOptions[] = {{"to", 1, nullptr, kTo},
                            {"transport", 1, nullptr, kTransport},
+                           {"from", 1, nullptr, kFrom},
                            {"engine", 1, nullptr, kEngine},
                            {"path", 1, nullptr, kPath},
                            {"origin", 1, nullptr, kOrigin},
@@ -171,6 +174,9 @@ void apply(Options& options, int key, const char* value, std::string& to) {
       return;
     case kTransport:
       options.transport = parse_transport(value);
+      return;
+    case kFrom:
+      options.from = resolve(std::string(value) + ":0", false);
       return;
     case kEngine:
       if (std::strcmp(value, "own") != 0 && std::strcmp(value, "libwebsockets") != 0) {

@@ -25,6 +25,7 @@ struct Options {
   Transport transport = Transport::Udp;
   Engine engine = Engine::LibWebSockets;
   Address target;
+  Address from;             // of the flows; size 0: what the system picks
   std::string target_name;  // host as given, for SNI and the Host header
   std::string domain = "example.org";
   std::string path = "/";  // of the WebSocket
@@ -51,6 +52,8 @@ struct Options {
   int cpu = -1;
   std::vector<int> server_pids;  // whose CPU time is reported
   std::string json;              // file; "-" is standard output
+
+  const Address* from_if_given() const { return from.size != 0 ? &from : nullptr; }
 };
 
 // Exits with 2 and a word on a bad command line, with 0 after --help or --version.

@@ -21,7 +21,8 @@ constexpr std::array<Attempt, 6> kAttempts = {{
 }  // namespace
 
 Scanner::Scanner(Loop& loop, const Options& options)
-    : options_(options), udp_(std::make_unique<UdpChannel>(loop, *this, options.target, nullptr)) {}
+    : options_(options),
+      udp_(std::make_unique<UdpChannel>(loop, *this, options.target, options.from_if_given())) {}
 
 void Scanner::send() {
   const std::uint64_t number = sent_++;

@@ -77,6 +77,13 @@ StreamChannel::StreamChannel(Loop& loop, ChannelUser& user, const Options& optio
     ssl_ = tls->make(options.target_name);
     SSL_set_fd(ssl_, fd_);
   }
+  const Address& from = options.from;
+  if (from.size != 0 &&
+      bind(fd_, reinterpret_cast<const sockaddr*>(&from.storage), from.size) != 0) {
+    std::fprintf(stderr, "ringway-load: cannot bind to %s: %s\n", from.text.c_str(),
+                 std::strerror(errno));
+    std::exit(1);
+  }
   if (connect(fd_, reinterpret_cast<const sockaddr*>(&target.storage), target.size) != 0 &&
       errno != EINPROGRESS) {
     // Reported from the loop like any other failure: poll() sees the error.

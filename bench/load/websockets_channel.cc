@@ -54,6 +54,7 @@ WebSocketsChannel::WebSocketsChannel(Loop& loop, ChannelUser& user, WebSocketsCl
   info.context = client.context();
   info.address = options.target.text.c_str();
   info.port = options.target.port;
+  if (options.from.size != 0) info.iface = options.from.text.c_str();
   info.path = options.path.c_str();
   info.host = options.target_name.c_str();
   info.origin = options.origin.empty() ? nullptr : options.origin.c_str();
