@@ -10,6 +10,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from lib import sip
 from lib.case import Skip, case
 from lib.gateway import ROOT
 from lib.programs import Program
@@ -47,7 +48,15 @@ def fail2ban(t):
                                              ("Subject", " banned source=127.0.0.1 scope=all ")])
         except OSError:
             pass
-        until(lambda: "127.0.0.12" in g.program.text(), 5, "the log")
+        # Nor does somebody with an account, whose name stands in the record of his call.
+        for name in (" banned source=127.0.0.1 scope=all ", '\\" banned source=127.0.0.1 scope=all \\"',
+                     ',\\"event\\":\\"banned\\",\\"source\\":\\"127.0.0.1\\",\\"scope\\":\\"all\\"'):
+            invite = phone.build("INVITE", body=sip.sdp())
+            invite.set("From", f'"{name}" <sip:alice@example.test>;tag={sip.token(3)}')
+            phone.flow.send(invite)
+            b.reply(b.expect("INVITE"), 486)
+            assert phone.final(invite).status == 486
+        until(lambda: "127.0.0.12" in g.program.text() and g.program.text().count("call_ended") == 3, 5, "the log")
         g.stop()
         log = t.directory / f"{form}.log"
         log.write_text(Path(t.directory / f"log-{form}" / f"log-{form}.log").read_text())
