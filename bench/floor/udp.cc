@@ -10,7 +10,7 @@
 #include "bench/floor/options.h"
 #include "bench/floor/report.h"
 #include "bench/floor/ring.h"
-#include "gateway/transport/segment_control.h"
+#include "gateway/transport/datagram_control.h"
 
 // UDP to UDP. Each client endpoint gets a socket of its own towards the server, so that an answer
 // finds its way back by the socket it arrives on and no byte of a message is read. That is one
@@ -89,7 +89,7 @@ class Forwarder {
     msghdr message{};
     std::array<iovec, kMax> pieces;
     std::size_t count = 0;
-    SegmentControl control;
+    DatagramControl control;
     sockaddr_in to{};
     int fd = -1;
     std::uint64_t user_data = 0;

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "gateway/transport/segment_control.h"
+#include "gateway/transport/datagram_control.h"
 
 namespace ringway::load {
 
@@ -114,7 +114,7 @@ std::size_t UdpChannel::train_from(std::size_t begin) const {
 void UdpChannel::flush() {
   struct Train {
     std::size_t count;
-    SegmentControl control;
+    DatagramControl control;
   };
   std::array<mmsghdr, kBatch> batch;
   std::array<Train, kBatch> trains;

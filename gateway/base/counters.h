@@ -107,12 +107,16 @@ struct Counters {
   Counter http_pages, pings_sent, flows_timed_out, send_queue_overflows;
   Counter hoarders_closed;  // where all send queues together were full
   Counter silent_dropped;   // not open yet, when there were too many of their source or in all
+  Counter slow_readers_dropped;    // of pages, when places were short
   Counter accepts_paused;   // no descriptor was left
   Counter spare_descriptors_used;  // of those kept for next hops and relays
   Counter requests_forgotten;      // more wait for answers on our connections than are remembered
   Counter tls_sessions_failed;     // after the handshake
   Counter keepalives_answered, stun_answered, proxy_headers, framing_lost;
   Counter datagrams_truncated, datagrams_empty, datagrams_to_removed;
+  // Listeners on all addresses: peers forgotten for others, addresses that found no place, sends
+  // from an address that the host has no more.
+  Counter datagram_peers_forgotten, local_addresses_refused, local_addresses_lost;
   Counter datagram_trains, datagrams_in_trains, datagram_trains_split;
   // Reactor.
   Counter ring_enters, ring_completions, ring_submissions, ring_overflows;

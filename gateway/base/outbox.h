@@ -14,6 +14,10 @@ namespace ringway {
 using ListenerIndex = std::uint16_t;  // place in the shard's list of listeners
 inline constexpr ListenerIndex kNoListener = 0xffff;
 
+// Names one address of this host that a datagram came to, on a listener that is bound to all of
+// them; the same on all shards (transport/local_addresses.h). 0: none is known, or needed.
+using LocalAddressId = std::uint16_t;
+
 // What is known of a stream of the network side for as long as it lives: whom it belongs to by
 // itself, whatever address it has.
 struct FlowPeer {
@@ -29,6 +33,7 @@ struct Source {
   Endpoint remote;
   FlowId flow;
   FlowPeer peer{};  // of a message that was handed over, whose flow its new shard does not know
+  LocalAddressId local = 0;  // UDP: whereto; its response leaves from there (RFC 3581 4)
 };
 
 // The core's name for a message it sent, given back if sending fails; 0: no wish to know.
@@ -69,6 +74,8 @@ struct Output {
   std::uint8_t shard = 0;
   std::uint8_t relay = 0;
   std::uint16_t websocket_code = 0;
+  // SendDatagram: of the request that is answered; 0 for what goes to a target.
+  LocalAddressId local = 0;
   // SendConnect: on whose behalf, which decides the TLS profile and which connection is used;
   // 0xffff: no configured next hop.
   std::uint16_t next_hop = 0xffff;

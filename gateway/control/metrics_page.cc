@@ -292,6 +292,32 @@ void write_media(Page& page) {
   page.line("ng_latency_seconds_count", {}, cumulative);
 }
 
+void write_datagrams(Page& page) {
+  page.one("datagrams_truncated_total", "counter", "Datagrams too large.",
+           &Counters::datagrams_truncated);
+  page.one("datagrams_empty_total", "counter", "Datagrams without content.",
+           &Counters::datagrams_empty);
+  page.one("datagrams_to_removed_total", "counter",
+           "Datagrams dropped because a reload has removed their listener.",
+           &Counters::datagrams_to_removed);
+  page.one("datagram_peers_forgotten_total", "counter",
+           "Peers of listeners on all addresses whose last address was forgotten for others.",
+           &Counters::datagram_peers_forgotten);
+  page.one("local_addresses_refused_total", "counter",
+           "Datagrams to an address of this host that found no place among those remembered.",
+           &Counters::local_addresses_refused);
+  page.one("local_addresses_lost_total", "counter",
+           "Addresses that answers were to leave from and that this host has no more.",
+           &Counters::local_addresses_lost);
+  page.one("datagram_trains_total", "counter", "Sends of several datagrams to one peer.",
+           &Counters::datagram_trains);
+  page.one("datagrams_in_trains_total", "counter", "Datagrams that left in such sends.",
+           &Counters::datagrams_in_trains);
+  page.one("datagram_trains_split_total", "counter",
+           "Sends of several that were refused, and made one by one.",
+           &Counters::datagram_trains_split);
+}
+
 void write_transport(Page& page) {
   page.by_transport("flows", "gauge", "Open connections.", &Counters::flows);
   page.by_transport("flows_opened_total", "counter", "Connections opened.",
@@ -324,6 +350,9 @@ void write_transport(Page& page) {
   page.one("silent_connections_dropped_total", "counter",
            "Connections dropped before their handshake was done, where too many waited.",
            &Counters::silent_dropped);
+  page.one("slow_readers_dropped_total", "counter",
+           "Connections dropped that read a page too slowly, where places were short.",
+           &Counters::slow_readers_dropped);
   page.one("accepts_paused_total", "counter", "Times that no descriptor was left to accept.",
            &Counters::accepts_paused);
   page.one("spare_descriptors_used_total", "counter",
@@ -339,20 +368,6 @@ void write_transport(Page& page) {
   page.one("stun_total", "counter", "STUN requests answered.", &Counters::stun_answered);
   page.one("framing_lost_total", "counter", "Streams that lost their framing.",
            &Counters::framing_lost);
-  page.one("datagrams_truncated_total", "counter", "Datagrams too large.",
-           &Counters::datagrams_truncated);
-  page.one("datagrams_empty_total", "counter", "Datagrams without content.",
-           &Counters::datagrams_empty);
-  page.one("datagrams_to_removed_total", "counter",
-           "Datagrams dropped because a reload has removed their listener.",
-           &Counters::datagrams_to_removed);
-  page.one("datagram_trains_total", "counter", "Sends of several datagrams to one peer.",
-           &Counters::datagram_trains);
-  page.one("datagrams_in_trains_total", "counter", "Datagrams that left in such sends.",
-           &Counters::datagrams_in_trains);
-  page.one("datagram_trains_split_total", "counter",
-           "Sends of several that were refused, and made one by one.",
-           &Counters::datagram_trains_split);
   page.one("proxy_headers_total", "counter", "PROXY headers accepted.", &Counters::proxy_headers);
 }
 
@@ -475,6 +490,7 @@ std::string metrics_page(std::span<const Counters* const> shards, const FilterRu
   }
   write_admission(page, facts);
   write_transport(page);
+  write_datagrams(page);
   write_reactor(page);
   write_process(page, facts);
   return page.take();

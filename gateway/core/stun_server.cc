@@ -28,6 +28,7 @@ void StunServer::receive(const Source& source, Bytes request, Instant now, Outbo
   Output& output = outbox.add(Output::Kind::SendDatagram);
   output.listener = source.listener;
   output.remote = source.remote;
+  output.local = source.local;
   output.buffer = std::move(buffer);
 }
 

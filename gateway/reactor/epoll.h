@@ -68,6 +68,7 @@ class Epoll final : public Kernel {
     std::vector<iovec> pieces;
     sockaddr_storage name{};  // datagrams
     socklen_t name_size = 0;
+    std::vector<std::uint8_t> control;
   };
   enum class Receive : std::uint8_t { None, Stream, Datagram, Event };
   // What is armed on a descriptor and what the kernel has said about it.

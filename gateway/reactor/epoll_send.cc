@@ -110,6 +110,8 @@ void Epoll::send_datagram_later(int fd, const msghdr* header, Operation operatio
   pending.pieces.assign(header->msg_iov, header->msg_iov + header->msg_iovlen);
   pending.name_size = std::min<socklen_t>(header->msg_namelen, sizeof pending.name);
   if (header->msg_name) std::memcpy(&pending.name, header->msg_name, pending.name_size);
+  const auto* const control = static_cast<const std::uint8_t*>(header->msg_control);
+  if (control) pending.control.assign(control, control + header->msg_controllen);
   wait_for_space(fd, std::move(pending));
 }
 
@@ -142,6 +144,8 @@ bool Epoll::advance(int fd, PendingSend& pending, std::int32_t& result) {
     header.msg_namelen = pending.name_size;
     header.msg_iov = pending.pieces.data() + pending.next;
     header.msg_iovlen = pending.pieces.size() - pending.next;
+    header.msg_control = pending.control.empty() ? nullptr : pending.control.data();
+    header.msg_controllen = pending.control.size();
     const ssize_t sent = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return false;

@@ -70,9 +70,10 @@ class Kernel {
   // A datagram that is sent or refused at once (-EAGAIN): only failures are reported, and nothing
   // of it is needed after wait() has returned. header: one piece, no control data.
   virtual void send_datagram_now(int fd, const msghdr* header, Operation operation) = 0;
-  // The same for a header with several pieces and control data.
+  // The same for a header with control data, and with several pieces if that tells how it is cut.
   virtual void send_datagrams_now(int fd, const msghdr* header, Operation operation) = 0;
-  // A datagram that waits for space; bytes stay until completion, always reported.
+  // A datagram that waits for space; header, control data and bytes stay until completion, always
+  // reported.
   virtual void send_datagram_later(int fd, const msghdr* header, Operation operation) = 0;
 
   // The value of an eventfd, once it is not zero.

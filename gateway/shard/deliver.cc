@@ -30,8 +30,8 @@ void ShardThread::perform(Output& output) {
   }
   switch (output.kind) {
     case Output::Kind::SendDatagram: {
-      const auto failure = parts_->datagrams.send(output.listener, output.remote,
-                                                  std::move(output.buffer), output.ticket);
+      const auto failure = parts_->datagrams.send(
+          output.listener, output.remote, std::move(output.buffer), output.ticket, output.local);
       if (failure) fail(failure->ticket, failure->failure);
       return;
     }
@@ -74,6 +74,7 @@ void ShardThread::perform(Output& output) {
       return;
     }
     case Output::Kind::Announce:
+      keep_address_of(output.announcement);
       for (std::size_t shard = 0; shard < posted_.size(); ++shard) {
         if (shard == setup_.index) continue;
         post(static_cast<ShardIndex>(shard), Output::Announcement(output.announcement), {});
@@ -82,6 +83,14 @@ void ShardThread::perform(Output& output) {
     case Output::Kind::Resolve:
       return resolve(output);
   }
+}
+
+// A user agent by UDP that comes is reached from the address of ours that it has spoken to.
+void ShardThread::keep_address_of(const Output::Announcement& announcement) {
+  const Source& source = announcement.source;
+  if (announcement.kind != Output::Announcement::Kind::UserAgentHere || source.local == 0) return;
+  setup_.exchange.local_addresses().keep(setup_.listeners.infos[source.listener].local.port,
+                                         source.remote, source.local, counters_);
 }
 
 // One question for each name, however many requests need it. Who finds no place is told so when the

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "protocol/base/bytes.h"
 #include "tls/random.h"
@@ -19,9 +20,17 @@ std::size_t box_capacity(std::size_t shards) {
   return std::max(std::bit_ceil(kWaitingForOne / others), kBoxMin);
 }
 
+HashKey random_key() {
+  const auto bytes = tls::random_bytes<sizeof(HashKey)>();
+  HashKey key;
+  std::memcpy(key.data(), bytes.data(), sizeof key);
+  return key;
+}
+
 }  // namespace
 
-Exchange::Exchange(std::size_t shards) : epoch_(read_u32(tls::random_bytes<4>())) {
+Exchange::Exchange(std::size_t shards)
+    : epoch_(read_u32(tls::random_bytes<4>())), local_addresses_(random_key()) {
   for (std::size_t i = 0; i < shards; ++i) wakers_.push_back(std::make_unique<Waker>());
   for (std::size_t i = 0; i < shards * shards; ++i) {
     const bool to_itself = i / shards == i % shards;

@@ -57,12 +57,12 @@ void ShardThread::add_listener(NewListener& added) {
   const bool is_udp = info.config.transport == Transport::Udp;
   if (added.from != kNoListener) {
     sockets[added.place] = std::move(sockets[added.from]);
-    if (is_udp) return parts_->datagrams.sockets().hand_over(added.from, added.place);
+    if (is_udp) return parts_->datagrams.sockets().hand_over(added.from, added.place, info);
     return parts_->streams.hand_over_listener(added.from, added.place);
   }
   sockets[added.place] = std::move(added.socket);
   if (!is_udp) return parts_->streams.add_listener(added.place);
-  parts_->datagrams.sockets().add(sockets[added.place].fd(), added.place);
+  parts_->datagrams.sockets().add(sockets[added.place].fd(), added.place, info);
   // One that has left this address would still be given datagrams that are for the new one.
   std::erase_if(leaving_, [&](const Leaving& left) {
     if (left.listener == added.place) return true;

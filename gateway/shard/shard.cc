@@ -119,7 +119,8 @@ ShardThread::Parts::Parts(ShardThread& thread)
       reactor(thread.setup_.make_kernel(thread.counters_, thread.setup_.index), thread.counters_,
               thread.setup_.exchange.waker(thread.setup_.index), thread.port_.wake_fd_),
       datagrams(
-          thread.setup_.listeners, reactor.kernel(), thread.counters_,
+          thread.setup_.listeners, reactor.kernel(), thread.setup_.exchange.local_addresses(),
+          thread.counters_,
           thread.config_.udp_trains ? Datagrams::Trains::UnderLoad : Datagrams::Trains::Never),
       streams({thread.config_, thread.setup_.index, thread.setup_.listeners, reactor.kernel(),
                buffers, thread.counters_, log, random_value<HashKey>(),
@@ -181,7 +182,7 @@ std::expected<void, std::string> ShardThread::open_relays() {
                              text_of(relay.address) + ": " + std::strerror(errno));
     }
     const auto place = static_cast<std::uint8_t>(i);
-    parts_->datagrams.sockets().add(socket.fd(), relay_listener(place));
+    parts_->datagrams.sockets().add_connected(socket.fd(), relay_listener(place));
     parts_->relay_sockets.push_back(std::move(socket));
     parts_->core.relay_connected(place, now(), parts_->outbox);
   }

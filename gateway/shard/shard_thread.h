@@ -101,6 +101,7 @@ class ShardThread {
   void perform(Output& output);
   void fail(Ticket ticket, TransportFailure failure);
   bool post(ShardIndex shard, BetweenShards&& message, BufferRef buffer);
+  void keep_address_of(const Output::Announcement& announcement);
   void resolve(const Output& output);
   bool tell_control(FromShard&& message);
 

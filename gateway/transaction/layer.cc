@@ -528,6 +528,7 @@ void TransactionLayer::send_back(const Source& source, BufferRef buffer, Ticket 
   output.listener = source.listener;
   output.remote = source.remote;
   output.flow = source.flow;
+  output.local = source.local;
   output.buffer = std::move(buffer);
   output.ticket = ticket;
 }

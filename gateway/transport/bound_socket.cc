@@ -23,11 +23,20 @@ void set_option(int fd, int level, int name, int value) {
 }  // namespace
 
 void set_listening_options(int fd, bool is_udp, const Endpoint& endpoint) {
-  // An address that arrives later, with a fail-over, is bound already.
-  set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
-  if (endpoint.family() == Family::V6) {
-    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+  const bool is_v6 = endpoint.family() == Family::V6;
+  if (is_v6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (!endpoint.address.is_any()) {
+    // An address that arrives later, with a fail-over, is bound already.
+    set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
+    if (is_v6) set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+  } else if (is_udp) {
+    // Which address a datagram came to. (With IPV6_FREEBIND they could leave from one that the host
+    // does not have.)
+    if (is_v6) {
+      set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    } else {
+      set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    }
   }
   if (is_udp) {
     int size = kDatagramBufferBytes;

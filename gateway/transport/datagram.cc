@@ -21,12 +21,12 @@ bool is_keepalive(Bytes bytes) {
 
 }  // namespace
 
-Datagrams::Datagrams(const ShardListeners& listeners, Kernel& kernel, Counters& counters,
-                     Trains trains)
+Datagrams::Datagrams(const ShardListeners& listeners, Kernel& kernel, LocalAddresses& addresses,
+                     Counters& counters, Trains trains)
     : kernel_(kernel),
       counters_(counters),
-      sockets_(listeners, kernel),
-      sender_(sockets_, kernel, counters, trains) {}
+      sockets_(listeners, kernel, addresses, counters),
+      sender_(sockets_, kernel, addresses, counters, trains) {}
 
 std::expected<void, std::string> Datagrams::open() {
   auto opened = receive_buffers_.open(kernel_, {kGroup, kBufferCount, kBufferSize, kBufferStride});
@@ -53,13 +53,14 @@ std::optional<Datagrams::Received> Datagrams::receive(const Completion& completi
 
 std::optional<Datagrams::Received> Datagrams::read(DatagramSockets::Place place,
                                                    MutableBytes bytes) {
-  if (bytes.size() < kHeadSize) return std::nullopt;
+  const std::size_t front = sockets_.front_of(place);
+  if (bytes.size() < front) return std::nullopt;
   DatagramHead head;
   std::memcpy(&head, bytes.data(), sizeof head);
   SocketAddress address{};
   std::memcpy(&address, bytes.data() + sizeof head,
               std::min<std::size_t>(head.name_size, sizeof address));
-  const Bytes payload = bytes.subspan(kHeadSize);
+  const Bytes payload = bytes.subspan(front);
   counters_.bytes_in[0].add(payload.size());
   if (payload.empty()) {
     counters_.datagrams_empty.add();
@@ -70,10 +71,18 @@ std::optional<Datagrams::Received> Datagrams::read(DatagramSockets::Place place,
     return std::nullopt;
   }
   const Endpoint remote = read_socket_address(address);
+  LocalAddressId local = 0;
+  if (sockets_.is_wildcard(place)) {
+    const Bytes control = bytes.first(front).subspan(sizeof head + sizeof address);
+    local = sockets_.heard(place, remote,
+                           control.first(std::min<std::size_t>(head.control_size, control.size())));
+  }
   if (is_keepalive(payload)) return std::nullopt;
   // No SIP message begins so (RFC 5626 8).
   if (payload[0] <= 1 && (sockets_.has_left(place) || !stun::is_stun(payload))) return std::nullopt;
-  return Received{{Transport::Udp, sockets_.listener(place), remote, {}}, payload};
+  Source source{Transport::Udp, sockets_.listener(place), remote, {}};
+  source.local = local;
+  return Received{source, payload};
 }
 
 void Datagrams::finish() {

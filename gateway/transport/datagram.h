@@ -11,9 +11,11 @@
 #include "gateway/base/outbox.h"
 #include "gateway/reactor/kernel.h"
 #include "gateway/reactor/receive_buffers.h"
+#include "gateway/transport/datagram_control.h"
 #include "gateway/transport/datagram_sender.h"
 #include "gateway/transport/datagram_sockets.h"
 #include "gateway/transport/listener.h"
+#include "gateway/transport/local_addresses.h"
 #include "gateway/transport/sockaddr.h"
 
 namespace ringway {
@@ -24,8 +26,9 @@ class Datagrams {
   using Trains = DatagramSender::Trains;
   using Failure = DatagramSender::Failure;
 
-  // All references outlive this object; the sockets stay the listeners'.
-  Datagrams(const ShardListeners& listeners, Kernel& kernel, Counters& counters, Trains trains);
+  // All references outlive this object; the sockets stay the listeners'. addresses: of all shards.
+  Datagrams(const ShardListeners& listeners, Kernel& kernel, LocalAddresses& addresses,
+            Counters& counters, Trains trains);
 
   // Which sockets there are, and listeners that come and go.
   DatagramSockets& sockets() { return sockets_; }
@@ -44,8 +47,8 @@ class Datagrams {
 
   // See DatagramSender.
   std::optional<Failure> send(ListenerIndex listener, const Endpoint& remote, BufferRef buffer,
-                              Ticket ticket) {
-    return sender_.send(listener, remote, std::move(buffer), ticket);
+                              Ticket ticket, LocalAddressId answered = 0) {
+    return sender_.send(listener, remote, std::move(buffer), ticket, answered);
   }
   std::optional<Failure> sent(const Completion& completion) { return sender_.sent(completion); }
 
@@ -57,9 +60,10 @@ class Datagrams {
  private:
   std::optional<Received> read(DatagramSockets::Place place, MutableBytes bytes);
 
-  // One datagram of any size behind the kernel's header and the source address.
-  static constexpr std::uint32_t kHeadSize = sizeof(DatagramHead) + sizeof(SocketAddress);
-  static constexpr std::uint32_t kBufferSize = (kHeadSize + 65'536 + 63) / 64 * 64;
+  // One datagram of any size behind the kernel's header, the source address and control data.
+  static constexpr std::uint32_t kFrontMax =
+      sizeof(DatagramHead) + sizeof(SocketAddress) + kReceivedControlMax;
+  static constexpr std::uint32_t kBufferSize = (kFrontMax + 65'536 + 63) / 64 * 64;
   static constexpr std::uint32_t kBufferCount = 256;
   // Starts of messages should not fall into the same cache sets: a page and an odd number of lines.
   // (Measured with 512 of them on the raw forwarder: 9.61 us a transaction, aligned 9.78, buffers

@@ -50,13 +50,15 @@ std::size_t peer_hash(std::uint16_t socket, const SocketAddress& peer) {
 
 }  // namespace
 
-DatagramSender::DatagramSender(DatagramSockets& sockets, Kernel& kernel, Counters& counters,
-                               Trains trains)
+DatagramSender::DatagramSender(DatagramSockets& sockets, Kernel& kernel, LocalAddresses& addresses,
+                               Counters& counters, Trains trains)
     : sockets_(sockets),
       kernel_(kernel),
+      addresses_(addresses),
       counters_(counters),
       allowed_(trains),
-      sending_(kSendingMax) {
+      sending_(kSendingMax),
+      controls_(kSendingMax) {
   queued_.reserve(kSendingMax);
   submitted_.reserve(kSendingMax);
   trains_.reserve(kSendingMax);
@@ -65,7 +67,8 @@ DatagramSender::DatagramSender(DatagramSockets& sockets, Kernel& kernel, Counter
 
 std::optional<DatagramSender::Failure> DatagramSender::send(ListenerIndex listener,
                                                             const Endpoint& remote,
-                                                            BufferRef buffer, Ticket ticket) {
+                                                            BufferRef buffer, Ticket ticket,
+                                                            LocalAddressId answered) {
   const DatagramSockets::Place place = sockets_.place_of(listener);
   const bool has_socket = place != DatagramSockets::kNoPlace;
   const SlotId id = has_socket ? sending_.take() : SlotId{};
@@ -77,6 +80,8 @@ std::optional<DatagramSender::Failure> DatagramSender::send(ListenerIndex listen
   Sending& sending = *sending_.find(id);
   sending.place = place;
   sending.ticket = ticket;
+  if (sockets_.is_wildcard(place)) sending.from = sockets_.address_for(place, remote, answered);
+  sockets_.send_began(place);
   sending.buffer = std::move(buffer);
   sending.address_size = write_socket_address(remote, sending.address);
   const Bytes bytes = sending.buffer.bytes();
@@ -107,7 +112,7 @@ void DatagramSender::join_train(SlotId id) {
     Train& train = trains_[way.newest_train];
     const Sending& first = *sending_.find(train.first);
     if (train.open && size <= train.piece_size && first.place == sending.place &&
-        is_same_peer(first.address, sending.address)) {
+        first.from == sending.from && is_same_peer(first.address, sending.address)) {
       sending_.find(train.last)->next = id;
       train.last = id;
       ++train.count;
@@ -116,7 +121,7 @@ void DatagramSender::join_train(SlotId id) {
     }
   }
   way.newest_train = static_cast<std::uint16_t>(trains_.size());
-  trains_.push_back({id, id, 1, size, may_join, {}, {}});
+  trains_.push_back({id, id, 1, size, may_join, {}});
 }
 
 void DatagramSender::submit(Train& train) {
@@ -130,7 +135,8 @@ void DatagramSender::submit(Train& train) {
   train.header.msg_namelen = first.address_size;
   train.header.msg_iov = &pieces_[begin];
   train.header.msg_iovlen = train.count;
-  train.control.attach(train.header, static_cast<std::uint16_t>(train.piece_size));
+  controls_[train.first.slot].attach(train.header, static_cast<std::uint16_t>(train.piece_size),
+                                     addresses_.find(first.from));
   kernel_.send_datagrams_now(sockets_.fd(first.place), &train.header,
                              {OperationKind::SendDatagram, train.first});
   counters_.datagram_trains.add();
@@ -143,8 +149,24 @@ void DatagramSender::submit_alone(SlotId id) {
   sending.header.msg_namelen = sending.address_size;
   sending.header.msg_iov = &sending.vector;
   sending.header.msg_iovlen = 1;
-  kernel_.send_datagram_now(sockets_.fd(sending.place), &sending.header,
-                            {OperationKind::SendDatagram, id});
+  const int fd = sockets_.fd(sending.place);
+  const Operation operation{OperationKind::SendDatagram, id};
+  const auto from = addresses_.find(sending.from);
+  if (!from) return kernel_.send_datagram_now(fd, &sending.header, operation);
+  controls_[id.slot].attach(sending.header, 0, from);
+  kernel_.send_datagrams_now(fd, &sending.header, operation);
+}
+
+// It is sent once more, under another name: the one that it had is among those that are forgotten
+// when drained.
+SlotId DatagramSender::requeue(SlotId id) {
+  Sending again = std::move(*sending_.find(id));
+  sending_.release(id);
+  const SlotId next = std::exchange(again.next, SlotId{});
+  again.header = {};
+  again.alone = true;
+  queued_.push_back(sending_.take(std::move(again)));
+  return next;
 }
 
 // Nothing of a refused train has left. Each of it goes alone, and has an error of its own then.
@@ -157,13 +179,20 @@ void DatagramSender::split_train(SlotId first, int error) {
   } else if (error == EIO || error == EOPNOTSUPP) {  // a device that cannot: checksums, IPsec
     way.piece_max = 0;
   }
-  for (SlotId id = first; id;) {
-    Sending again = std::move(*sending_.find(id));
-    sending_.release(id);  // its name is among those that are forgotten when drained
-    id = std::exchange(again.next, SlotId{});
-    again.alone = true;
-    queued_.push_back(sending_.take(std::move(again)));
+  for (SlotId id = first; id;) id = requeue(id);
+}
+
+// Succeeded without the address that was refused: the host has that no more. Sizes that were
+// refused with it mean nothing.
+void DatagramSender::finish(SlotId id, bool has_left) {
+  const Sending& sending = *sending_.find(id);
+  const DatagramSockets::Place place = sending.place;
+  if (has_left && sending.refused != 0) {
+    addresses_.lost(sending.refused, counters_);
+    ways_[peer_hash(place, sending.address)].piece_max = kTrainPieceMax;
   }
+  sending_.release(id);
+  sockets_.send_ended(place);
 }
 
 std::optional<DatagramSender::Failure> DatagramSender::sent(const Completion& completion) {
@@ -179,7 +208,13 @@ std::optional<DatagramSender::Failure> DatagramSender::sent(const Completion& co
     kernel_.send_datagram_later(sockets_.fd(sending->place), &sending->header,
                                 completion.operation);
     sending->waiting = true;
-    sockets_.send_waits(sending->place);
+    return std::nullopt;
+  }
+  const bool no_such_address = completion.result == -EINVAL || completion.result == -EADDRNOTAVAIL;
+  if (no_such_address && sending->from != 0) {
+    sending->refused = std::exchange(sending->from, LocalAddressId{0});
+    sending->waiting = false;
+    requeue(completion.operation.id);
     return std::nullopt;
   }
   std::optional<Failure> failure;
@@ -187,15 +222,14 @@ std::optional<DatagramSender::Failure> DatagramSender::sent(const Completion& co
     counters_.sends_failed.add();
     if (sending->ticket != 0) failure = Failure{sending->ticket, failure_of(-completion.result)};
   }
-  if (sending->waiting) sockets_.send_ended(sending->place);
-  sending_.release(completion.operation.id);
+  finish(completion.operation.id, completion.result >= 0);
   return failure;
 }
 
 void DatagramSender::completions_drained() {
   for (const SlotId id : submitted_) {
     const Sending* sending = sending_.find(id);
-    if (sending && !sending->waiting) sending_.release(id);
+    if (sending && !sending->waiting) finish(id, true);
   }
   submitted_.clear();
 }

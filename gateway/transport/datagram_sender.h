@@ -10,10 +10,12 @@
 #include "gateway/base/buffer_pool.h"
 #include "gateway/base/counters.h"
 #include "gateway/base/outbox.h"
+#include "gateway/base/reserved_array.h"
 #include "gateway/base/slot_table.h"
 #include "gateway/reactor/kernel.h"
+#include "gateway/transport/datagram_control.h"
 #include "gateway/transport/datagram_sockets.h"
-#include "gateway/transport/segment_control.h"
+#include "gateway/transport/local_addresses.h"
 #include "gateway/transport/sockaddr.h"
 
 namespace ringway {
@@ -29,12 +31,14 @@ class DatagramSender {
   };
 
   // All references outlive this object.
-  DatagramSender(DatagramSockets& sockets, Kernel& kernel, Counters& counters, Trains trains);
+  DatagramSender(DatagramSockets& sockets, Kernel& kernel, LocalAddresses& addresses,
+                 Counters& counters, Trains trains);
 
   // Queues one datagram for the end of this turn; a failure known at once is returned, unless
-  // ticket is 0. Those of one socket to one peer leave in the order of these calls.
+  // ticket is 0. Those of one socket to one peer leave in the order of these calls. answered: the
+  // address that the request came to; counts for a socket that is bound to all.
   std::optional<Failure> send(ListenerIndex listener, const Endpoint& remote, BufferRef buffer,
-                              Ticket ticket);
+                              Ticket ticket, LocalAddressId answered = 0);
   // A completion of kind SendDatagram. Succeeded sends may have none.
   std::optional<Failure> sent(const Completion& completion);
   // End of the turn, once before each wait of the kernel: what was queued is sent.
@@ -51,6 +55,8 @@ class DatagramSender {
     DatagramSockets::Place place = 0;
     bool alone = false;    // was in a train that was refused
     bool waiting = false;  // for space in the socket's buffer: a completion will tell
+    // From where it leaves, and what was refused before: if it leaves without that, that was why.
+    LocalAddressId from = 0, refused = 0;
     BufferRef buffer;
     Ticket ticket = 0;
     SlotId next;  // in its train
@@ -66,14 +72,15 @@ class DatagramSender {
     std::uint32_t piece_size = 0;  // of the first
     bool open = true;              // more may join
     msghdr header{};
-    SegmentControl control;
   };
 
   void submit_queued();
   void join_train(SlotId id);
   void submit(Train& train);
   void submit_alone(SlotId id);
+  SlotId requeue(SlotId id);
   void split_train(SlotId first, int error);
+  void finish(SlotId id, bool has_left);
 
   static constexpr std::uint32_t kSendingMax = 16'384;
   // Turns that send fewer send them apart: there is little to gain, and a capture on this machine
@@ -87,10 +94,12 @@ class DatagramSender {
 
   DatagramSockets& sockets_;
   Kernel& kernel_;
+  LocalAddresses& addresses_;
   Counters& counters_;
   const Trains allowed_;
   SlotTable<Sending> sending_;
-  std::vector<SlotId> queued_;     // sent in this turn
+  ReservedArray<DatagramControl> controls_;  // by slot of sending_: of the train that begins there
+  std::vector<SlotId> queued_;               // sent in this turn
   std::vector<SlotId> submitted_;  // of the turn before: failed ones are told until drained
   // Of this turn, and the vectors of their headers: in place until the kernel's next wait.
   std::vector<Train> trains_;

@@ -45,7 +45,7 @@ class Host {
     if (!opened) throw std::runtime_error(opened.error());
     listeners_ = std::move(opened->front());
     datagrams_ = std::make_unique<Datagrams>(
-        listeners_, *kernel_, counters_,
+        listeners_, *kernel_, addresses_, counters_,
         config_.udp_trains ? Datagrams::Trains::UnderLoad : Datagrams::Trains::Never);
     streams_ = std::make_unique<Streams>(Streams::Environment{
         config_, 3, listeners_, *kernel_, buffers_, counters_, log_, HashKey{1, 2}, 42});
@@ -80,6 +80,8 @@ class Host {
   }
   Streams& streams() { return *streams_; }
   Datagrams& datagrams() { return *datagrams_; }
+  LocalAddresses& addresses() { return addresses_; }
+  const ListenerInfo& info_of(std::size_t listener) const { return listeners_.infos[listener]; }
   Counters& counters() { return counters_; }
   BufferPool& buffers() { return buffers_; }
   Instant now() const { return now_; }
@@ -259,6 +261,7 @@ class Host {
   Log log_{3, LogLevel::Debug, log_queue_, counters_};
   BufferPool buffers_{config_.limits.buffer_bytes};
   ShardListeners listeners_;
+  LocalAddresses addresses_{HashKey{3, 4}};
   std::unique_ptr<Kernel> kernel_;
   std::unique_ptr<Datagrams> datagrams_;
   std::unique_ptr<Streams> streams_;

@@ -111,7 +111,7 @@ TEST_F(DatagramListener, IsHandedOverWithWhatWaitsInItAndSendsForBoth) {
   send_datagram(peer_, local_, "waits");
   const ListenerIndex place =
       host_.add_place(listen_on(Transport::Udp), local_, host_.take_socket(0));
-  host_.datagrams().sockets().hand_over(0, place);
+  host_.datagrams().sockets().hand_over(0, place, host_.info_of(place));
   ASSERT_TRUE(host_.until([&] { return host_.received.size() == 1; }));
   EXPECT_EQ(host_.received[0].source.listener, place);
   for (const ListenerIndex listener : {ListenerIndex{0}, place}) {
@@ -125,7 +125,7 @@ TEST_F(DatagramListener, ThatComesBackAnswersFromItsNewSocket) {
   Socket socket = bound_socket(SOCK_DGRAM);
   const Endpoint local = local_of(socket.fd());
   host_.listeners().sockets[0] = std::move(socket);
-  host_.datagrams().sockets().add(host_.socket_of(0), 0);
+  host_.datagrams().sockets().add(host_.socket_of(0), 0, host_.info_of(0));
   host_.turn();
   send_datagram(peer_, local, "new");
   ASSERT_TRUE(host_.until([&] { return host_.received.size() == 1; }));
@@ -139,7 +139,7 @@ TEST_F(DatagramListener, ThatIsFollowedSendsByTheOther) {
   Socket socket = bound_socket(SOCK_DGRAM);
   const Endpoint local = local_of(socket.fd());
   const ListenerIndex place = host_.add_place(listen_on(Transport::Udp), local, std::move(socket));
-  host_.datagrams().sockets().add(host_.socket_of(place), place);
+  host_.datagrams().sockets().add(host_.socket_of(place), place, host_.info_of(place));
   host_.datagrams().sockets().follow(0, place);
   ASSERT_TRUE(host_.until([&] { return find_port_owner(local_.port, true).empty(); }));
   send(0);
