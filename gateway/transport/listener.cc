@@ -217,19 +217,26 @@ std::expected<std::vector<ShardListeners>, std::string> open_listeners(const Con
   return opened;
 }
 
+std::vector<AddedPlace> added_places(const Config& next, const std::vector<ListenerInfo>& held) {
+  std::vector<AddedPlace> added;
+  std::vector<bool> taken(held.size());
+  for (std::size_t i = 0; i < next.listen.size(); ++i) {
+    const bool is_new = !next.listen[i].removed && (i >= held.size() || held[i].config.removed);
+    if (!is_new) continue;
+    const ListenerIndex from = find_given_up(next, held, next.listen[i], taken);
+    if (from != kNoListener) taken[from] = true;
+    added.push_back({static_cast<ListenerIndex>(i), from});
+  }
+  return added;
+}
+
 std::expected<std::vector<std::vector<NewListener>>, std::string> open_more_listeners(
     const Config& next, const HeldListeners& held) {
   Opener opener(next, held, static_cast<unsigned>(held.size()), nullptr, kClosingPatience);
-  const std::vector<ListenerInfo>& first = held.front();
-  std::vector<bool> taken(first.size());
-  for (std::size_t i = 0; i < next.listen.size(); ++i) {
-    const bool is_new = !next.listen[i].removed && (i >= first.size() || first[i].config.removed);
-    if (!is_new) continue;
-    const ListenerIndex from = find_given_up(next, first, next.listen[i], taken);
+  for (const auto& [place, from] : added_places(next, held.front())) {
     if (from != kNoListener) {
-      taken[from] = true;
-      opener.hand_over(from, static_cast<ListenerIndex>(i));
-    } else if (!opener.open(static_cast<ListenerIndex>(i))) {
+      opener.hand_over(from, place);
+    } else if (!opener.open(place)) {
       return std::unexpected(opener.error());
     }
   }

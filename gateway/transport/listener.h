@@ -42,11 +42,18 @@ struct NewListener {
 // What each shard has, as the control thread knows it: by shard, the places of Config::listen.
 using HeldListeners = std::vector<std::vector<ListenerInfo>>;
 
-// The same for the listeners that a reload adds: those of next that held lacks or has as removed.
-// Where next removes one of the same address and kind its socket stays, and what waits in it. Waits
-// for no port but one that we ourselves are about to close. By shard; precondition: places of held
-// have not moved in next.
-[[nodiscard]] std::expected<std::vector<std::vector<NewListener>>, std::string>
-open_more_listeners(const Config& next, const HeldListeners& held);
+// The places that a reload adds listeners at: those of next that held lacks or has as removed.
+// Where next removes one of the same address and kind, `from` is its place: its socket stays, and
+// what waits in it. held: of one shard, whichever; precondition: its places have not moved in next.
+struct AddedPlace {
+  ListenerIndex place = 0;
+  ListenerIndex from = kNoListener;
+};
+std::vector<AddedPlace> added_places(const Config& next, const std::vector<ListenerInfo>& held);
+
+// The same as open_listeners() for added_places(), by shard. Waits for no port but one that we
+// ourselves are about to close.
+[[nodiscard]] std::expected<std::vector<std::vector<NewListener>>, std::string> open_more_listeners(
+    const Config& next, const HeldListeners& held);
 
 }  // namespace ringway
