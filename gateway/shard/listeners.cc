@@ -63,7 +63,10 @@ void ShardThread::add_listener(NewListener& added) {
   sockets[added.place] = std::move(added.socket);
   if (!is_udp) return parts_->streams.add_listener(added.place);
   parts_->datagrams.sockets().add(sockets[added.place].fd(), added.place, info);
-  // One that has left this address would still be given datagrams that are for the new one.
+  // One that has left this address would still be given datagrams that are for the new one: what is
+  // in its socket by now is the last that it reads.
+  reading_until_ = now() + kReadMax;
+  leaving_next_ = now();
   std::erase_if(leaving_, [&](const Leaving& left) {
     if (left.listener == added.place) return true;
     if (infos[left.listener].local != info.local) return false;
@@ -97,6 +100,7 @@ bool ShardThread::is_heard(ListenerIndex listener, Bytes bytes) {
 void ShardThread::serve_leaving() {
   if (now() < leaving_next_) return;
   DatagramSockets& sockets = parts_->datagrams.sockets();
+  const bool replaced = sockets.close_read(now() >= reading_until_);
   std::erase_if(leaving_, [&](Leaving& left) {
     if (!left.deaf) {
       left.deaf = now() >= left.since + kReadMax ||
@@ -107,8 +111,9 @@ void ShardThread::serve_leaving() {
     sockets.close(left.listener);
     return true;
   });
-  const bool reading = std::ranges::any_of(leaving_, [](const Leaving& one) { return !one.deaf; });
-  leaving_next_ = leaving_.empty() ? kNever : reading ? now() : now() + kLook;
+  const bool reading =
+      replaced || std::ranges::any_of(leaving_, [](const Leaving& one) { return !one.deaf; });
+  leaving_next_ = reading ? now() : leaving_.empty() ? kNever : now() + kLook;
 }
 
 }  // namespace ringway

@@ -163,6 +163,7 @@ class ShardThread {
   };
   std::vector<Leaving> leaving_;
   Instant leaving_next_ = kNever;             // when they are looked at
+  Instant reading_until_{};                   // sockets that others have taken the place of
   Instant drain_until_ = kNever;              // the end of Waiting or Releasing
   Instant drain_next_ = kNever;               // the next slice of Waiting
   Instant caught_up_at_{};                    // when the kernel last had nothing more for us

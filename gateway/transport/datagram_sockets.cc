@@ -24,7 +24,7 @@ DatagramSockets::Entry* DatagramSockets::find(ListenerIndex listener) {
 
 // A listener may come back while the kernel still holds the socket that it had.
 DatagramSockets::Entry& DatagramSockets::add_socket(int fd, ListenerIndex listener) {
-  close(listener);
+  read_and_close(listener);
   std::size_t free = 0;
   while (free < entries_.size() && entries_[free].fd >= 0) ++free;
   if (free == entries_.size()) entries_.emplace_back();
@@ -71,8 +71,27 @@ bool DatagramSockets::has_caught_up(ListenerIndex listener) {
 }
 
 void DatagramSockets::follow(ListenerIndex left, ListenerIndex by) {
-  close(left);
+  read_and_close(left);
   places_of_listeners_[left] = places_of_listeners_[by];
+}
+
+void DatagramSockets::read_and_close(ListenerIndex listener) {
+  Entry* entry = find(listener);
+  if (!entry || !entry->left) return;
+  entry->reading = kernel_.has_datagram(entry->fd);
+  close(listener);
+}
+
+bool DatagramSockets::close_read(bool at_once) {
+  bool any = false;
+  for (Place place = 0; place < entries_.size(); ++place) {
+    Entry& entry = entries_[place];
+    if (!entry.reading) continue;
+    entry.reading = !at_once && kernel_.has_datagram(entry.fd);
+    any |= entry.reading;
+    close_if_done(place);
+  }
+  return any;
 }
 
 void DatagramSockets::close(ListenerIndex listener) {
@@ -86,7 +105,7 @@ void DatagramSockets::close(ListenerIndex listener) {
 
 void DatagramSockets::close_if_done(Place place) {
   Entry& entry = entries_[place];
-  if (!entry.closing || entry.sending != 0) return;
+  if (!entry.closing || entry.reading || entry.sending != 0) return;
   if (entry.armed) return kernel_.cancel(entry.fd, operation_of(place));
   kernel_.close(entry.left.release());
   entry.fd = -1;
@@ -121,7 +140,7 @@ void DatagramSockets::arm(std::uint16_t group) {
   wants_arming_ = false;
   for (Place place = 0; place < entries_.size(); ++place) {
     Entry& entry = entries_[place];
-    if (entry.armed || entry.fd < 0 || entry.closing) continue;
+    if (entry.armed || entry.fd < 0 || (entry.closing && !entry.reading)) continue;
     entry.armed = true;
     kernel_.receive_message(entry.fd, &entry.header, group, operation_of(place));
   }

@@ -39,9 +39,12 @@ class DatagramSockets {
   void leave(ListenerIndex listener, Socket socket);
   // What has arrived there was received, if all completions were seen.
   bool has_caught_up(ListenerIndex listener);
-  // After leave(): another listener has come to its address. Its own socket is closed, and what is
-  // sent for it leaves by the other's.
+  // After leave(): another listener has come to its address. Its own socket is closed once it is
+  // read, and what is sent for it leaves by the other's.
   void follow(ListenerIndex left, ListenerIndex by);
+  // Of sockets that are read once more before they are closed, because their listener is back or
+  // another has come: closes those that are empty, with at_once all. True: some are left.
+  bool close_read(bool at_once);
   // After leave(): nothing more can be sent by it, and its socket is closed once what was is sent
   // and the kernel has let go of it.
   void close(ListenerIndex listener);
@@ -90,7 +93,8 @@ class DatagramSockets {
     Socket left;  // of a listener that was removed
     ListenerIndex listener = 0;
     bool armed = false;
-    bool closing = false;       // as soon as nothing is armed or to be sent
+    bool closing = false;       // as soon as nothing is armed or to be sent,
+    bool reading = false;       // and what had arrived is read
     std::uint32_t sending = 0;  // datagrams
     msghdr header{};            // how much room for name and control data; read by the kernel
     // Bound to all addresses:
@@ -103,6 +107,7 @@ class DatagramSockets {
   Entry* find(ListenerIndex listener);
   Entry& add_socket(int fd, ListenerIndex listener);
   void describe(Entry& entry, const ListenerInfo& info);
+  void read_and_close(ListenerIndex listener);
   void close_if_done(Place place);
   static Operation operation_of(Place place) {
     return {OperationKind::ReceiveDatagram, {place, 1}};
