@@ -46,7 +46,7 @@ void Checks::name_addresses(const Message& message) {
   }
 }
 
-void Checks::received(const Channel& from, std::string_view text, bool trusted) {
+void Checks::received(const Channel& from, std::string_view text, bool trusted, bool promised) {
   if (from.connection == 0) named_.insert(from.address);
   const auto message = Message::parse(text);
   if (!message) return;
@@ -62,8 +62,10 @@ void Checks::received(const Channel& from, std::string_view text, bool trusted) 
     request.since = clock_.now();
     request.invite = message->method == "INVITE";
   }
+  request.promised |= promised;
   if (from.connection == 0) {
     request.sources.insert(from.address);
+    request.locals.insert(from.local);
   } else {
     request.connections.insert(from.connection);
   }
@@ -113,10 +115,14 @@ void Checks::final_answer_is_the_only_one(Request& request, const Channel& to,
   }
 }
 
-// A user agent that has lost its connection hears the answer on the one that it is back on, a
+// Over UDP it leaves from where the request came to: no NAT lets it pass otherwise (RFC 3581 4). A
+// user agent that has lost its connection hears the answer on the one that it is back on, a
 // server over a new connection to the address in its Via (RFC 3261 18.2.2).
 void Checks::response_goes_where_the_request_came_from(const Request& request, const Channel& to,
                                                        std::string_view text) {
+  if (to.connection == 0 && request.connections.empty() && !request.locals.contains(to.local)) {
+    fail("a response leaves from " + to.local + ", where its request did not come to", text);
+  }
   if (to.connection == 0 ? request.sources.contains(to.address)
                          : request.connections.contains(to.connection)) {
     return;
@@ -151,24 +157,24 @@ void Checks::gauges_are_sane(ShardIndex shard, const Counters& counters) {
   sane(counters.next_hop_down, "next_hop_down");
 }
 
-// Silence is right only where the asker is gone, or for a request other than INVITE that its
-// target never answered (RFC 4320 4.2); the latter are counted.
+// Silence is right only where the asker is gone, for a request other than INVITE that its target
+// never answered (RFC 4320 4.2), and for what came to a removed UDP listener after it was read
+// empty; the latter two are counted.
 void Checks::each_request_was_answered(const std::vector<const Counters*>& counters) {
-  std::uint64_t timed_out = 0, dropped = 0, withheld = 0;
+  std::uint64_t timed_out = 0, dropped = 0, unheard = 0, withheld = 0;
   for (const Counters* shard : counters) {
     timed_out += shard->timeouts_client.value();
+    unheard += shard->datagrams_to_removed.value();
     for (const DropReason reason :
          {DropReason::NoBuffer, DropReason::TableFull, DropReason::Filter, DropReason::Stranger}) {
       dropped += shard->drops[static_cast<std::size_t>(reason)].value();
     }
-  }
-  // Over UDP what has to wait for its sender's budget is to come again.
-  for (const Counters* shard : counters) {
+    // Over UDP what has to wait for its sender's budget is to come again.
     withheld += shard->drops[static_cast<std::size_t>(DropReason::Budget)].value();
   }
   // Longer than timer C and all branches that are tried before.
   constexpr Duration kInviteMax = 280s;
-  std::uint64_t silent = 0;
+  std::uint64_t silent = 0, silent_invites = 0, promised = 0;
   std::string last;
   for (const auto& [key, request] : requests_) {
     if (!request.answers.empty()) continue;
@@ -178,13 +184,20 @@ void Checks::each_request_was_answered(const std::vector<const Counters*>& count
       if (ended != ended_.end()) gone = std::min(gone, ended->second);
     }
     if (gone < (request.invite ? request.since + kInviteMax : kNever)) continue;
-    if (request.invite && dropped == 0) return fail("an INVITE has no final answer: " + key);
+    silent_invites += request.invite ? 1 : 0;
+    if (request.invite && dropped + (request.promised ? 0 : unheard) == 0) {
+      return fail("an INVITE has no final answer: " + key);
+    }
     ++silent;
+    promised += request.promised ? 1 : 0;
     last = key;
   }
-  if (silent > timed_out + dropped + withheld) {
-    fail(std::to_string(silent) + " requests have no answer, " + std::to_string(timed_out) +
-         " timed out and " + std::to_string(dropped) + " were dropped; the last: " + last);
+  const std::uint64_t excused = timed_out + dropped + withheld;
+  if (silent > excused + unheard || promised > excused || silent_invites > dropped + unheard) {
+    fail(std::to_string(silent) + " requests have no answer, " + std::to_string(silent_invites) +
+         " of them INVITE and " + std::to_string(promised) + " here before a reload; " +
+         std::to_string(timed_out) + " timed out, " + std::to_string(dropped) +
+         " were dropped and " + std::to_string(unheard) + " not heard; the last: " + last);
   }
 }
 

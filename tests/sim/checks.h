@@ -20,6 +20,7 @@ namespace ringway::sim {
 struct Channel {
   std::uint64_t connection = 0;  // of Wire::id(); 0: a datagram
   std::string address{};         // of a datagram
+  std::string local{};           // of a datagram: the gateway's own
 
   std::string text() const { return connection ? std::to_string(connection) : address; }
 };
@@ -52,8 +53,9 @@ class Checks {
 
   // One of its ends, or the network, has given it up.
   void connection_ended(std::uint64_t connection);
-  // trusted: who sends it is of the network side.
-  void received(const Channel& from, std::string_view text, bool trusted);
+  // trusted: who sends it is of the network side. promised: it was in its socket before a reload
+  // took the listener away.
+  void received(const Channel& from, std::string_view text, bool trusted, bool promised = false);
   void sent(const Channel& to, std::string_view text);
   // A datagram or a connection goes there.
   void reached(const Endpoint& remote);
@@ -72,9 +74,11 @@ class Checks {
   struct Request {
     Instant since{}, answered{};
     std::set<std::string> sources;         // addresses it came from
+    std::set<std::string> locals;          // and where to
     std::set<std::uint64_t> connections;   // on which it came
     std::map<std::string, Final> answers;  // the final response, by where it went
     bool invite = false;
+    bool promised = false;
   };
   static std::string key_of(const Message& message);
   void name_addresses(const Message& message);

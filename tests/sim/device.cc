@@ -40,6 +40,7 @@ Device::Device(Gateway::Tools tools, int number, Kind kind, bool media_relayed)
 }
 
 Endpoint Device::server() const {
+  if (server_) return *server_;
   switch (kind_.transport) {
     case Transport::Wss:
       return endpoint(kWss);

@@ -38,6 +38,9 @@ class Device {
   // Its connection breaks within so many bytes.
   void cut_after(std::uint64_t bytes, bool silently);
 
+  // From now on it speaks to that address; where it is connected already when it comes back.
+  void use(const Endpoint& server) { server_ = server; }
+
   UserAgent& agent() { return *agent_; }
   // Is shown each message that it gets. True: it is not for the user agent.
   std::function<bool(std::string_view)> observe;
@@ -61,6 +64,7 @@ class Device {
   std::string name_;
   Endpoint local_;   // its socket's, behind the NAT
   Address outside_;  // the NAT's
+  std::optional<Endpoint> server_;  // none: the usual one of its transport
   std::shared_ptr<Wire> wire_;
   //   Closed --connect--> Calling --wire--> Securing --TLS--> Upgrading --101--> Open
   //                                   TCP, WS and TLS leave out what they have not

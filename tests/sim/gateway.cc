@@ -1,7 +1,5 @@
 #include "tests/sim/gateway.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -62,8 +60,12 @@ Gateway::Gateway(Tools tools, const Config& config, std::size_t shards,
                  std::shared_ptr<const FilterRules> filter)
     : tools_(tools),
       config_(config),
-      machine_(tools.clock, tools.dice, tools.trace, tools.checks, tools.network) {
+      machine_(tools.clock, tools.dice, tools.trace, tools.checks, tools.network),
+      descriptors_(shards),
+      filter_(filter),
+      told_at_(shards) {
   add_tcp_twins(config_);
+  for (const ListenConfig& entry : config_.listen) held_.push_back({entry, entry.address});
   seed_randomness(tools_.dice.next());
   exchange_ = std::make_unique<Exchange>(shards);
   machine_.home = endpoint("10.0.0.5:0");
@@ -84,18 +86,11 @@ std::unique_ptr<ShardThread> Gateway::make_shard(
     ShardIndex index, const std::shared_ptr<const NextHopSnapshot>& next_hops,
     const std::shared_ptr<const FilterRules>& filter) {
   ShardListeners listeners;
-  const auto add = [&](const ListenConfig& entry) {
-    // A number of its own; the machine knows what it stands for.
-    listeners.sockets.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (const ListenConfig& entry : config_.listen) {
+    listeners.sockets.push_back(open_socket(entry, index));
     listeners.infos.push_back({entry, entry.address});
-    const int descriptor = listeners.sockets.back().fd();
-    if (entry.transport == Transport::Udp) {
-      machine_.add_datagram_socket(descriptor, entry.address, index, entry.side == Side::Network);
-    } else {
-      machine_.add_listener(descriptor, entry.address, index);
-    }
-  };
-  for (const ListenConfig& entry : config_.listen) add(entry);
+    descriptors_[index].push_back(listeners.sockets.back().fd());
+  }
   logs_.push_back(std::make_unique<Log::Queue>(kLogRecords));
   ShardSetup setup{.config = config_,
                    .index = index,

@@ -44,6 +44,8 @@ class Gateway {
   // The process is gone: its connections reset, nothing more is heard of it.
   void kill();
   void drain();
+  // SIGHUP: file is the configuration from now on, on each shard a moment later.
+  void reload(Config file);
   // Each shard has a turn: what it has lent to others comes back in that.
   void let_go();
   // It was asked to, and not every shard has said that it has.
@@ -59,6 +61,8 @@ class Gateway {
   std::uint32_t probes() const;
 
   const Config& config() const { return config_; }
+  // Listeners that no reload has taken away, on all shards.
+  std::size_t listening() const;
 
   // What the resolver knows; any other name does not exist.
   std::map<std::string, Endpoint, std::less<>> names;
@@ -67,6 +71,9 @@ class Gateway {
   std::unique_ptr<ShardThread> make_shard(ShardIndex index,
                                           const std::shared_ptr<const NextHopSnapshot>& next_hops,
                                           const std::shared_ptr<const FilterRules>& filter);
+  Socket open_socket(const ListenConfig& listen, ShardIndex shard);
+  std::vector<NewListener> open_more(ShardIndex shard, const std::vector<AddedPlace>& added);
+  void take_over(ShardIndex shard, PublishConfig publish);
   void turn(std::size_t shard);
   void tell(std::size_t shard, ToShard message);
   void read_control(std::size_t shard);
@@ -79,6 +86,11 @@ class Gateway {
   std::unique_ptr<Exchange> exchange_;
   std::vector<std::unique_ptr<Log::Queue>> logs_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
+  std::vector<std::vector<int>> descriptors_;  // by shard and place; -1: it has none
+  std::vector<ListenerInfo> held_;             // by place, as the shards are to have them
+  std::shared_ptr<const FilterRules> filter_;
+  std::uint64_t generation_ = 1;
+  std::vector<Instant> told_at_;  // by shard: its latest configuration
   std::size_t drained_ = 0;  // shards
   bool draining_ = false;
   bool gone_ = false;

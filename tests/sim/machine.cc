@@ -6,13 +6,11 @@
 #include <cstring>
 
 #include "gateway/transport/sockaddr.h"
-#include "protocol/base/keyed_hash.h"
 
 namespace ringway::sim {
 namespace {
 
 constexpr Duration kUserTimeout = 20s;  // for what is sent to be acknowledged
-constexpr HashKey kSpread{5, 7};        // of datagrams over the sockets of one address
 
 }  // namespace
 
@@ -23,46 +21,6 @@ std::string_view to_text(Fault fault) {
       "cancelled",      "order",      "overflow",    "interrupted",     "reset",
       "timed out"};
   return kNames[static_cast<std::size_t>(fault)];
-}
-
-void Machine::add_listener(int descriptor, const Endpoint& local, ShardIndex shard) {
-  Listener& listener = listeners_[descriptor];
-  listener.local = local;
-  listener.shard = shard;
-  network_.listen(
-      local,
-      [this, local](const Endpoint& from, std::shared_ptr<Wire> wire) -> std::optional<Wire::End> {
-        std::vector<Listener*> open;
-        for (auto& [fd, one] : listeners_) {
-          if (one.local == local && !one.shut) open.push_back(&one);
-        }
-        if (killed_ || open.empty()) return std::nullopt;
-        Listener& chosen = *open[dice_.below(open.size())];
-        auto stream = std::make_shared<Stream>();
-        stream->wire = std::move(wire);
-        stream->peer = from;
-        chosen.backlog.push_back(stream);
-        pump(chosen);
-        return end_of(stream);
-      });
-}
-
-void Machine::add_datagram_socket(int descriptor, const Endpoint& local, ShardIndex shard,
-                                  bool trusted) {
-  Datagrams& socket = sockets_[descriptor];
-  socket.local = local;
-  socket.shard = shard;
-  socket.trusted = trusted;
-  network_.bind(local, [this, local](const Endpoint& from, std::string_view bytes) {
-    if (killed_) return;
-    std::vector<Datagrams*> all;
-    for (auto& [fd, one] : sockets_) {
-      if (one.local == local) all.push_back(&one);
-    }
-    Datagrams& chosen = *all[keyed_hash(kSpread, to_string(from)) % all.size()];
-    chosen.inbox.emplace_back(from, bytes);
-    pump(chosen);
-  });
 }
 
 std::unique_ptr<Kernel> Machine::make_kernel(ShardIndex shard, Program program) {
@@ -81,10 +39,7 @@ void Machine::notify(ShardIndex shard) {
 void Machine::kill() {
   killed_ = true;
   for (auto& [fd, stream] : streams_) release(*stream, Wire::Ending::Reset);
-  for (auto& [fd, listener] : listeners_) {
-    for (const StreamRef& waiting : listener.backlog) release(*waiting, Wire::Ending::Reset);
-    listener.backlog.clear();
-  }
+  for (auto& [fd, listener] : listeners_) shut(*listener);
 }
 
 // --- Streams -----------------------------------------------------------------------------------
@@ -209,60 +164,7 @@ void Machine::serve_send(Stream& stream) {
   }
 }
 
-// --- Listeners ---------------------------------------------------------------------------------
-
-void Machine::pump(Listener& listener) {
-  const bool armed = listener.many || listener.singles != 0;
-  if (!armed || (listener.backlog.empty() && !listener.shut)) return;
-  if (std::exchange(listener.due, true)) return;
-  clock_.after(dice_.between(1us, 200us), [this, &listener] {
-    listener.due = false;
-    if (killed_) return;
-    serve_accept(listener);
-    pump(listener);
-  });
-}
-
-void Machine::serve_accept(Listener& listener) {
-  if (!listener.many && listener.singles == 0) return;
-  if (listener.backlog.empty() && !listener.shut) return;
-  Completion completion{.operation = listener.many ? listener.many_name : listener.single_name};
-  if (listener.shut) {
-    completion.result = -EINVAL;
-  } else if (happens(Fault::NoDescriptor)) {
-    completion.result = -EMFILE;
-  } else if (happens(Fault::AbortedAccept)) {
-    release(*listener.backlog.front(), Wire::Ending::Reset);
-    listener.backlog.pop_front();
-    completion.result = -ECONNABORTED;
-  } else {
-    const StreamRef stream = listener.backlog.front();
-    listener.backlog.pop_front();
-    stream->fd = next_fd_++;
-    stream->kernel = listener.kernel;
-    streams_[stream->fd] = stream;
-    completion.result = stream->fd;
-    completion.more = listener.many && !happens(Fault::EndedMultishot);
-  }
-  if (listener.many) {
-    listener.many = completion.more;
-  } else {
-    --listener.singles;
-  }
-  listener.kernel->complete(completion);
-}
-
 // --- Datagrams ---------------------------------------------------------------------------------
-
-void Machine::pump(Datagrams& socket) {
-  if (!socket.receives || socket.inbox.empty() || std::exchange(socket.due, true)) return;
-  clock_.after(dice_.between(1us, 100us), [this, &socket] {
-    socket.due = false;
-    if (killed_) return;
-    deliver(socket);
-    pump(socket);
-  });
-}
 
 void Machine::deliver(Datagrams& socket) {
   if (!socket.receives || socket.inbox.empty()) return;
@@ -274,7 +176,9 @@ void Machine::deliver(Datagrams& socket) {
     const auto [from, bytes] = std::move(socket.inbox.front());
     socket.inbox.pop_front();
     trace_.line("shard " + std::to_string(socket.shard), "< " + to_string(from), bytes);
-    checks_.received({0, to_string(from)}, bytes, socket.trusted);
+    checks_.received({0, to_string(from), to_string(socket.local)}, bytes, socket.trusted,
+                     socket.promised != 0);
+    if (socket.promised != 0) --socket.promised;
     const BufferRing::Entry buffer = buffers.front();
     buffers.take();
     auto* const begin = reinterpret_cast<std::uint8_t*>(buffer.address);
@@ -299,7 +203,7 @@ void Machine::deliver(Datagrams& socket) {
 void Machine::send_datagram(const Datagrams& socket, const Endpoint& to, std::string_view bytes) {
   trace_.line("shard " + std::to_string(socket.shard), "> " + to_string(to), bytes);
   checks_.reached(to);
-  checks_.sent({0, to_string(to)}, bytes);
+  checks_.sent({0, to_string(to), to_string(socket.local)}, bytes);
   network_.send(socket.local, to, bytes);
 }
 

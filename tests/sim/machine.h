@@ -69,10 +69,15 @@ class Machine {
   PerFault<double> odds;
   PerFault<std::uint64_t> hits;
 
-  // The sockets of all shards for one address share it. descriptor: theirs, any number.
+  // At any time. The sockets of all shards for one address share it. descriptor: one of this
+  // process that stands for the socket, and is closed with it.
   void add_listener(int descriptor, const Endpoint& local, ShardIndex shard);
   // trusted: of the network side, whose messages name targets.
   void add_datagram_socket(int descriptor, const Endpoint& local, ShardIndex shard, bool trusted);
+  // A reload takes its listener away: the program is to read what is in the socket by now.
+  void leaves(int descriptor);
+  // Sockets that listen or are for datagrams, and are not closed.
+  std::size_t open_sockets() const { return listeners_.size() + sockets_.size(); }
   // turn: one turn of that shard. fell_asleep: it waits for something.
   struct Program {
     std::function<void()> turn, fell_asleep;
@@ -113,7 +118,7 @@ class Machine {
   };
   using StreamRef = std::shared_ptr<Stream>;
   struct Listener {
-    MachineKernel* kernel = nullptr;
+    MachineKernel* kernel = nullptr;  // null: its shard has not begun
     Endpoint local;
     ShardIndex shard = 0;
     bool many = false, shut = false, due = false;
@@ -121,8 +126,9 @@ class Machine {
     Operation many_name, single_name;
     std::deque<StreamRef> backlog;
   };
+  using ListenerRef = std::shared_ptr<Listener>;
   struct Datagrams {
-    MachineKernel* kernel = nullptr;
+    MachineKernel* kernel = nullptr;  // likewise
     Endpoint local;
     ShardIndex shard = 0;
     bool trusted = false;
@@ -130,8 +136,11 @@ class Machine {
     Operation receive;
     std::uint16_t group = 0;
     const msghdr* shape = nullptr;
+    std::size_t waiting = 0;  // sends
     std::deque<std::pair<Endpoint, std::string>> inbox;
+    std::size_t promised = 0;  // so many of them came before its listener was taken away
   };
+  using DatagramsRef = std::shared_ptr<Datagrams>;
 
   Wire::End end_of(const StreamRef& stream);
   void pump(const StreamRef& stream);
@@ -141,9 +150,13 @@ class Machine {
   void wait_for_acknowledgement(const StreamRef& stream);
   void end(Stream& stream, int error);
   void release(Stream& stream, Wire::Ending how);
-  void pump(Listener& listener);
+  MachineKernel* kernel_of(ShardIndex shard) const {
+    return shard < kernels_.size() ? kernels_[shard] : nullptr;
+  }
+  void pump(const ListenerRef& listener);
   void serve_accept(Listener& listener);
-  void pump(Datagrams& socket);
+  void shut(Listener& listener);
+  void pump(const DatagramsRef& socket);
   void deliver(Datagrams& socket);
   void send_datagram(const Datagrams& socket, const Endpoint& to, std::string_view bytes);
   bool happens(Fault fault) {
@@ -160,8 +173,8 @@ class Machine {
   bool killed_ = false;
   int next_fd_ = 1'000'000;
   std::map<int, StreamRef> streams_;
-  std::map<int, Listener> listeners_;
-  std::map<int, Datagrams> sockets_;
+  std::map<int, ListenerRef> listeners_;
+  std::map<int, DatagramsRef> sockets_;
   std::vector<MachineKernel*> kernels_;  // by shard; null: ended
 };
 
@@ -201,6 +214,7 @@ class MachineKernel final : public Kernel {
   int open_stream(int family, const sockaddr* local, socklen_t size) override;
   int peer_of(int fd, sockaddr* address, socklen_t size) override;
   void shutdown(int fd, int how) override;
+  bool has_datagram(int fd) override;
   void close(int fd) override;
 
  private:
@@ -211,6 +225,8 @@ class MachineKernel final : public Kernel {
   void run();
   void add_send(int fd, std::vector<iovec> pieces, Chain chain, Operation operation);
   void cancel_accepts(Machine::Listener& listener, Operation target);
+  void cancel_receive(Machine::Datagrams& socket, Operation target);
+  bool close_socket(int fd);
 
   Machine& machine_;
   ShardIndex shard_;

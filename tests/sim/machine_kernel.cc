@@ -41,10 +41,10 @@ std::size_t piece_of(const msghdr& header) {
 
 std::expected<void, std::string> MachineKernel::open() {
   for (auto& [fd, listener] : machine_.listeners_) {
-    if (listener.shard == shard_) listener.kernel = this;
+    if (listener->shard == shard_) listener->kernel = this;
   }
   for (auto& [fd, socket] : machine_.sockets_) {
-    if (socket.shard == shard_) socket.kernel = this;
+    if (socket->shard == shard_) socket->kernel = this;
   }
   run_soon();
   return {};
@@ -133,16 +133,16 @@ void MachineKernel::wake(int handle) {
 // --- Operations --------------------------------------------------------------------------------
 
 void MachineKernel::accept(int fd, Operation operation) {
-  Machine::Listener& listener = machine_.listeners_.at(fd);
-  listener.many = true;
-  listener.many_name = operation;
+  const auto& listener = machine_.listeners_.at(fd);
+  listener->many = true;
+  listener->many_name = operation;
   machine_.pump(listener);
 }
 
 void MachineKernel::accept_one(int fd, Operation operation) {
-  Machine::Listener& listener = machine_.listeners_.at(fd);
-  ++listener.singles;
-  listener.single_name = operation;
+  const auto& listener = machine_.listeners_.at(fd);
+  ++listener->singles;
+  listener->single_name = operation;
   machine_.pump(listener);
 }
 
@@ -183,12 +183,12 @@ void MachineKernel::receive(int fd, std::uint16_t group, std::uint32_t bytes_max
 
 void MachineKernel::receive_message(int fd, msghdr* header, std::uint16_t group,
                                     Operation operation) {
-  Machine::Datagrams& socket = machine_.sockets_.at(fd);
-  CHECK(!socket.receives);
-  socket.receives = true;
-  socket.receive = operation;
-  socket.group = group;
-  socket.shape = header;
+  const auto& socket = machine_.sockets_.at(fd);
+  CHECK(!socket->receives);
+  socket->receives = true;
+  socket->receive = operation;
+  socket->group = group;
+  socket->shape = header;
   machine_.pump(socket);
 }
 
@@ -214,7 +214,7 @@ void MachineKernel::send_datagrams_now(int fd, const msghdr* header, Operation o
   if (machine_.happens(Fault::Again)) {
     return complete({.operation = operation, .result = -EAGAIN});
   }
-  const Machine::Datagrams& socket = machine_.sockets_.at(fd);
+  const Machine::Datagrams& socket = *machine_.sockets_.at(fd);
   const Endpoint to = endpoint_of(header->msg_name, header->msg_namelen);
   const std::string bytes = bytes_of(*header);
   const std::size_t piece = piece_of(*header) == 0 ? bytes.size() : piece_of(*header);
@@ -224,11 +224,13 @@ void MachineKernel::send_datagrams_now(int fd, const msghdr* header, Operation o
 }
 
 void MachineKernel::send_datagram_later(int fd, const msghdr* header, Operation operation) {
-  const Machine::Datagrams* socket = &machine_.sockets_.at(fd);
+  const auto socket = machine_.sockets_.at(fd);
+  ++socket->waiting;
   const Endpoint to = endpoint_of(header->msg_name, header->msg_namelen);
   machine_.clock_.after(
       machine_.dice_.between(1us, 20ms),
       [machine = &machine_, socket, to, operation, bytes = bytes_of(*header)] {
+        --socket->waiting;
         if (machine->killed_) return;
         machine->send_datagram(*socket, to, bytes);
         socket->kernel->complete(
@@ -236,22 +238,13 @@ void MachineKernel::send_datagram_later(int fd, const msghdr* header, Operation 
       });
 }
 
-void MachineKernel::cancel_accepts(Machine::Listener& listener, Operation target) {
-  if (listener.many && listener.many_name.packed() == target.packed()) {
-    listener.many = false;
-    ++machine_.hits[Fault::Cancelled];
-    complete({.operation = target, .result = -ECANCELED});
-  }
-  for (; listener.singles != 0 && listener.single_name.packed() == target.packed();
-       --listener.singles) {
-    complete({.operation = target, .result = -ECANCELED});
-  }
-}
-
 void MachineKernel::cancel(int fd, Operation target) {
   complete({});
   if (const auto found = machine_.listeners_.find(fd); found != machine_.listeners_.end()) {
-    return cancel_accepts(found->second, target);
+    return cancel_accepts(*found->second, target);
+  }
+  if (const auto found = machine_.sockets_.find(fd); found != machine_.sockets_.end()) {
+    return cancel_receive(*found->second, target);
   }
   const auto stream = machine_.streams_.at(fd);
   const std::uint64_t name = target.packed();
@@ -295,11 +288,8 @@ int MachineKernel::peer_of(int fd, sockaddr* address, socklen_t size) {
 
 void MachineKernel::shutdown(int fd, int how) {
   if (const auto found = machine_.listeners_.find(fd); found != machine_.listeners_.end()) {
-    Machine::Listener& listener = found->second;
-    listener.shut = true;
-    for (const auto& waiting : listener.backlog) machine_.release(*waiting, Wire::Ending::Reset);
-    listener.backlog.clear();
-    return machine_.pump(listener);
+    machine_.shut(*found->second);
+    return machine_.pump(found->second);
   }
   const auto stream = machine_.streams_.at(fd);
   machine_.release(*stream, Wire::Ending::Closed);
@@ -313,10 +303,10 @@ void MachineKernel::shutdown(int fd, int how) {
 }
 
 void MachineKernel::close(int fd) {
+  if (close_socket(fd)) return;
   const auto found = machine_.streams_.find(fd);
   CHECK(found != machine_.streams_.end());
   Machine::Stream& stream = *found->second;
-  // A program that closes what the kernel still works on has lost count of it.
   if (!ended_) CHECK(!stream.receives && !stream.connects && stream.sends.empty());
   machine_.release(stream, Wire::Ending::Closed);
   stream.closed = true;

@@ -77,6 +77,11 @@ void World::restart_gateway() {
   start_gateway();
 }
 
+void World::reload(const std::function<void(Config&)>& change) {
+  change(settings_.config);
+  gateway_->reload(settings_.config);
+}
+
 Device& World::add_device(Device::Kind kind) {
   devices.push_back(
       std::make_unique<Device>(tools(), static_cast<int>(devices.size()), kind, relay != nullptr));
@@ -158,6 +163,10 @@ void World::settle() {
                                                  config.media.relays.size() + pbxs_.size()) +
                            pbxs_.size();
   if (gateway_->machine().open_streams() > kept) checks.fail("descriptors are still open");
+  if (gateway_->machine().open_sockets() != gateway_->listening()) {
+    checks.fail(std::to_string(gateway_->machine().open_sockets()) + " sockets are open for " +
+                std::to_string(gateway_->listening()) + " listeners");
+  }
   // Without memory for a delete the relay is left to find out by itself.
   const bool told = relay && !relay->forgot && !was_restarted() && !settings_.tight;
   if (told && !relay->sessions.empty()) {

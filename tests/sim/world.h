@@ -43,6 +43,8 @@ class World {
   Gateway& gateway() { return *gateway_; }
   // The process ends without a word and a new one starts, with the same key.
   void restart_gateway();
+  // The configuration file is changed and read again; a restart reads it, too.
+  void reload(const std::function<void(Config&)>& change);
   // How often the kernels of all processes did that.
   std::uint64_t hits(Fault fault) const;
   bool was_restarted() const { return !gone_.empty(); }
