@@ -31,29 +31,6 @@ Weather draw_weather(Dice& dice) {
   return weather;
 }
 
-// Each seed has some of them, so that none hides another.
-PerFault<double> draw_faults(Dice& dice) {
-  constexpr std::array<std::pair<Fault, double>, 13> kOdds{{{Fault::ShortReceive, 0.2},
-                                                            {Fault::ShortSend, 0.005},
-                                                            {Fault::SlowSend, 0.03},
-                                                            {Fault::EndedMultishot, 0.1},
-                                                            {Fault::NoBuffers, 0.05},
-                                                            {Fault::NoDescriptor, 0.1},
-                                                            {Fault::Refused, 0.1},
-                                                            {Fault::AbortedAccept, 0.1},
-                                                            {Fault::Again, 0.1},
-                                                            {Fault::LateCancel, 0.5},
-                                                            {Fault::OutOfOrder, 0.3},
-                                                            {Fault::Overflow, 0.3},
-                                                            {Fault::Interrupted, 0.1}}};
-  PerFault<double> faults;
-  if (dice.chance(0.2)) return faults;
-  for (const auto& [fault, odds] : kOdds) {
-    if (dice.chance(0.5)) faults[fault] = odds;
-  }
-  return faults;
-}
-
 World::Settings draw_settings(Dice& dice, bool printing) {
   World::Settings settings;
   settings.printing = printing;
@@ -87,6 +64,28 @@ World::Settings draw_settings(Dice& dice, bool printing) {
 }
 
 }  // namespace
+
+PerFault<double> draw_faults(Dice& dice) {
+  constexpr std::array<std::pair<Fault, double>, 13> kOdds{{{Fault::ShortReceive, 0.2},
+                                                            {Fault::ShortSend, 0.005},
+                                                            {Fault::SlowSend, 0.03},
+                                                            {Fault::EndedMultishot, 0.1},
+                                                            {Fault::NoBuffers, 0.05},
+                                                            {Fault::NoDescriptor, 0.1},
+                                                            {Fault::Refused, 0.1},
+                                                            {Fault::AbortedAccept, 0.1},
+                                                            {Fault::Again, 0.1},
+                                                            {Fault::LateCancel, 0.5},
+                                                            {Fault::OutOfOrder, 0.3},
+                                                            {Fault::Overflow, 0.3},
+                                                            {Fault::Interrupted, 0.1}}};
+  PerFault<double> faults;
+  if (dice.chance(0.2)) return faults;
+  for (const auto& [fault, odds] : kOdds) {
+    if (dice.chance(0.5)) faults[fault] = odds;
+  }
+  return faults;
+}
 
 Life::Life(std::uint64_t seed, bool printing)
     : dice_(seed), world_(dice_.next(), draw_settings(dice_, printing)) {
@@ -264,8 +263,34 @@ void Life::fate_acts() {
   } else if (drawn < 19) {
     drained_ = true;
     world_.gateway().drain();
+  } else if (drawn < 27) {
+    reload();
   }
   world_.clock.after(dice.between(1s, 10s), [this] { fate_acts(); });
+}
+
+// A listener of the access side is taken away, comes back, or has another name for others.
+void Life::reload() {
+  Dice& dice = world_.dice;
+  world_.reload([&](Config& config) {
+    std::vector<std::size_t> here;
+    for (std::size_t i = 0; i < config.listen.size(); ++i) {
+      if (config.listen[i].side == Side::Access) here.push_back(i);
+    }
+    const int drawn = dice.between(0, 9);
+    if (drawn < 4 && !here.empty()) {
+      const auto place = config.listen.begin() + static_cast<std::ptrdiff_t>(one_of(here));
+      gone_.push_back(*place);
+      config.listen.erase(place);
+    } else if (drawn < 8 && !gone_.empty()) {
+      const std::size_t which = dice.below(gone_.size());
+      config.listen.push_back(gone_[which]);
+      gone_.erase(gone_.begin() + static_cast<std::ptrdiff_t>(which));
+    } else if (!here.empty()) {
+      ListenConfig& listen = config.listen[one_of(here)];
+      listen.advertise_host = listen.advertise_host.empty() ? "gateway.test" : "";
+    }
+  });
 }
 
 // A Route value of ours that was changed, or taken from another dialog.

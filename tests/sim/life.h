@@ -9,6 +9,9 @@
 
 namespace ringway::sim {
 
+// Some of what a kernel may do to a program, so that none hides another; now and then nothing.
+PerFault<double> draw_faults(Dice& dice);
+
 // A world whose every detail is drawn from its seed, and what people do in it: they register, call,
 // cancel, hang up, lose their connections and come back, while the next hops, the media relay and
 // the gateway itself have their bad moments, and strangers try their luck.
@@ -25,6 +28,7 @@ class Life {
   void device_acts(Device& device);
   void extension_acts(Pbx& pbx, const std::string& user);
   void fate_acts();
+  void reload();
 
   void act(Device& device);
   void act_in_call(UserAgent& agent);
@@ -43,6 +47,7 @@ class Life {
   World world_;
   Instant end_;
   std::vector<std::string> extensions_;
+  std::vector<ListenConfig> gone_;  // listeners that the configuration has no more
   bool drained_ = false;
 };
 

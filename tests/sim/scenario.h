@@ -22,9 +22,9 @@ inline constexpr Device::Kind kUdpPhone{Transport::Udp, false};
 // RINGWAY_SIM_TRACE=1 prints every event.
 class Scenario : public testing::Test {
  protected:
-  void make(World::Settings settings = {}) {
+  void make(World::Settings settings = {}, std::uint64_t seed = kSeed) {
     settings.printing = std::getenv("RINGWAY_SIM_TRACE") != nullptr;
-    world = std::make_unique<World>(kSeed, std::move(settings));
+    world = std::make_unique<World>(seed, std::move(settings));
   }
   // A device that is registered.
   Device& arrive(Device::Kind kind, int seconds = 300) {
