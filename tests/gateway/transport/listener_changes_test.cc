@@ -146,5 +146,19 @@ TEST_F(DatagramListener, ThatIsFollowedSendsByTheOther) {
   expect_from(local);
 }
 
+TEST_F(DatagramListener, ThatIsFollowedIsReadBeforeItsSocketIsClosed) {
+  send_datagram(peer_, local_, "waits");
+  host_.datagrams().sockets().leave(0, host_.take_socket(0));
+  Socket socket = bound_socket(SOCK_DGRAM);
+  const Endpoint local = local_of(socket.fd());
+  const ListenerIndex place = host_.add_place(listen_on(Transport::Udp), local, std::move(socket));
+  host_.datagrams().sockets().add(host_.socket_of(place), place, host_.info_of(place));
+  host_.datagrams().sockets().follow(0, place);
+  ASSERT_TRUE(host_.until([&] {
+    return !host_.datagrams().sockets().close_read(false) && host_.received.size() == 1;
+  }));
+  EXPECT_TRUE(host_.until([&] { return find_port_owner(local_.port, true).empty(); }));
+}
+
 }  // namespace
 }  // namespace ringway::test
