@@ -34,7 +34,7 @@ CallCaps::Place* CallCaps::find(std::uint64_t key) {
 
 // The place of key, with one call more. Two shards that bring the same key at the same time try the
 // same place first; who comes second finds the key there.
-CallCaps::Place* CallCaps::take(std::uint64_t key, const Time& time) {
+CallCaps::Taken CallCaps::take(std::uint64_t key, const Time& time) {
   const std::size_t first = key % (kPlaces / kWays) * kWays;
   for (;;) {
     Place* place = find(key);
@@ -46,11 +46,11 @@ CallCaps::Place* CallCaps::take(std::uint64_t key, const Time& time) {
       if (!place) i = first + kWays;  // somebody was faster: look again
     }
     if (!place) {
-      if (is_full(first, time)) return nullptr;
+      if (is_full(first, time)) return {};
       continue;
     }
-    place->calls.fetch_add(1);
-    if (place->key.load() == key) return place;
+    const std::uint64_t before = place->calls.fetch_add(1);
+    if (place->key.load() == key) return {place, before};
     place->calls.fetch_sub(1);
   }
 }
@@ -68,12 +68,12 @@ bool CallCaps::is_full(std::size_t first, const Time& time) const {
 }
 
 CallCaps::Outcome CallCaps::begin(std::uint64_t key, const Limits& limits, const Time& time) {
-  Place* place = take(key, time);
+  const auto [place, before] = take(key, time);
   if (!place) return Outcome::NoRoom;
   Outcome outcome = Outcome::Counted;
   const std::uint64_t day = place->day.load();
   const std::uint32_t used = number_of(day) == time.day ? amount_of(day) : 0;
-  if (limits.calls != 0 && place->calls.load() > limits.calls) {
+  if (limits.calls != 0 && before >= limits.calls) {
     outcome = Outcome::Calls;
   } else if (limits.seconds_a_day != 0 && used >= limits.seconds_a_day) {
     outcome = Outcome::MinutesADay;
@@ -103,6 +103,22 @@ void CallCaps::give_back(std::uint64_t key, std::uint32_t seconds, const Time& t
   while (number_of(seen) == time.day && amount_of(seen) >= seconds &&
          !place->day.compare_exchange_weak(seen, seen - seconds)) {
   }
+}
+
+std::string_view to_text(CallCaps::Outcome outcome) {
+  switch (outcome) {
+    case CallCaps::Outcome::Counted:
+      return {};
+    case CallCaps::Outcome::Calls:
+      return "calls";
+    case CallCaps::Outcome::CallsAMinute:
+      return "calls_a_minute";
+    case CallCaps::Outcome::MinutesADay:
+      return "minutes_a_day";
+    case CallCaps::Outcome::NoRoom:
+      return "no room to count it";
+  }
+  return {};
 }
 
 }  // namespace ringway

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 #include "gateway/base/reserved_array.h"
 #include "protocol/base/time.h"
@@ -49,8 +50,13 @@ class CallCaps {
     std::atomic<std::uint64_t> key, calls, minute, day;
   };
 
+  struct Taken {
+    Place* place = nullptr;     // nullptr: no room
+    std::uint64_t before = 0;   // calls under way when this one was counted
+  };
+
   Place* find(std::uint64_t key);
-  Place* take(std::uint64_t key, const Time& time);
+  Taken take(std::uint64_t key, const Time& time);
   static bool is_idle(const Place& place, const Time& time);
   bool is_full(std::size_t first, const Time& time) const;
   static bool add(std::atomic<std::uint64_t>& counter, std::uint32_t number, std::uint32_t amount,
@@ -58,5 +64,8 @@ class CallCaps {
 
   ReservedArray<Place> places_;
 };
+
+// As the configuration names the cap; empty for Counted.
+std::string_view to_text(CallCaps::Outcome outcome);
 
 }  // namespace ringway

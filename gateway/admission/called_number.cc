@@ -1,32 +1,10 @@
 #include "gateway/admission/called_number.h"
 
-#include <optional>
-
 #include "protocol/base/ascii.h"
+#include "protocol/base/percent.h"
 
 namespace ringway {
 namespace {
-
-std::optional<unsigned> hex_value(char c) {
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-  const char lower = static_cast<char>(c | 0x20);
-  if (lower >= 'a' && lower <= 'f') return static_cast<unsigned>(lower - 'a') + 10;
-  return std::nullopt;
-}
-
-// The next character, an escaped one read (RFC 3261 19.1.2); takes it off text.
-char take(std::string_view& text) {
-  const char first = text.front();
-  if (first == '%' && text.size() >= 3) {
-    const auto high = hex_value(text[1]), low = hex_value(text[2]);
-    if (high && low) {
-      text.remove_prefix(3);
-      return static_cast<char>(*high * 16 + *low);
-    }
-  }
-  text.remove_prefix(1);
-  return first;
-}
 
 bool is_separator(char c) {
   return c == '-' || c == '.' || c == '(' || c == ')' || c == ' ';
@@ -56,11 +34,26 @@ CalledNumber CalledNumber::with_context(std::string_view user) {
   return number;
 }
 
+CalledNumber CalledNumber::behind_plus(std::string_view user) {
+  CalledNumber number;
+  std::string_view rest;
+  for (bool begins = true; !user.empty(); begins = false) {
+    const char c = percent::take(user);
+    if (c == ';' || c == ':') break;
+    if (c == '+' && !begins) rest = user;
+  }
+  if (rest.empty()) return number;
+  number.text_[number.size_++] = '+';
+  number.read(rest);
+  if (number.size_ == 1) number.size_ = 0;
+  return number;
+}
+
 // Appends to what was read before.
 void CalledNumber::read(std::string_view user) {
   bool begins = size_ == 0;
   while (!user.empty()) {
-    const char c = take(user);
+    const char c = percent::take(user);
     if (c == ';' || c == ':') break;  // parameters, or a password
     if (is_separator(c)) continue;
     const bool is_digit = (c >= '0' && c <= '9') || c == '*' || c == '#';

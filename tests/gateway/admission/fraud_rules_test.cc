@@ -38,6 +38,17 @@ TEST(CalledNumber, ItsPhoneContextMakesItGlobal) {
   }
 }
 
+// A PBX takes off what stands in front of it, a trunk's access code mostly.
+TEST(CalledNumber, AnInternationalOneMayStandInTheMiddle) {
+  for (const char* user : {"0+882123", "x+882-123", "%00+882123", "++882123", "0%2B882123;a=b",
+                           "9+1+882123"}) {
+    EXPECT_EQ(CalledNumber::behind_plus(user).text(), "+882123") << user;
+  }
+  for (const char* user : {"+882123", "882123", "bob+", "bob+tag", "", "1;phone-context=+882", "+"}) {
+    EXPECT_EQ(CalledNumber::behind_plus(user).text(), "") << user;
+  }
+}
+
 FraudConfig rule(std::string name, std::vector<std::string> prefixes) {
   FraudConfig made;
   made.name = std::move(name);
