@@ -13,6 +13,7 @@
 #include "gateway/call/media_session.h"
 #include "gateway/call/party.h"
 #include "gateway/media/relay_protocol.h"
+#include "gateway/nat/account.h"
 #include "protocol/base/time.h"
 #include "protocol/sdp/codec_name.h"
 #include "protocol/sdp/offer_answer.h"
@@ -68,6 +69,7 @@ struct CallParty {
   Target target;
   FlowId heard_on;            // over which it spoke last, of those that it registered over
   std::uint64_t contact = 0;  // keyed hash of the Contact that its user agent was registered with
+  Account account;            // of its user agent
   bool away = false;          // its flow has ended
   bool replaced = false;      // its user agent is back with another Contact: this one is over
   Instant away_until = kNever;

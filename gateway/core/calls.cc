@@ -110,6 +110,7 @@ void Calls::set_caller(SlotId id, const ResponseContext& context, const Incoming
         registrations_.user_agent_of(context.source, in.view.value(HeaderName::From));
   }
   table_.set_party(id, Party::Caller, target, owner_key(target), contact_of(target.user_agent));
+  get(id)->party(Party::Caller).account = account_of(target.user_agent);
 }
 
 void Calls::set_callee(ResponseContext& context) {
@@ -122,12 +123,19 @@ void Calls::set_callee(ResponseContext& context) {
   context.leg = call->leg;
   table_.set_party(context.call, Party::Callee, target, owner_key(target),
                    contact_of(target.user_agent));
+  call->party(Party::Callee).account = account_of(target.user_agent);
 }
 
 std::uint64_t Calls::contact_of(std::uint64_t user_agent) {
   if (user_agent == 0) return 0;
   const UserAgent* agent = registrations_.get(registrations_.find(user_agent));
   return agent ? agent->contact_hash : 0;
+}
+
+Account Calls::account_of(std::uint64_t user_agent) {
+  if (user_agent == 0) return {};
+  const UserAgent* agent = registrations_.get(registrations_.find(user_agent));
+  return agent ? agent->account() : Account{};
 }
 
 SlotId Calls::progress(ResponseContext& context, const Incoming& response, Instant now) {
@@ -278,6 +286,7 @@ void Calls::take_up(ResponseContext& context, const Incoming& in, const RoutePre
   const bool here = agent && !agent->away;
   if (here) target.aim_at(agent->source);
   table_.set_party(id, access, target, owner_key(target), agent ? agent->contact_hash : 0);
+  call.party(access).account = account_of(token.user_agent);
   const bool reachable = here || from == access || token.remote ||
                          (target.flow && (!flows_.is_own(target.flow) || flows_.find(target.flow)));
   if (!reachable) table_.party_away(id, access, now);

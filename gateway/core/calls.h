@@ -26,6 +26,8 @@ class Calls {
   Calls(Services& core, Flows& flows, Registrations& registrations, RelaySet& relays);
 
   Call* get(SlotId id) { return table_.get(id); }
+  // The one with that Call-ID and leg, a tombstone too.
+  SlotId find(std::string_view call_id, CallLeg leg) const { return table_.find(call_id, leg); }
   Dialog* dialog(SlotId id) { return table_.dialog(id); }
   std::uint32_t places() const { return table_.size(); }  // with those that are over
   std::uint32_t dialogs() const { return table_.dialogs(); }
@@ -145,6 +147,7 @@ class Calls {
   std::size_t own_routes(const sip::MessageView& request) const;
   std::size_t routes_beyond(const sip::MessageView& response, CallLeg leg) const;
   std::uint64_t contact_of(std::uint64_t user_agent);
+  Account account_of(std::uint64_t user_agent);
   void tell(SlotId id, const MediaTotals& totals);
   std::string_view next_hop_name(const Call& call) const;  // empty: none
   std::string_view relay_name(const Call& call) const;     // empty: no media

@@ -10,22 +10,6 @@ namespace {
 
 using sip::HeaderName;
 
-std::string_view text_of(CallCaps::Outcome outcome) {
-  switch (outcome) {
-    case CallCaps::Outcome::Counted:
-      return {};
-    case CallCaps::Outcome::Calls:
-      return "calls";
-    case CallCaps::Outcome::CallsAMinute:
-      return "calls_a_minute";
-    case CallCaps::Outcome::MinutesADay:
-      return "minutes_a_day";
-    case CallCaps::Outcome::NoRoom:
-      return "no room to count it";
-  }
-  return {};
-}
-
 std::uint32_t value_of(const FraudRules::Rule& rule, CallCaps::Outcome outcome) {
   if (outcome == CallCaps::Outcome::Calls) return rule.calls;
   if (outcome == CallCaps::Outcome::CallsAMinute) return rule.calls_a_minute;
@@ -36,10 +20,10 @@ CallCaps::Limits limits_of(const FraudRules::Rule& rule) {
   return {rule.calls, rule.calls_a_minute, rule.minutes_a_day * 60};
 }
 
-// The user part, or the number of a tel: URI (RFC 3966).
-std::string_view user_of(const sip::Uri& uri) {
-  if (uri.scheme != sip::Scheme::Tel) return uri.user;
-  return uri.text.substr(std::min(uri.text.find(':') + 1, uri.text.size()));
+// The URI that becomes the Request-URI where the next router is a strict one (RFC 3261 16.6 item
+// 6); empty where it is none.
+std::string_view strict_uri(const RoutePreprocess& route) {
+  return route.next_is_strict ? route.next_route : std::string_view{};
 }
 
 }  // namespace
@@ -58,33 +42,46 @@ CallCaps::Time FraudCheck::time_of(Instant now) const {
   return {static_cast<std::uint32_t>(minutes), static_cast<std::uint32_t>(minutes / 1'440)};
 }
 
-FraudCheck::Called::Called(const sip::Uri& uri)
-    : number(user_of(uri)), global(CalledNumber::with_context(user_of(uri))) {}
-
-FraudCheck::Asked FraudCheck::asked(const Source& source, std::string_view from,
-                                    const Called& called, Instant now) {
-  Asked asked;
-  asked.source = source;
-  asked.from = from;
-  asked.number = called.number.text();
+Account FraudCheck::account_at(const Source& source, std::string_view from) {
   const UserAgent* agent = registrations_.agent_at(source, from);
-  const std::uint64_t key = source_key(source.remote.address).value;
-  asked.account =
-      agent ? agent->aor_hash
-            : keyed_hash(core_.hash_key, source.remote.address.octets()) ^ key;
+  return agent ? agent->account() : Account{};
+}
+
+Account FraudCheck::account_of_dialog(const Source& source, const Incoming& in,
+                                      const RoutePreprocess& route) {
+  if (route.in_dialog && route.leg != 0) {
+    const Call* call = calls_.get(calls_.find(in.essentials.call_id, route.leg));
+    const Account account = call ? call->party(access_party(route.leg)).account : Account{};
+    if (account) return account;
+  }
+  if (route.access && route.access->user_agent != 0) {
+    const UserAgent* agent = registrations_.get(registrations_.find(route.access->user_agent));
+    if (agent && agent->aor_hash != 0) return agent->account();
+  }
+  return account_at(source, in.view.value(HeaderName::From));
+}
+
+FraudCheck::Asked FraudCheck::asked(const Asker& by, const Called& called, Instant now) {
+  Asked asked;
+  asked.by = by;
+  asked.account = by.account.key;
+  const Address& address = by.source.remote.address;
+  if (!by.account) {  // who has one address of a /64 has all of them
+    std::array<std::uint8_t, 8> octets;
+    write_u64(octets, source_key(address).value);
+    asked.account = keyed_hash(core_.hash_key, Bytes(octets));
+  }
   const Duration utc = (now + core_.calendar).time_since_epoch();
-  const auto match_of = [&](std::string_view number) {
-    return rules_->find(number, source.remote.address, utc, [&](const std::string& aor) {
-      return agent && registrations_.is_aor(*agent, aor);
+  for (std::size_t i = 0; i < called.numbers.size(); ++i) {
+    const std::string_view number = called.numbers[i].text();
+    if (i == 0) asked.number = number;
+    if (i != 0 && number.empty()) continue;
+    const auto match = rules_->find(number, address, utc, [&](const std::string& aor) {
+      return registrations_.is_aor(by.account, aor);
     });
-  };
-  asked.match = match_of(asked.number);
-  if (const std::string_view global = called.global.text(); !global.empty()) {
-    const auto match = match_of(global);
-    if (match && (!asked.match || match.prefix.size() > asked.match.prefix.size())) {
-      asked.match = match;
-      asked.number = global;
-    }
+    if (!match || (asked.match && match.prefix.size() <= asked.match.prefix.size())) continue;
+    asked.match = match;
+    asked.number = number;
   }
   return asked;
 }
@@ -97,7 +94,7 @@ std::uint64_t FraudCheck::key_of(const Asked& asked) const {
 bool FraudCheck::refuse(const Asked& asked, std::string_view what, std::string_view limit,
                         std::uint32_t value) {
   core_.counters.fraud_refused.add();
-  const EndpointText source(asked.source.remote);
+  const EndpointText source(asked.by.source.remote);
   std::array<std::uint8_t, 24> hash;
   Writer account(hash);
   account.hex(asked.account, 16);
@@ -110,10 +107,10 @@ bool FraudCheck::refuse(const Asked& asked, std::string_view what, std::string_v
        {"number", asked.number},
        {"prefix", asked.match.prefix},
        {"account", account.written_text()},
-       {"from", asked.from},
+       {"from", asked.by.from},
        {"source", source.text()},
-       {"transport", to_text(asked.source.transport)},
-       {"call_id", asked.call_id}});
+       {"transport", to_text(asked.by.source.transport)},
+       {"call_id", asked.by.call_id}});
   return false;
 }
 
@@ -123,56 +120,106 @@ bool FraudCheck::denies(const Asked& asked, std::string_view what) {
   return true;
 }
 
-bool FraudCheck::may_call(const ResponseContext& context, const Incoming& in, Instant now) {
+bool FraudCheck::may_lead_to(const Asked& one, std::string_view what, Instant now) {
+  if (!one.match) return true;
+  if (denies(one, what)) return false;
+  const FraudRules::Rule& rule = rules_->rule(static_cast<std::size_t>(one.match.rule));
+  if (!rule.has_caps()) return true;
+  const auto outcome = caps_.begin(key_of(one), limits_of(rule), time_of(now));
+  if (outcome != CallCaps::Outcome::Counted) {
+    return refuse(one, what, to_text(outcome), value_of(rule, outcome));
+  }
+  caps_.end(key_of(one));
+  return true;
+}
+
+bool FraudCheck::may_call(const ResponseContext& context, const Incoming& in,
+                          const RoutePreprocess& route, Instant now) {
   if (!rules_ || rules_->empty()) return true;
   Call* call = calls_.get(context.call);
-  if (!call || call->watch) return true;  // the same call again, with credentials
-  if (core_.listener(context.source.listener).side != Side::Access) return true;
-  const Called called(in.essentials.request_uri);
-  Asked one = asked(context.source, in.view.value(HeaderName::From), called, now);
-  one.call_id = in.essentials.call_id;
+  if (!call || core_.listener(context.source.listener).side != Side::Access) return true;
+  const std::string_view from = in.view.value(HeaderName::From);
+  const Asker by{context.source, account_at(context.source, from), from, in.essentials.call_id};
+  // The strict router's comes first, the other one behind it: neither may be a forbidden one.
+  if (const auto strict = sip::parse_uri(strict_uri(route))) {
+    const Called called(*strict);
+    if (!may_lead_to(asked(by, called, now), "call", now)) return false;
+  }
+  const auto uri = sip::parse_uri(route.request_uri);
+  const Called called(uri ? *uri : in.essentials.request_uri);
+  const Asked one = asked(by, called, now);
   if (!one.match) return true;
   if (denies(one, "call")) return false;
+  return may_begin(*call, context.call, one, now);
+}
+
+bool FraudCheck::may_begin(Call& call, SlotId id, const Asked& one, Instant now) {
+  if (const Watched* watched = watched_.find(call.watch)) {
+    if (watched->key == key_of(one)) return true;  // the same call again, with credentials
+    ended(call.watch, now);
+    call.watch = {};
+  }
   const FraudRules::Rule& rule = rules_->rule(static_cast<std::size_t>(one.match.rule));
   if (!rule.has_caps() && rule.longest == Duration{}) return true;
   const CallCaps::Limits limits = limits_of(rule);
   const auto outcome = caps_.begin(key_of(one), limits, time_of(now));
   if (outcome != CallCaps::Outcome::Counted) {
-    return refuse(one, "call", text_of(outcome), value_of(rule, outcome));
+    return refuse(one, "call", to_text(outcome), value_of(rule, outcome));
   }
-  call->watch = watched_.take(Watched{context.call, key_of(one), limits, rule.longest, {}});
-  if (!call->watch) {
+  call.watch = watched_.take(Watched{id, key_of(one), limits, rule.longest, {}});
+  if (!call.watch) {
     caps_.end(key_of(one));
     return refuse(one, "call", "no room to watch it", 0);
   }
-  core_.wheel.arm(now + 1s, subject_value(Subject::Fraud, call->watch));
+  core_.wheel.arm(now + 1s, subject_value(Subject::Fraud, call.watch));
   return true;
 }
 
-bool FraudCheck::may_refer(const Source& source, const Incoming& in, Instant now) {
-  if (!rules_ || rules_->empty() || in.view.method() != sip::Method::Refer ||
-      core_.listener(source.listener).side != Side::Access) {
+bool FraudCheck::may_go_on(const ResponseContext& context, const Incoming& in,
+                           const RoutePreprocess& route, Instant now) {
+  if (!rules_ || rules_->empty() || context.own || context.method != sip::Method::Invite ||
+      in.essentials.to_tag.empty() ||
+      core_.listener(context.source.listener).side != Side::Access) {
     return true;
   }
+  const auto uri = sip::parse_uri(route.next_is_strict ? route.next_route : route.request_uri);
+  if (!uri) return true;
+  // Where the other side of that dialog has said that it is.
+  if (const Dialog* dialog = calls_.dialog(context.dialog)) {
+    const BufferRef& target = dialog->remote_target[index_of(other(context.from))];
+    const auto known = sip::parse_uri(target ? as_text(target.bytes()) : std::string_view{});
+    if (known && known->user == uri->user) return true;
+  }
+  const Called called(*uri);
+  const Asker by{context.source, account_of_dialog(context.source, in, route),
+                 in.view.value(HeaderName::From), in.essentials.call_id};
+  const Asked one = asked(by, called, now);
+  if (!one.match) return true;
+  const Call* call = calls_.get(context.call);
+  const Watched* watched = call ? watched_.find(call->watch) : nullptr;
+  if (watched && watched->key == key_of(one)) return !denies(one, "call");
+  return may_lead_to(one, "call", now);
+}
+
+bool FraudCheck::may_refer(const Source& source, const Incoming& in, const RoutePreprocess& route,
+                           Instant now) {
+  if (!rules_ || rules_->empty() || core_.listener(source.listener).side != Side::Access) {
+    return true;
+  }
+  const Asker by{source, account_of_dialog(source, in, route), in.view.value(HeaderName::From),
+                 in.essentials.call_id};
   for (const sip::Header& header : in.view.headers()) {
     const std::string_view name = in.view.text(header.name_text);
     if (!ascii::equal_ignoring_case(name, "refer-to") && !ascii::equal_ignoring_case(name, "r")) {
       continue;
     }
-    const auto target = sip::parse_name_addr(in.view.text(header.value));
-    if (!target) continue;
-    const Called called(target->uri);
-    Asked one = asked(source, in.view.value(HeaderName::From), called, now);
-    one.call_id = in.essentials.call_id;
-    if (!one.match) continue;
-    if (denies(one, "refer")) return false;
-    // The call that comes of it is another's: it counts with those that begin.
-    const FraudRules::Rule& rule = rules_->rule(static_cast<std::size_t>(one.match.rule));
-    const auto outcome = caps_.begin(key_of(one), limits_of(rule), time_of(now));
-    if (outcome != CallCaps::Outcome::Counted) {
-      return refuse(one, "refer", text_of(outcome), value_of(rule, outcome));
+    sip::ListCursor values(in.view.text(header.value));  // RFC 3515 2.1 has one; who knows
+    while (const auto value = values.next()) {
+      const auto target = sip::parse_name_addr(*value);
+      if (!target) continue;
+      const Called called(target->uri);
+      if (!may_lead_to(asked(by, called, now), "refer", now)) return false;
     }
-    caps_.end(key_of(one));
   }
   return true;
 }
@@ -181,6 +228,10 @@ bool FraudCheck::may_redirect(const Target& target, const sip::MessageView& resp
                               Instant now) {
   if (!rules_ || rules_->empty() || response.status() / 100 != 3) return true;
   const Source source{target.transport, target.listener, target.remote, target.flow};
+  const std::string_view to = response.value(HeaderName::To);
+  const UserAgent* agent = registrations_.get(registrations_.find(target.user_agent));
+  const Asker by{source, agent && agent->aor_hash != 0 ? agent->account() : account_at(source, to),
+                 to, response.value(HeaderName::CallId)};
   for (const sip::Header* header = response.find(HeaderName::Contact); header;
        header = response.next(header)) {
     sip::ListCursor values(response.text(header->value));
@@ -188,9 +239,7 @@ bool FraudCheck::may_redirect(const Target& target, const sip::MessageView& resp
       const auto contact = sip::parse_name_addr(*value);
       if (!contact) continue;
       const Called called(contact->uri);
-      Asked one = asked(source, response.value(HeaderName::To), called, now);
-      one.call_id = response.value(HeaderName::CallId);
-      if (denies(one, "redirect")) return false;
+      if (!may_lead_to(asked(by, called, now), "redirect", now)) return false;
     }
   }
   return true;

@@ -5,17 +5,22 @@
 #include <string_view>
 
 #include "gateway/admission/call_caps.h"
-#include "gateway/admission/called_number.h"
 #include "gateway/admission/fraud_rules.h"
 #include "gateway/base/slot_table.h"
+#include "gateway/core/called.h"
 #include "gateway/core/calls.h"
 #include "gateway/core/registrations.h"
 #include "gateway/core/services.h"
+#include "gateway/routing/route_preprocess.h"
 
 namespace ringway {
 
-// The rules of [[fraud]] for calls of the access side. The account is the AOR that the caller's
-// user agent has registered, never what From says; a guest's is his source.
+// The rules of [[fraud]] for calls of the access side. The account is the one that the caller's
+// user agent has registered, never what From says; a guest's is his source. In a dialog it is that
+// of the call, over whatever flow the request comes and whether or not the binding still stands.
+//
+// What is judged is the Request-URI as it leaves: with our alias undone (RFC 3261 16.4) and a
+// strict router's value in its place (16.6 item 6).
 //
 // A call under a rule is watched until it ends: each kSlice of it is paid for beforehand from the
 // day's minutes of its account, and it ends where there are none left or its longest time is over.
@@ -28,10 +33,17 @@ class FraudCheck {
 
   void publish(std::shared_ptr<const FraudRules> rules) { rules_ = std::move(rules); }
 
-  // An INVITE of the access side has made context.call. False: a rule forbids it.
-  bool may_call(const ResponseContext& context, const Incoming& in, Instant now);
+  // An INVITE of the access side has made context.call. route: what preprocess_route() made of it.
+  // False: a rule forbids it.
+  bool may_call(const ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
+                Instant now);
+  // An INVITE in a dialog. A server that knows the dialog goes by its tags; one that routes by the
+  // Request-URI would begin another call.
+  bool may_go_on(const ResponseContext& context, const Incoming& in, const RoutePreprocess& route,
+                 Instant now);
   // A REFER of the access side (RFC 3515): what it leads to is a call, too.
-  bool may_refer(const Source& source, const Incoming& in, Instant now);
+  bool may_refer(const Source& source, const Incoming& in, const RoutePreprocess& route,
+                 Instant now);
   // A 3xx of the user agent at target: each of its Contacts is a call of its account.
   bool may_redirect(const Target& target, const sip::MessageView& response, Instant now);
 
@@ -48,25 +60,31 @@ class FraudCheck {
     Duration longest{};
     Instant paid_until{};  // not answered yet: Instant{}
   };
-  // A number as it stands, and with its phone-context.
-  struct Called {
-    explicit Called(const sip::Uri& uri);
-    CalledNumber number, global;
+  struct Asker {
+    Source source;
+    Account account;
+    std::string_view from, call_id;
   };
   struct Asked {
-    std::string_view call_id, from, number;
-    Source source;
-    std::uint64_t account = 0;
+    Asker by;
+    std::string_view number;
+    std::uint64_t account = 0;  // what it is counted by
     FraudRules::Match match;
   };
 
-  // By the longer prefix of the two. called outlives what is returned.
-  Asked asked(const Source& source, std::string_view from, const Called& called, Instant now);
+  Account account_at(const Source& source, std::string_view from);
+  Account account_of_dialog(const Source& source, const Incoming& in,
+                            const RoutePreprocess& route);
+  // By the longest prefix of all that it may mean. called outlives what is returned.
+  Asked asked(const Asker& by, const Called& called, Instant now);
   CallCaps::Time time_of(Instant now) const;
   std::uint64_t key_of(const Asked& asked) const;
   bool refuse(const Asked& asked, std::string_view what, std::string_view limit,
               std::uint32_t value);
   bool denies(const Asked& asked, std::string_view what);
+  // A call that comes of it is another's: it counts with those that begin.
+  bool may_lead_to(const Asked& asked, std::string_view what, Instant now);
+  bool may_begin(Call& call, SlotId id, const Asked& asked, Instant now);
   void end(Watched& watched, std::string_view limit, std::uint32_t value, Instant now,
            Outbox& outbox);
 

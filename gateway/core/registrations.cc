@@ -5,6 +5,8 @@
 #include "gateway/base/subject.h"
 #include "gateway/nat/contact.h"
 #include "protocol/base/ascii.h"
+#include "protocol/base/percent.h"
+#include "protocol/sip/credentials.h"
 #include "protocol/sip/header_values.h"
 #include "protocol/sip/name_addr.h"
 
@@ -72,13 +74,17 @@ std::optional<Registrations::Change> Registrations::next_change() {
 
 // --- Who it is ---------------------------------------------------------------------------------
 
-// user@host, the host in lower case (RFC 3261 10.3 item 5, 19.1.4).
+// user@host with escapes undone (RFC 3261 10.3 item 5) and in lower case: the host since 19.1.4
+// says so, the user since registrars mostly look for it without regard to case.
 std::uint64_t Registrations::aor_hash(std::string_view name_addr) const {
   const auto parsed = sip::parse_name_addr(name_addr);
   if (!parsed) return 0;
   std::array<std::uint8_t, sip::kUriBytesMax> memory;
   Writer aor(memory);
-  aor.text(parsed->uri.user).character('@');
+  for (std::string_view user = parsed->uri.user; !user.empty();) {
+    aor.character(ascii::to_lower(percent::take(user)));
+  }
+  aor.character('@');
   for (const char c : parsed->uri.host) aor.character(ascii::to_lower(c));
   return agents_.hash_text(aor.written_text());
 }
@@ -102,10 +108,17 @@ bool Registrations::is_registered(const Source& source) {
   return flow && flow->first_agent != 0;
 }
 
-const UserAgent* Registrations::agent_at(const Source& source, std::string_view from) {
-  if (source.transport == Transport::Udp) {
-    return agents_.get(agents_.find_source(source_hash(source)));
+bool Registrations::is_aor(const Account& account, std::string_view aor) const {
+  if (!account) return false;
+  const std::uint64_t hash = aor_hash(aor);
+  for (std::size_t i = 0; i < core_.config.next_hops.size(); ++i) {
+    const std::uint16_t group = next_hops_.group_of(static_cast<std::uint16_t>(i));
+    if (keyed_by(hash, group) == account.aor) return true;
   }
+  return false;
+}
+
+const UserAgent* Registrations::agent_at(const Source& source, std::string_view from) {
   return agents_.get(agents_.find(user_agent_of(source, from)));
 }
 
@@ -271,27 +284,43 @@ void Registrations::learn(const ResponseContext& context, const sip::MessageView
     news.contact = keyed_by(agents_.hash_text(contact.uri), group);
     news.user_agent = user_agent_of(news.aor, contact);
     if (news.expires_seconds != 0) {
-      grant(news, next_hop, request.value(HeaderName::To), now, outbox);
+      grant(news, next_hop, request, now, outbox);
     }
     return false;
   });
 }
 
-void Registrations::grant(Announcement news, std::uint16_t next_hop, std::string_view to,
-                          Instant now, Outbox& outbox) {
+void Registrations::grant(Announcement news, std::uint16_t next_hop,
+                          const sip::MessageView& request, Instant now, Outbox& outbox) {
   const UserAgent* known = agents_.get(agents_.find(news.user_agent));
   if (known && is_older(*known, news)) return;
   news.kind = Announcement::Kind::UserAgentHere;
   news.alias = known && known->aor_hash != 0 ? known->alias : uses_alias(next_hop, news.user_agent);
   announce(news, outbox);
   here(news, now);
-  set_name(news.user_agent, to);
+  set_name(news.user_agent, request);
 }
 
-void Registrations::set_name(std::uint64_t user_agent, std::string_view to) {
+// Whoever registers one account under many addresses-of-record shows the same credentials each
+// time. Those of which nobody can tell whose they are count as one account. 0: none.
+std::uint64_t Registrations::credentials_hash(const sip::MessageView& request,
+                                              std::uint16_t group) const {
+  const sip::DigestUser user = sip::digest_user(request);
+  if (user.kind == sip::DigestUser::Kind::None) return 0;
+  std::array<std::uint8_t, sip::kUriBytesMax> memory;
+  Writer text(memory);
+  for (const char c : user.username) text.character(ascii::to_lower(c));
+  text.character('\n').text(user.realm);
+  return keyed_by(agents_.hash_text(text.written_text()) | 1, group);
+}
+
+void Registrations::set_name(std::uint64_t user_agent, const sip::MessageView& request) {
   UserAgent* agent = agents_.get(agents_.find(user_agent));
-  const auto parsed = sip::parse_name_addr(to);
-  if (!agent || !parsed) return;
+  if (!agent) return;
+  const std::uint64_t credentials = credentials_hash(request, agent->group);
+  if (credentials != 0) agent->credentials_hash = credentials;
+  const auto parsed = sip::parse_name_addr(request.value(HeaderName::To));
+  if (!parsed) return;
   std::array<std::uint8_t, sip::kUriBytesMax> memory;
   Writer text(memory);
   text.text(parsed->uri.user).character('@').text(parsed->uri.host);

@@ -43,10 +43,9 @@ class Registrations {
   }
   // The user agent that speaks from there: over a flow the one with that From, else any of it.
   const UserAgent* agent_at(const Source& source, std::string_view from);
-  // True if that is its address-of-record ("sip:bob@example.org").
-  bool is_aor(const UserAgent& agent, std::string_view aor) const {
-    return agent.aor_hash != 0 && keyed_by(aor_hash(aor), agent.group) == agent.aor_hash;
-  }
+  // True if its address-of-record is that one ("sip:bob@example.org"), whichever next hop has
+  // granted it.
+  bool is_aor(const Account& account, std::string_view aor) const;
   // True if a binding was granted to a user agent that speaks from there.
   bool is_registered(const Source& source);
   // For /agents: at most max of those that this shard has learnt.
@@ -104,9 +103,10 @@ class Registrations {
   void take_back(std::uint64_t user_agent, std::uint64_t contact, const Announcement& news,
                  Outbox& outbox);
   void take_back_all(const Announcement& news, Outbox& outbox);
-  void grant(Announcement news, std::uint16_t next_hop, std::string_view to, Instant now,
-             Outbox& outbox);
-  void set_name(std::uint64_t user_agent, std::string_view to);
+  void grant(Announcement news, std::uint16_t next_hop, const sip::MessageView& request,
+             Instant now, Outbox& outbox);
+  void set_name(std::uint64_t user_agent, const sip::MessageView& request);
+  std::uint64_t credentials_hash(const sip::MessageView& request, std::uint16_t group) const;
   void here(const Announcement& news, Instant now);
   void away(SlotId agent, Instant now);
   void gone(SlotId agent, bool left);

@@ -52,7 +52,9 @@ void RequestSteps::route(SlotId id, const Incoming& in, Instant now, Outbox& out
     context.media = route.media;
     if (route.leg != 0) context.leg = route.leg;
     calls_.note_request(context, in, route, now);
-    if (open_call(id, in, now, outbox)) {
+    if (!fraud_.may_go_on(context, in, route, now)) {
+      responses_.fail(id, 403, {}, now, outbox);
+    } else if (open_call(id, in, route, now, outbox)) {
       follow(id, in, router_.route(context, in, route, now), now, outbox);
     }
   }
@@ -60,7 +62,8 @@ void RequestSteps::route(SlotId id, const Incoming& in, Instant now, Outbox& out
 }
 
 // An INVITE that begins a call has it from here on. False: it was refused.
-bool RequestSteps::open_call(SlotId id, const Incoming& in, Instant now, Outbox& outbox) {
+bool RequestSteps::open_call(SlotId id, const Incoming& in, const RoutePreprocess& route,
+                             Instant now, Outbox& outbox) {
   ResponseContext& context = *contexts_.find(id);
   const bool from_network = core_.listener(context.source.listener).side == Side::Network ||
                             context.peer_next_hop != Peer::kNoNextHop;
@@ -69,7 +72,7 @@ bool RequestSteps::open_call(SlotId id, const Incoming& in, Instant now, Outbox&
   } else if (begins_call(context) &&
              !calls_.open(id, context, in, context.loop_hash, from_network, now)) {
     responses_.fail(id, 503, "Retry-After: 5\r\n", now, outbox);
-  } else if (context.call_new && !fraud_.may_call(context, in, now)) {
+  } else if (context.call_new && !fraud_.may_call(context, in, route, now)) {
     responses_.fail(id, 403, {}, now, outbox);
   } else {
     return true;

@@ -62,7 +62,8 @@ class RequestSteps {
  private:
   void leave_next_pass_alone(RoutePreprocess& route, const Incoming& in) const;
   bool begins_call(const ResponseContext& context) const;
-  bool open_call(SlotId id, const Incoming& in, Instant now, Outbox& outbox);
+  bool open_call(SlotId id, const Incoming& in, const RoutePreprocess& route, Instant now,
+                 Outbox& outbox);
   void follow(SlotId id, const Incoming& in, const Router::Decision& decision, Instant now,
               Outbox& outbox);
   void await_name(SlotId id, const Router::Decision& decision, Instant now, Outbox& outbox);

@@ -71,7 +71,8 @@ void Requests::receive_new(const Source& source, const Peer& peer, const Incomin
   const std::optional<Right> right =
       invite ? Right::OwnDialog : checks_.admit(source, peer, in, now, outbox);
   if (!right) return;
-  if (!fraud_.may_refer(source, in, now)) {
+  if (method == Method::Refer &&
+      !fraud_.may_refer(source, in, routes_.read_once(source, in, now), now)) {
     return replies_.refuse(request, source, 403, {}, {}, outbox);
   }
 

@@ -9,6 +9,7 @@
 #include "gateway/base/reserved_array.h"
 #include "gateway/base/slot_table.h"
 #include "gateway/base/timer_wheel.h"
+#include "gateway/nat/account.h"
 #include "protocol/base/keyed_hash.h"
 #include "protocol/base/time.h"
 
@@ -26,6 +27,11 @@ struct UserAgent {
   std::uint64_t call_id_hash = 0;
   std::uint32_t cseq = 0;
   std::uint16_t group = 0;  // of the next hop that granted it
+  // Whose credentials the next hop has taken, as a hash; 0: none, or another shard learnt it.
+  std::uint64_t credentials_hash = 0;
+  Account account() const {
+    return {aor_hash, credentials_hash != 0 ? credentials_hash : aor_hash};
+  }
   // For people: the beginning of its AOR; only on the shard that learnt it. Empty: elsewhere.
   std::uint8_t name_size = 0;
   std::array<char, kNameMax> name_text;
