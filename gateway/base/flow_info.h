@@ -18,6 +18,7 @@ struct FlowInfo {
   ListenerIndex listener = kNoListener;  // accepted on, or sent from for one that we opened
   Endpoint remote;
   bool opened_by_us = false;
+  bool from_proxy = false;  // remote is a listed proxy, which has not said whom it speaks for
   // Of one that we opened: the entry of Config::next_hops on whose behalf; 0xffff: it leads to the
   // far end of a dialog.
   std::uint16_t next_hop = 0xffff;

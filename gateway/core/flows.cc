@@ -9,6 +9,7 @@ void Flows::opened(const FlowInfo& info, const PeerTable::FlowPeer& peer) {
   flow.generation = info.flow.generation();
   flow.live = true;
   flow.opened_by_us = info.opened_by_us;
+  flow.from_proxy = info.from_proxy;
   flow.transport = info.transport;
   flow.listener = info.listener;
   flow.remote = info.remote;

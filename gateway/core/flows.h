@@ -18,6 +18,7 @@ struct FlowState {
   std::uint32_t generation = 0;
   bool live = false;
   bool opened_by_us = false;
+  bool from_proxy = false;  // as FlowInfo has it
   Transport transport = Transport::Tcp;
   ListenerIndex listener = kNoListener;
   Endpoint remote;

@@ -65,6 +65,7 @@ bool AcceptedStreams::set_remote(Stream& stream, const Endpoint& remote, Instant
   newcomers_.set_source(stream, remote.address);
   if (stream.source_counted) flows_.remove(stream.remote.address);
   stream.source_counted = false;
+  if (stream.remote.address != remote.address) stream.from_proxy = false;
   stream.remote = remote;
   if (is_shut_out(stream.listener, remote.address, now)) return false;
   if (flows_.count(remote.address) >= config_.limits.flows_per_source) {

@@ -196,6 +196,7 @@ Stream* Acceptors::admit(const Acceptor& acceptor, int fd, Instant now) {
     return nullptr;
   }
   stream->trusted_proxy = by_upgrade;
+  stream->from_proxy = is_proxy;
   if ((acceptor.handshakes || by_header) && streams_.wait(*stream, now)) update();
   return stream;
 }

@@ -104,6 +104,7 @@ struct Stream {
   bool source_counted = false;  // remote is in SourceCounts
   bool gave_message = false;    // one at least
   bool trusted_proxy = false;   // remote is a listed web proxy until the upgrade says who comes
+  bool from_proxy = false;      // remote is a listed proxy of either kind, and nobody behind it
   bool tls_close_queued = false;
   bool was_handshaking = false;   // when it was closed: nothing queued was encrypted
   bool handshake_judged = false;  // its failure was counted

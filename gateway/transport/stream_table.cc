@@ -107,6 +107,7 @@ void StreamTable::open(Stream& stream, Instant now) {
   event.flow.listener = stream.listener;
   event.flow.remote = stream.remote;
   event.flow.opened_by_us = stream.outbound != nullptr;
+  event.flow.from_proxy = stream.from_proxy;
   if (stream.outbound) event.flow.next_hop = stream.outbound->next_hop;
   if (stream.certificate_names) event.flow.certificate_names = *stream.certificate_names;
 }
