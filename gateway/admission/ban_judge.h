@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
@@ -16,14 +17,20 @@ namespace ringway {
 // Settings::within. What came in datagrams has a sum of its own, which bans datagrams only; one
 // datagram alone is never enough. A source that has shown a success lately is known: evidence by
 // datagrams does not count against it, since anybody may have sent them, and its connections have
-// ten times as much to spend, since many may share its address.
+// ten times as much to spend, in all and in time, since many may share its address.
+//
+// A success forgives what was before it only where it is the source's first, or that of a user who
+// has shown none there lately: an office of many phones begins from nothing again and again, who
+// has one account of his own and guesses those of others does not.
 class BanJudge {
  public:
   struct Settings {
     std::uint32_t failures = 10;  // of one source, within
     Duration within = 600s;
   };
-  static constexpr std::size_t kSourcesMax = 65'536;  // and as many users
+  // And as many users. When all places are taken, a source that nothing but datagrams speaks
+  // against makes room: whoever forges senders fills the table with them.
+  static constexpr std::size_t kSourcesMax = 65'536;
   static constexpr Duration kKnownFor = 3600s;        // after a success
   // Challenges, or streams that carry no SIP, that weigh as one failure.
   static constexpr std::uint32_t kChallengesEach = 10;
@@ -50,22 +57,28 @@ class BanJudge {
     std::uint32_t weight = 0;
     Instant at{};
   };
+  // How many users of a source are remembered whose successes forgive nothing more.
+  static constexpr std::size_t kUsersOfSource = 4;
   struct Seen {
     Sum datagrams, streams;
     Instant known_until{};
+    std::array<std::uint32_t, kUsersOfSource> users{};  // the newest first
   };
 
   std::uint32_t limit() const { return settings_.failures * kChallengesEach; }
   std::uint32_t weight_of(const Evidence& evidence, Instant now);
-  std::uint32_t add(Sum& sum, std::uint32_t weight, Instant now) const;
+  std::uint32_t add(Sum& sum, std::uint32_t weight, std::uint32_t factor, Instant now) const;
+  void succeeded(Seen& seen, std::uint64_t user, Instant now) const;
+  bool make_room(bool for_stream, Instant now);
   bool is_spent(const Sum& sum, Instant now) const { return sum.at + settings_.within <= now; }
-  Seen* place_of(SourceKey source, Instant now);
+  Seen* place_of(const Evidence& evidence, Instant now);
   bool user_is_guessed(std::uint64_t user, Instant now);
 
   Settings settings_;
   std::unordered_map<std::uint64_t, Seen> sources_;  // sources_.size() <= kSourcesMax
   std::unordered_map<std::uint64_t, Sum> users_;     // users_.size() <= kSourcesMax
   Instant swept_at_{};
+  std::size_t hand_ = 0;  // bucket of sources_ from which the next one that has to go is looked for
   std::uint64_t overlooked_ = 0;
 };
 

@@ -58,6 +58,15 @@ Budgets::Place& Budgets::user_of(const Asker& asker, Instant now) {
   return place_of(users_, (asker.by_stream ? asker.user : asker.user ^ kDatagrams) | 1, now);
 }
 
+// Of that user from that source alone.
+Budgets::Place& Budgets::guesses_of(const Asker& asker, Instant now) {
+  std::array<std::uint8_t, 16> octets;
+  write_u64(octets, asker.source.value);
+  write_u64(MutableBytes(octets).subspan(8), asker.user);
+  const std::uint64_t name = keyed_hash(key_, Bytes(octets));
+  return place_of(users_, (asker.by_stream ? name : name ^ kDatagrams) | 1, now);
+}
+
 void Budgets::forgive(Place& place, Instant now) {
   const auto steps = (now - place.used) / kForgivenEvery;
   if (steps <= 0) return;
@@ -82,6 +91,12 @@ bool Budgets::take_token(Place& place, std::uint32_t rate, std::uint32_t burst, 
 
 Budgets::Verdict Budgets::ask(const Asker& asker, Instant now) {
   Place& flow = place_of(flows_, asker.flow, now);
+  const bool guesses = asker.user != 0 && asker.has_credentials;
+  if (guesses) {
+    Place& place = guesses_of(asker, now);
+    forgive(place, now);
+    if (place.failures >= kGuessesOfUser) return Verdict::Wait;  // others of the flow go on
+  }
   if (flow.proven_until > now || asker.is_registered) {
     return take_token(flow, settings_.rate, settings_.burst, now) ? Verdict::Pass : Verdict::Wait;
   }
@@ -89,7 +104,7 @@ Budgets::Verdict Budgets::ask(const Asker& asker, Instant now) {
   const bool source_is_known = source.proven_until > now;
   forgive(flow, now);
   if (flow.failures >= settings_.attempts) return Verdict::CutOff;
-  if (asker.user != 0 && asker.has_credentials && !source_is_known) {
+  if (guesses && !source_is_known) {
     Place& user = user_of(asker, now);
     forgive(user, now);
     if (user.failures >= kGuessesOfUser) return Verdict::CutOff;
@@ -126,7 +141,10 @@ void Budgets::refused(const Asker& asker, End end, Instant now) {
       for (const bool by_stream : {true, false}) {
         source_of(asker, by_stream, now).proven_until = now + kProvenFor;
       }
-      if (asker.user != 0) user_of(asker, now).failures = 0;
+      if (asker.user > kUnclearUser) {
+        user_of(asker, now).failures = 0;
+        guesses_of(asker, now).failures = 0;
+      }
       return;
     }
     case End::Challenge:
@@ -134,9 +152,10 @@ void Budgets::refused(const Asker& asker, End end, Instant now) {
     case End::Failure:
       count_up(flow.failures);
       if (asker.user != 0 && asker.has_credentials) {
-        Place& user = user_of(asker, now);
-        forgive(user, now);
-        count_up(user.failures);
+        for (Place* place : {&user_of(asker, now), &guesses_of(asker, now)}) {
+          forgive(*place, now);
+          count_up(place->failures);
+        }
       }
       return;
     case End::Other:

@@ -25,6 +25,9 @@ namespace ringway {
 // have a fixed number of places, chosen by a keyed hash; where all are taken, the one longest
 // unused goes, strangers first.
 //
+// Whoever is proven may still guess the passwords of others: of one user each source has so many
+// tries, kGuessesOfUser, whatever else it has shown.
+//
 // Anybody may write another's address and name into a datagram. So sources and users have two
 // budgets each: what datagrams spend is not missing for connections.
 class Budgets {
@@ -32,7 +35,7 @@ class Budgets {
   struct Asker {
     SourceKey source;
     std::uint64_t flow = 0;  // keyed hash of it; never 0
-    std::uint64_t user = 0;  // keyed hash of the AOR that it speaks for; 0: none
+    std::uint64_t user = 0;  // keyed hash of whose credentials it shows; 0: none
     bool has_credentials = false;
     bool is_registered = false;  // as good as proven
     bool by_stream = true;       // else the sender's address may be another's
@@ -64,6 +67,8 @@ class Budgets {
   static constexpr Duration kForgivenEvery = 60s;  // one failure, or one challenge
   static constexpr Duration kProvenFor = 3600s;    // since its last success
   static constexpr std::uint32_t kGuessesOfUser = 20;  // before strangers may not try him any more
+  // Credentials of which nobody can tell whose they are: of one user, whom no success forgives.
+  static constexpr std::uint64_t kUnclearUser = 1;
   static constexpr std::uint32_t kKnownSourceFactor = 10;
 
  private:
@@ -78,6 +83,7 @@ class Budgets {
   Place& place_of(ReservedArray<Place>& table, std::uint64_t key, Instant now);
   Place& source_of(const Asker& asker, bool by_stream, Instant now);
   Place& user_of(const Asker& asker, Instant now);
+  Place& guesses_of(const Asker& asker, Instant now);
   static void forgive(Place& place, Instant now);
   static bool take_token(Place& place, std::uint32_t rate, std::uint32_t burst, Instant now);
 

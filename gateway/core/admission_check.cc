@@ -1,5 +1,6 @@
 #include "gateway/core/admission_check.h"
 
+#include "protocol/sip/credentials.h"
 #include "protocol/sip/name_addr.h"
 #include "protocol/sip/parse.h"
 
@@ -40,14 +41,20 @@ std::uint64_t AdmissionCheck::flow_of(const Source& source) const {
   return (address + (std::uint64_t{source.remote.port} << 16) + source.listener) | 1;
 }
 
-// Who it says it is: the To of a REGISTER (RFC 3261 10.2), else the From.
+// Whose credentials it shows, however To and From are written: those are what a password is tried
+// for. Without any it is the To of a REGISTER (RFC 3261 10.2), else the From.
 std::uint64_t AdmissionCheck::user_of(const sip::MessageView& request) const {
+  const sip::DigestUser user = sip::digest_user(request);
+  if (user.kind == sip::DigestUser::Kind::Unclear) return Budgets::kUnclearUser;
+  if (user.kind == sip::DigestUser::Kind::One) {
+    return keyed_hash(core_.hash_key, user.username) | 2;
+  }
   const bool registers = request.method() == Method::Register;
   const auto address =
       sip::parse_name_addr(request.value(registers ? HeaderName::To : HeaderName::From));
   if (!address || address->uri.user.empty()) return 0;
-  return keyed_hash(core_.hash_key, address->uri.user) * 31 +
-         keyed_hash(core_.hash_key, address->uri.host);
+  return (keyed_hash(core_.hash_key, address->uri.user) * 31 +
+          keyed_hash(core_.hash_key, address->uri.host)) | 2;
 }
 
 Budgets::Asker AdmissionCheck::asker_of(const Source& source, const sip::MessageView& request) {
@@ -55,7 +62,9 @@ Budgets::Asker AdmissionCheck::asker_of(const Source& source, const sip::Message
                        source.transport != Transport::Udp};
   asker.is_registered = registrations_.is_registered(source);
   asker.has_credentials = has_credentials(request);
-  if (!asker.is_registered && asker.has_credentials) asker.user = user_of(request);
+  // Of a user agent only what it registers counts.
+  const bool is_asked = !asker.is_registered || request.method() == Method::Register;
+  if (is_asked && asker.has_credentials) asker.user = user_of(request);
   return asker;
 }
 
@@ -79,6 +88,9 @@ void AdmissionCheck::began(const ResponseContext& context, const Incoming& in, I
 
 void AdmissionCheck::report(const Source& source, Evidence::Kind kind, std::uint8_t points,
                             std::uint64_t user) {
+  // A proxy that does not say for whom it speaks has everybody behind it.
+  const FlowState* flow = source.flow ? flows_.find_ended(source.flow) : nullptr;
+  if (flow && flow->from_proxy) return;
   gate_.report({kind, source.transport != Transport::Udp, points,
                 source_key(source.remote.address), user});
 }
@@ -101,7 +113,13 @@ void AdmissionCheck::answered(const ResponseContext& context, sip::Status status
                        false, false, context.source.transport != Transport::Udp};
   if (shows_success(context.method, status)) {
     end = Budgets::End::Success;
-    report(context.source, Evidence::Kind::Success, 0, 0);
+    // Only a registrar says whose it is: a From may be anybody's.
+    if (context.method == Method::Register &&
+        sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
+      asker = asker_of(context.source, request_);
+    }
+    report(context.source, Evidence::Kind::Success, 0,
+           asker.user > Budgets::kUnclearUser ? asker.user : 0);
   } else if (is_failure(status) &&
              sip::parse_message(context.request.bytes(), sip::Framing::Datagram, request_)) {
     asker = asker_of(context.source, request_);

@@ -4,6 +4,7 @@
 
 #include "gateway/admission/budgets.h"
 #include "gateway/admission/source_gate.h"
+#include "gateway/core/flows.h"
 #include "gateway/core/registrations.h"
 #include "gateway/core/response_context.h"
 #include "gateway/core/services.h"
@@ -16,9 +17,10 @@ namespace ringway {
 class AdmissionCheck {
  public:
   // All outlive this object.
-  AdmissionCheck(Services& core, SourceGate& gate, Registrations& registrations)
+  AdmissionCheck(Services& core, SourceGate& gate, Flows& flows, Registrations& registrations)
       : core_(core),
         gate_(gate),
+        flows_(flows),
         registrations_(registrations),
         budgets_(core.config.budgets, core.hash_key) {}
 
@@ -55,6 +57,7 @@ class AdmissionCheck {
 
   Services& core_;
   SourceGate& gate_;
+  Flows& flows_;
   Registrations& registrations_;
   Budgets budgets_;
   sip::MessageView request_;  // of a context

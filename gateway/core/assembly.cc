@@ -25,7 +25,7 @@ Assembly::Assembly(CoreEnvironment& environment)
       router(core, flows, registrations, next_hops, peers, places),
       peer_check(core, flows, registrations, peers),
       gate(environment.gate ? *environment.gate : open_gate),
-      admission(core, gate, registrations),
+      admission(core, gate, flows, registrations),
       fraud(core, registrations, calls, environment.caps),
       cancels(core, contexts, transactions),
       response_sender({core, contexts, transactions, registrations, calls, media, replies, router,

@@ -98,6 +98,35 @@ TEST_F(BanJudgeTest, AKnownSourceHasTenTimesAsMuch) {
   EXPECT_TRUE(see(Kind::Failure, true, 100));
 }
 
+// An attacker who has an account of his own shows it again and again.
+TEST_F(BanJudgeTest, ASuccessOfOneUserForgivesOnce) {
+  see(Kind::Success, true, 1, 10ms, 7);
+  int failures = 0;
+  for (bool banned = false; !banned && failures < 200; now += 100ms) {
+    banned = judge.observe({Kind::Failure, true, 0, kSource, 9}, now).has_value();
+    judge.observe({Kind::Success, true, 0, kSource, 7}, now);
+    judge.observe({Kind::Success, true, 0, kSource, 0}, now);
+    ++failures;
+  }
+  EXPECT_GE(failures, 30);  // the users are guessed, so each counts more
+  EXPECT_LE(failures, 120);
+}
+
+TEST_F(BanJudgeTest, AnOfficeOfManyUsersBeginsFromNothingAgainAndAgain) {
+  for (std::uint64_t i = 0; i < 2'000; ++i, now += 1s) {
+    EXPECT_FALSE(judge.observe({Kind::Success, true, 0, kSource, 100 + i % 20}, now));
+    EXPECT_FALSE(judge.observe({Kind::Failure, true, 0, kSource, 1'000 + i}, now)) << i;
+  }
+}
+
+TEST_F(BanJudgeTest, PhonesOfAKnownSourceWithWrongPasswordsHaveTime) {
+  see(Kind::Success, true, 1, 10ms, 7);
+  for (std::uint64_t i = 0; i < 500; ++i, now += 10s) {
+    EXPECT_FALSE(judge.observe({Kind::Failure, true, 0, kSource, 1'000 + i}, now)) << i;
+    judge.observe({Kind::Success, true, 0, kSource, 7}, now);
+  }
+}
+
 TEST_F(BanJudgeTest, PointsAddUp) {
   EXPECT_TRUE(see(Kind::Score, true, 3, 10ms, 0, 40));
   EXPECT_TRUE(see(Kind::Score, true, 1, 10ms, 0, 100));
@@ -113,14 +142,39 @@ TEST_F(BanJudgeTest, GuessesAtOneUserFromManySourcesCountMore) {
 }
 
 TEST_F(BanJudgeTest, IsBounded) {
-  for (std::uint64_t i = 1; i <= BanJudge::kSourcesMax + 100; ++i) {
-    judge.observe({Kind::Failure, true, 0, {i}, i}, now);
+  for (std::uint64_t i = 1; i <= BanJudge::kSourcesMax; ++i) {
+    judge.observe({Kind::Success, true, 0, {i}, i}, now);
+  }
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    judge.observe({Kind::Failure, true, 0, {1'000'000 + i}, i}, now);
   }
   EXPECT_EQ(judge.sources(), BanJudge::kSourcesMax);
-  EXPECT_EQ(judge.overlooked(), 100u);
-  now += 700s;
-  judge.observe({Kind::Failure, true, 0, {1'000'000}, 0}, now);
+  EXPECT_EQ(judge.overlooked(), 100u) << "known sources make no room";
+  now += BanJudge::kKnownFor + 1s;
+  judge.observe({Kind::Failure, true, 0, {2'000'000}, 0}, now);
   EXPECT_EQ(judge.sources(), 1u) << "what is over makes room";
+}
+
+// 65,536 forged senders cost nothing.
+TEST_F(BanJudgeTest, ForgedSendersKeepNobodyFromBeingSeen) {
+  constexpr SourceKey kScanner{5'000'000}, kPhone{6'000'000};
+  for (std::uint64_t i = 1; i <= BanJudge::kSourcesMax; ++i) {
+    judge.observe({Kind::Challenge, false, 0, {i}, 0}, now);
+  }
+  EXPECT_FALSE(see(Kind::Success, true, 1, 10ms, 7, 0, kPhone));
+  EXPECT_TRUE(see(Kind::Failure, true, 10, 10ms, 0, 0, kScanner));
+  EXPECT_FALSE(see(Kind::Failure, true, 99, 10ms, 0, 0, kPhone)) << "it is known";
+  // They go on, and a scanner over datagrams is seen all the same.
+  std::optional<BanJudge::Decision> decision;
+  for (std::uint64_t i = 1; i <= 20 && !decision; ++i) {
+    for (std::uint64_t k = 0; k < 500; ++k) {
+      judge.observe({Kind::Challenge, false, 0, {10'000'000 + i * 1'000 + k}, 0}, now);
+      now += 1ms;
+    }
+    decision = judge.observe({Kind::Failure, false, 0, kSource, 0}, now);
+  }
+  EXPECT_TRUE(decision);
+  EXPECT_LE(judge.sources(), BanJudge::kSourcesMax);
 }
 
 }  // namespace

@@ -118,6 +118,34 @@ TEST_F(BudgetsTest, GuessesAtOneUserEndForStrangersOnly) {
   EXPECT_EQ(attempt(asker(502, true, 77, kOffice), End::Success), Verdict::Pass);
 }
 
+// An account of his own makes nobody free to guess the passwords of others.
+TEST_F(BudgetsTest, AProvenFlowAndAKnownSourceHaveSoManyTriesAtOneUser) {
+  register_phone(1);
+  std::uint32_t passed = 0;
+  for (int i = 0; i < 100; ++i) {
+    passed += attempt(asker(1, true, 77), End::Failure) == Verdict::Pass;
+    EXPECT_EQ(attempt(asker(1, true, 99), End::Success), Verdict::Pass) << "his own";
+  }
+  EXPECT_EQ(passed, Budgets::kGuessesOfUser);
+  for (std::uint64_t flow = 100; flow < 200; ++flow) {
+    EXPECT_NE(attempt(asker(flow, true, 77), End::Failure), Verdict::Pass);
+  }
+  EXPECT_EQ(attempt(asker(2, true, 77, kElsewhere), End::Failure), Verdict::CutOff);
+  now += Budgets::kForgivenEvery;
+  EXPECT_EQ(attempt(asker(1, true, 77), End::Success), Verdict::Pass);
+  EXPECT_EQ(attempt(asker(1, true, 77), End::Success), Verdict::Pass) << "it was his after all";
+}
+
+TEST_F(BudgetsTest, CredentialsThatNobodyCanReadAreForgivenByNoSuccess) {
+  register_phone(1);
+  std::uint32_t passed = 0;
+  for (int i = 0; i < 100; ++i) {
+    passed += attempt(asker(1, true, Budgets::kUnclearUser), End::Failure) == Verdict::Pass;
+    attempt(asker(1, true, Budgets::kUnclearUser), End::Success);
+  }
+  EXPECT_EQ(passed, Budgets::kGuessesOfUser);
+}
+
 // Whoever writes an office's address into datagrams spends nothing of its connections.
 TEST_F(BudgetsTest, DatagramsInAnothersNameCostHisConnectionsNothing) {
   std::uint32_t passed = 0;
