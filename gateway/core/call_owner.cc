@@ -52,6 +52,19 @@ bool CallOwner::hand_over(const Source& source, const Incoming& in, Instant now,
   return true;
 }
 
+bool CallOwner::may_search_for_stranger(Instant now) {
+  if (now - second_ >= 1s) {
+    second_ = now;
+    searches_left_ = kSearchesASecond;
+  }
+  if (searches_left_ == 0) {
+    core_.drop(DropReason::Budget);
+    return false;
+  }
+  --searches_left_;
+  return true;
+}
+
 // From the shard of the Call-ID once around, so that the way here tells how far it has come.
 bool CallOwner::search_on(const Source& source, const Incoming& in, bool handed_over, Instant now,
                           Outbox& outbox) {
@@ -63,7 +76,10 @@ bool CallOwner::search_on(const Source& source, const Incoming& in, bool handed_
   } else {
     const bool may_have_moved = source.transport == Transport::Udp &&
                                 core_.listener(source.listener).side == Side::Access;
-    if (!may_have_moved && peers_.peer_of(source, now).kind == PeerKind::Stranger) return false;
+    if (peers_.peer_of(source, now).kind == PeerKind::Stranger &&
+        (!may_have_moved || !may_search_for_stranger(now))) {
+      return false;
+    }
     if (core_.shard != first) next = first;
   }
   send_to(next, source, in, outbox);

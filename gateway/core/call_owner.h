@@ -26,11 +26,14 @@ class CallOwner {
   // over a flow of another shard; it is still known by its branch (9.2). True: it is on its way to
   // the next shard, or was dropped for want of a buffer. False: each shard has looked, or a
   // stranger sent it. A phone on UDP whose NAT has given it another port is a stranger there, and
-  // is looked for all the same.
+  // is looked for all the same, kSearchesASecond of them: a datagram costs each shard a message.
   [[nodiscard]] bool search_on(const Source& source, const Incoming& in, bool handed_over,
                                Instant now, Outbox& outbox);
 
+  static constexpr std::uint32_t kSearchesASecond = 200;  // that strangers cause, on each shard
+
  private:
+  bool may_search_for_stranger(Instant now);
   std::optional<ShardIndex> by_token(const Source& source, const Incoming& in, Instant now);
   std::optional<ShardIndex> by_call_id(const Source& source, const Incoming& in, Instant now);
   ShardIndex shard_of_call_id(const Incoming& in) const;
@@ -39,6 +42,8 @@ class CallOwner {
   Services& core_;
   PeerCheck& peers_;
   RouteReader& routes_;
+  Instant second_{};            // since when searches_left_ counts
+  std::uint32_t searches_left_ = 0;
 };
 
 }  // namespace ringway
