@@ -103,6 +103,7 @@ struct Output {
     std::uint64_t user_agent = 0;  // keyed hash of AOR and instance, or of AOR and Contact
     // UserAgentHere: how it is found by others, and which REGISTER says so.
     std::uint64_t aor = 0, contact = 0, call_id = 0;  // keyed hashes
+    std::uint64_t credentials = 0;                    // with which it has registered; 0: none
     std::uint32_t cseq = 0;
     std::uint16_t group = 0;  // of the next hop that granted it
     bool alias = false;       // its Contact points at us

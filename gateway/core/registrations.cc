@@ -254,6 +254,7 @@ void Registrations::learn(const ResponseContext& context, const sip::MessageView
   news.call_id = agents_.hash_text(request.value(HeaderName::CallId));
   const auto cseq = sip::parse_cseq(request.value(HeaderName::CSeq));
   news.cseq = cseq ? cseq->number : 0;
+  news.credentials = credentials_hash(request, group);
   news.flow = context.source.flow;
   news.source = context.source;
   // Those that are taken back first, so that their order in the message means nothing.
@@ -284,21 +285,21 @@ void Registrations::learn(const ResponseContext& context, const sip::MessageView
     news.contact = keyed_by(agents_.hash_text(contact.uri), group);
     news.user_agent = user_agent_of(news.aor, contact);
     if (news.expires_seconds != 0) {
-      grant(news, next_hop, request, now, outbox);
+      grant(news, next_hop, request.value(HeaderName::To), now, outbox);
     }
     return false;
   });
 }
 
-void Registrations::grant(Announcement news, std::uint16_t next_hop,
-                          const sip::MessageView& request, Instant now, Outbox& outbox) {
+void Registrations::grant(Announcement news, std::uint16_t next_hop, std::string_view to,
+                          Instant now, Outbox& outbox) {
   const UserAgent* known = agents_.get(agents_.find(news.user_agent));
   if (known && is_older(*known, news)) return;
   news.kind = Announcement::Kind::UserAgentHere;
   news.alias = known && known->aor_hash != 0 ? known->alias : uses_alias(next_hop, news.user_agent);
   announce(news, outbox);
   here(news, now);
-  set_name(news.user_agent, request);
+  set_name(news.user_agent, to);
 }
 
 // Whoever registers one account under many addresses-of-record shows the same credentials each
@@ -314,13 +315,10 @@ std::uint64_t Registrations::credentials_hash(const sip::MessageView& request,
   return keyed_by(agents_.hash_text(text.written_text()) | 1, group);
 }
 
-void Registrations::set_name(std::uint64_t user_agent, const sip::MessageView& request) {
+void Registrations::set_name(std::uint64_t user_agent, std::string_view to) {
   UserAgent* agent = agents_.get(agents_.find(user_agent));
-  if (!agent) return;
-  const std::uint64_t credentials = credentials_hash(request, agent->group);
-  if (credentials != 0) agent->credentials_hash = credentials;
-  const auto parsed = sip::parse_name_addr(request.value(HeaderName::To));
-  if (!parsed) return;
+  const auto parsed = sip::parse_name_addr(to);
+  if (!agent || !parsed) return;
   std::array<std::uint8_t, sip::kUriBytesMax> memory;
   Writer text(memory);
   text.text(parsed->uri.user).character('@').text(parsed->uri.host);
@@ -398,6 +396,7 @@ void Registrations::here(const Announcement& news, Instant now) {
   agent.cseq = news.cseq;
   agent.group = news.group;
   agent.alias = news.alias;
+  if (news.credentials != 0) agent.credentials_hash = news.credentials;
   agents_.set_aor(id, news.aor);
   agents_.set_contact(id, news.contact);
   agents_.set_source(id, news.source.transport == Transport::Udp ? source_hash(news.source) : 0);

@@ -103,9 +103,9 @@ class Registrations {
   void take_back(std::uint64_t user_agent, std::uint64_t contact, const Announcement& news,
                  Outbox& outbox);
   void take_back_all(const Announcement& news, Outbox& outbox);
-  void grant(Announcement news, std::uint16_t next_hop, const sip::MessageView& request,
-             Instant now, Outbox& outbox);
-  void set_name(std::uint64_t user_agent, const sip::MessageView& request);
+  void grant(Announcement news, std::uint16_t next_hop, std::string_view to, Instant now,
+             Outbox& outbox);
+  void set_name(std::uint64_t user_agent, std::string_view to);
   std::uint64_t credentials_hash(const sip::MessageView& request, std::uint16_t group) const;
   void here(const Announcement& news, Instant now);
   void away(SlotId agent, Instant now);

@@ -27,7 +27,7 @@ struct UserAgent {
   std::uint64_t call_id_hash = 0;
   std::uint32_t cseq = 0;
   std::uint16_t group = 0;  // of the next hop that granted it
-  // Whose credentials the next hop has taken, as a hash; 0: none, or another shard learnt it.
+  // Whose credentials the next hop has taken, as a hash; 0: none.
   std::uint64_t credentials_hash = 0;
   Account account() const {
     return {aor_hash, credentials_hash != 0 ? credentials_hash : aor_hash};
