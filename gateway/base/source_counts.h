@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <vector>
 
+#include "gateway/base/reserved_array.h"
 #include "gateway/base/source_key.h"
 #include "protocol/base/keyed_hash.h"
 
@@ -51,7 +51,7 @@ class SourceCounts {
   }
 
   HashKey key_;
-  std::vector<std::uint32_t> cells_;
+  ReservedArray<std::uint32_t> cells_;
 };
 
 }  // namespace ringway

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
+#include "gateway/base/reserved_array.h"
 #include "gateway/media/media_leg.h"
 #include "protocol/base/time.h"
 
@@ -39,7 +39,7 @@ class ProfileMemory {
   const Place* at(std::uint64_t key, Instant now) const;
   bool remember(const Place& place, Duration age, Instant now);
 
-  std::vector<Place> places_;  // by key
+  ReservedArray<Place> places_;  // by key
 };
 
 }  // namespace ringway
