@@ -169,6 +169,7 @@ struct AdminConfig {
   bool enabled = false;
   Endpoint address;        // loopback by default
   std::string token_file;  // its first line must come with commands, unless address is loopback
+  std::vector<std::string> names;  // by which it may be asked, beside its address and localhost
   friend bool operator==(const AdminConfig&, const AdminConfig&) = default;
 };
 

@@ -379,6 +379,7 @@ void read_root(const TomlNode* document, const std::string& file, Config& config
   admin.read("enabled", config.admin.enabled);
   admin.read("address", config.admin.address, 0);
   admin.read_path("token_file", config.admin.token_file, file);
+  admin.read("names", config.admin.names);
   admin.finish();
 
   TableReader ctl(root.find("ctl"), "ctl", log);

@@ -356,6 +356,9 @@ void Validator::check_admin() {
     add("admin", "address is missing, like \"127.0.0.1:8080\"");
     return;
   }
+  validate_admin_names(config_.admin, [this](std::string at, std::string text) {
+    add(std::move(at), std::move(text));
+  });
   for (const ListenConfig& listen : config_.listen) {
     if (config_.admin.address.port != 0 && takes_stream_port(listen) &&
         listen.address == config_.admin.address) {

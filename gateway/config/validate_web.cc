@@ -23,7 +23,20 @@ bool is_host(std::string_view text) {
   return text.find(':') == text.npos;
 }
 
+void check_host(const std::string& host, const std::string& path, const AddMistake& add) {
+  if (is_host(host)) return;
+  add(path, "\"" + host +
+                "\" is no host: write the name alone, without scheme and port, like "
+                "\"gateway.example.org\"");
+}
+
 }  // namespace
+
+void validate_admin_names(const AdminConfig& admin, const AddMistake& add) {
+  for (std::size_t i = 0; i < admin.names.size(); ++i) {
+    check_host(admin.names[i], "admin.names[" + std::to_string(i) + "]", add);
+  }
+}
 
 void validate_web(const ListenConfig& listen, const std::string& path, const AddMistake& add) {
   for (std::size_t i = 0; i < listen.origins.size(); ++i) {
@@ -34,11 +47,7 @@ void validate_web(const ListenConfig& listen, const std::string& path, const Add
             "scheme's own, and nothing behind, like \"https://phone.example.org\"");
   }
   for (std::size_t i = 0; i < listen.hosts.size(); ++i) {
-    if (is_host(listen.hosts[i])) continue;
-    add(path + ".hosts[" + std::to_string(i) + "]",
-        "\"" + listen.hosts[i] +
-            "\" is no host: write the name alone, without scheme and port, like "
-            "\"gateway.example.org\"");
+    check_host(listen.hosts[i], path + ".hosts[" + std::to_string(i) + "]", add);
   }
   if (listen.path.find_first_of("?# \t") != listen.path.npos) {
     add(path + ".path", "path ends before a \"?\": what follows it is not compared");

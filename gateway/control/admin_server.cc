@@ -75,6 +75,19 @@ int hex_value(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+AdminAnswer misdirected_answer(std::string_view host) {
+  return {static_cast<int>(http::Status::MisdirectedRequest), "text/plain; charset=utf-8",
+          "this address is not known as \"" + std::string(host) +
+              "\": ask by its IP address or as localhost, or list the name in admin.names\n"};
+}
+
+// Browsers say which page a request comes from (RFC 6454 7, Fetch Metadata 2, RFC 9110 10.1.3).
+// None: a person typed the address.
+bool is_of_a_page(const http::RequestHead& head) {
+  if (head.count("Origin") != 0 || head.count("Referer") != 0) return true;
+  return head.count("Sec-Fetch-Site") > 1 || head.find("Sec-Fetch-Site").value_or("none") != "none";
+}
+
 }  // namespace
 
 std::string query_value(std::string_view query, std::string_view key) {
@@ -111,7 +124,7 @@ struct AdminServer::Connection {
   };
   uv_timer_t deadline{};
   uv_write_t write{};
-  Address source;
+  Address source, local;
   http::RequestHeadReader reader;
   std::string received, sent;
   std::array<char, 2'048> memory{};
@@ -229,6 +242,10 @@ void AdminServer::accept() {
     if (uv_tcp_getpeername(&added.tcp, &name.any, &size) == 0) {
       added.source = read_socket_address(name).address;
     }
+    size = sizeof name;
+    if (uv_tcp_getsockname(&added.tcp, &name.any, &size) == 0) {
+      added.local = read_socket_address(name).address;
+    }
   }
   const bool has_room = make_room(added.source);
   connections_[added.id] = std::move(connection);
@@ -257,6 +274,12 @@ void AdminServer::accept() {
       });
 }
 
+bool AdminServer::is_for_us(std::string_view host, const Connection& connection) const {
+  if (is_socket_ || hosts_.has(host, connection.local)) return true;
+  const auto address = parse_address(host);  // another one of this machine will do
+  return address && !address->is_any() && host_has(*address);
+}
+
 void AdminServer::read(Connection& connection) {
   const auto head = connection.reader.read(connection.received);
   if (head && !*head) return;  // its end has not arrived
@@ -268,18 +291,18 @@ void AdminServer::read(Connection& connection) {
   };
   if (!head) return refused(head.error());
   const http::RequestHead& found = **head;
-  // In absolute-form (RFC 9112 3.2.2) the path stands behind the authority.
-  std::string_view path = found.path();
-  if (const bool is_absolute = path.find("://") != path.npos; is_absolute) {
-    const auto target = http::find_target(found);
-    if (!target) return refused(target.error());
-    path = target->path;
+  connection.is_head = found.method() == "HEAD";
+  const auto target = http::find_target(found);
+  if (!target) return refused(target.error());
+  if (!is_for_us(target->host, connection)) {
+    ++misdirected_;
+    misdirected_host_ = target->host;
+    return write(connection, misdirected_answer(target->host));
   }
   AdminRequest request;
   request.id = connection.id;
-  connection.is_head = found.method() == "HEAD";
   request.method = connection.is_head ? "GET" : found.method();
-  request.path = path;
+  request.path = target->path;
   const std::size_t mark = found.target().find('?');
   if (mark != std::string_view::npos) request.query = found.target().substr(mark + 1);
   if (const auto authorization = found.find("Authorization")) {
@@ -289,7 +312,7 @@ void AdminServer::read(Connection& connection) {
     }
   }
   request.by_socket = is_socket_;
-  request.from_browser = found.count("Origin") != 0;
+  request.from_browser = is_of_a_page(found);
   const auto answer = handler_(request);
   if (answer) write(connection, *answer);
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "gateway/base/endpoint.h"
+#include "gateway/base/own_hosts.h"
 
 namespace ringway {
 
@@ -23,7 +24,7 @@ struct AdminRequest {
   std::string_view query;     // behind the question mark, as it came
   std::string_view token;     // of "Authorization: Bearer"
   bool by_socket = false;     // came by the control socket, whose mode says who may
-  bool from_browser = false;  // has an Origin: a page of somebody else may have sent it
+  bool from_browser = false;  // a page of somebody else may have sent it
 };
 
 struct AdminAnswer {
@@ -45,6 +46,9 @@ std::string query_value(std::string_view query, std::string_view key);
 // kConnectionsMax. One more takes the place of the oldest that has not sent its head, first of the
 // same source, then of all; only if there is none it is closed itself. Each is counted in
 // refused().
+//
+// At an address, Host has to name us (OwnHosts): 421 otherwise (RFC 9110 15.5.20). Nobody can make a
+// browser open a Unix socket.
 class AdminServer {
  public:
   static constexpr std::size_t kConnectionsMax = 64, kPerSourceMax = 8;
@@ -66,12 +70,17 @@ class AdminServer {
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
+  void set_hosts(OwnHosts hosts) { hosts_ = std::move(hosts); }
+
   // Begins to close everything; the loop has to run on until it is done.
   void close();
 
   void answer(std::uint64_t request, const AdminAnswer& answer);
   // Connections that gave way to others, or were closed unheard.
   std::uint64_t refused() const { return refused_; }
+  // Requests for other hosts, and the last of those.
+  std::uint64_t misdirected() const { return misdirected_; }
+  const std::string& misdirected_host() const { return misdirected_host_; }
 
  private:
   struct Connection;
@@ -79,6 +88,7 @@ class AdminServer {
   void accept();
   bool make_room(const Address& source);
   void read(Connection& connection);
+  bool is_for_us(std::string_view host, const Connection& connection) const;
   void write(Connection& connection, const AdminAnswer& answer);
   void close(Connection& connection);
 
@@ -94,7 +104,9 @@ class AdminServer {
   std::string path_;  // of the socket, removed at the end
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;  // by request, oldest first
   std::size_t handles_ = 0;                                           // that the loop still knows
-  std::uint64_t next_request_ = 1, refused_ = 0;
+  std::uint64_t next_request_ = 1, refused_ = 0, misdirected_ = 0;
+  std::string misdirected_host_;
+  OwnHosts hosts_;
 };
 
 }  // namespace ringway

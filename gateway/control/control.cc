@@ -98,6 +98,7 @@ std::expected<void, std::string> Control::open() {
         });
     if (!admin) return std::unexpected(admin.error());
     admin_ = std::move(*admin);
+    name_admin();
   }
   if (const std::string path = socket_path(config_.ctl); !path.empty()) {
     auto socket = AdminServer::open_socket(&loop_, path, config_.ctl.group,

@@ -115,6 +115,8 @@ class Control {
   void judge();
   void remind_of_ends();
   void look_for_addresses();
+  void complain_of_hosts();
+  void name_admin();
   std::vector<const Counters*> counters() const;
   std::optional<AdminAnswer> serve(const AdminRequest& request);
   std::optional<AdminAnswer> serve_table(const AdminRequest& request);
@@ -176,6 +178,8 @@ class Control {
   std::unique_ptr<AdminServer> admin_, socket_;
   tls::SystemTrust trust_;
   std::string admin_token_;
+  std::uint64_t misdirected_told_ = 0, misdirected_at_ = 0;  // in the log, and when
+  std::uint64_t lists_refused_ = 0;
   std::map<std::string, std::int64_t> file_times_;
   std::vector<CertificateEnd> certificates_;
   std::string absent_address_;  // as conditions are judged by

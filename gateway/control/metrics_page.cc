@@ -131,6 +131,9 @@ void write_admission(Page& page, const ProcessFacts& facts) {
   page.line("bans_cut_short_total", {}, static_cast<double>(facts.bans_cut_short));
   page.head("evidence_overlooked_total", "counter", "Evidence of sources beyond what is watched.");
   page.line("evidence_overlooked_total", {}, static_cast<double>(facts.evidence_overlooked));
+  page.head("source_lists_refused_total", "counter",
+            "Times that a broken block list was not taken, and the old ones stayed in use.");
+  page.line("source_lists_refused_total", {}, static_cast<double>(facts.lists_refused));
   page.one("evidence_total", "counter", "Successes and failures told to the judge of bans.",
            &Counters::evidence_reported);
   page.one("evidence_lost_total", "counter", "Those that it could not take in.",
@@ -430,6 +433,9 @@ void write_process(Page& page, const ProcessFacts& facts) {
   page.head("log_lines_dropped_total", "counter",
             "Log lines that nobody read in time, or that could not be written.");
   page.line("log_lines_dropped_total", {}, static_cast<double>(facts.log_lines_dropped));
+  page.head("admin_misdirected_total", "counter",
+            "Requests to the admin address by a name that is not in admin.names.");
+  page.line("admin_misdirected_total", {}, static_cast<double>(facts.admin_misdirected));
   page.head("condition", "gauge", "0: ok, 1: degraded, 2: failed.");
   for (const Condition& condition : facts.conditions) {
     page.line("condition", Page::label("condition", condition.name),

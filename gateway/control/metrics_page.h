@@ -17,6 +17,8 @@ struct ProcessFacts {
   std::span<const Condition> conditions{};
   std::span<const CertificateEnd> certificates{};
   std::uint64_t bans_remembered = 0, bans_cut_short = 0, evidence_overlooked = 0;
+  std::uint64_t lists_refused = 0;  // readings of block lists that kept the old ones in use
+  std::uint64_t admin_misdirected = 0;
 };
 
 // The Prometheus text of /metrics: the sum of all shards' counters. rules may be null.

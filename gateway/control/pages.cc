@@ -97,8 +97,33 @@ void Control::look_for_addresses() {
   }
 }
 
+// The machine's own name is known by the machine alone: nobody else lets it resolve.
+void Control::name_admin() {
+  if (!admin_) return;
+  std::vector<std::string> names = config_.admin.names;
+  if (!config_.host_name.empty()) names.push_back(config_.host_name);
+  admin_->set_hosts(OwnHosts(std::move(names)));
+}
+
+// Somebody's monitoring may have a name for us that we do not know, or a web page tries to read what
+// is ours. At most once a minute.
+void Control::complain_of_hosts() {
+  constexpr std::uint64_t kEveryMs = 60'000;
+  if (!admin_ || admin_->misdirected() == misdirected_told_) return;
+  if (misdirected_told_ != 0 && uv_now(&loop_) < misdirected_at_ + kEveryMs) return;
+  setup_.log.event(
+      LogLevel::Warning, "admin_misdirected",
+      {{"host", admin_->misdirected_host()},
+       {"requests", admin_->misdirected() - misdirected_told_},
+       {"meaning", "who asks the admin address by this name gets no answer (421); list it in "
+                   "admin.names if it is yours"}});
+  misdirected_told_ = admin_->misdirected();
+  misdirected_at_ = uv_now(&loop_);
+}
+
 void Control::judge() {
   remind_of_ends();
+  complain_of_hosts();
   look_for_addresses();
   const auto shards = counters();
   readiness_.update(
@@ -142,7 +167,8 @@ std::optional<AdminAnswer> Control::serve(const AdminRequest& request) {
                                      readiness_.conditions(), certificates_,
                                      setup_.bans ? setup_.bans->table().remembered() : 0,
                                      setup_.bans ? setup_.bans->table().cut_short() : 0,
-                                     judge_.overlooked()})};
+                                     judge_.overlooked(), lists_refused_,
+                                     admin_ ? admin_->misdirected() : 0})};
   }
   if (request.path == "/version") {
     return AdminAnswer{200, kJson, "{\"version\":\"" RINGWAY_VERSION "\"}\n"};

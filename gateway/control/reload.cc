@@ -114,6 +114,7 @@ std::expected<void, std::string> Control::apply(const Config& next) {
   config_ = next;
   ++generation_;
   admin_token_ = std::move(*token);
+  name_admin();
   setup_.tls = std::move(*tls);
   setup_.filter = *filter;
   setup_.pages = std::move(pages);

@@ -97,7 +97,7 @@ std::expected<Answer, std::string> ask(const Place& place, const std::string& me
   if (const int error = connect_to(place, socket.number()); error != 0) {
     return std::unexpected(complaint(place, error));
   }
-  std::string request = method + " " + target + " HTTP/1.1\r\nHost: ringway\r\n";
+  std::string request = method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n";
   if (!place.token.empty()) request += "Authorization: Bearer " + place.token + "\r\n";
   request += "\r\n";
   if (::send(socket.number(), request.data(), request.size(), MSG_NOSIGNAL) !=

@@ -27,6 +27,7 @@ enum class Status : std::uint16_t {
   MethodNotAllowed = 405,
   RequestTimeout = 408,
   Conflict = 409,
+  MisdirectedRequest = 421,
   UnprocessableContent = 422,
   UpgradeRequired = 426,
   TooManyRequests = 429,

@@ -22,6 +22,8 @@ std::string_view reason_phrase(Status status) {
       return "Request Timeout";
     case Status::Conflict:
       return "Conflict";
+    case Status::MisdirectedRequest:
+      return "Misdirected Request";
     case Status::UnprocessableContent:
       return "Unprocessable Content";
     case Status::UpgradeRequired:

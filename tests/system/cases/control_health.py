@@ -49,8 +49,8 @@ def log_pipe(t):
         # Each event is a line; the pipe takes 64 KiB, the writer's queue 8,192 lines.
         for _ in range(400):
             assert g.http("/calls")[0] == 200
-            raw(g, b"POST /drain HTTP/1.1\r\nHost: x\r\n\r\n")
-            raw(g, b"POST /undrain HTTP/1.1\r\nHost: x\r\n\r\n")
+            raw(g, b"POST /drain HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            raw(g, b"POST /undrain HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert g.http("/healthz")[0] == 200
         a = t.client(g, "udp")
         ours, _, _ = call(a, b)
@@ -119,18 +119,18 @@ def methods(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri(), shards=2)
     for path in ("/healthz", "/metrics", "/version", "/calls"):
-        answer = raw(g, f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = raw(g, f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         head, _, body = answer.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200") and body == b"", (path, answer)
         assert int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]) > 0, head
     for method in ("DELETE", "PUT", "POST", "OPTIONS", "PATCH"):
-        answer = raw(g, f"{method} /healthz HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = raw(g, f"{method} /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 405") and b"\r\nallow: get, head\r\n" in answer.lower(), answer
-    answer = raw(g, b"GET /reload HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = raw(g, b"GET /reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 405") and b"\r\nallow: post\r\n" in answer.lower(), answer
-    assert raw(g, b"DELETE /nothing HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 404")
+    assert raw(g, b"DELETE /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n").startswith(b"HTTP/1.1 404")
     # A page of another site, shown by a browser on this machine.
-    answer = raw(g, b"POST /drain HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.test\r\n\r\n")
+    answer = raw(g, b"POST /drain HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.test\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 403"), answer
     assert health(g)[0] == 200
 
@@ -139,7 +139,7 @@ def methods(t):
 def half_requests(t):
     b = t.backend()
     g = t.gateway("udp", next_hop=b.uri(), shards=2)
-    for begin in (b"", b"GET /healthz HTTP/1.1\r\nHo", b"GET /metrics HTTP/1.1\r\nHost: x\r\nA: "):
+    for begin in (b"", b"GET /healthz HTTP/1.1\r\nHo", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nA: "):
         halves = []
         for _ in range(120):
             connection = socket.create_connection(g.admin, timeout=5)
