@@ -3,25 +3,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "gateway/transport/sockaddr.h"
 #include "gateway/tunnel/operation_tags.h"
+#include "protocol/http/request_head.h"
+#include "protocol/http/response.h"
+#include "protocol/http/target.h"
 
 namespace ringway::tunnel {
 namespace {
-
-constexpr std::size_t kRequestMax = 4096;
 
 Operation operation(OperationKind kind, SlotId id) {
   return {kind, {id.slot | kAdminTag, id.generation}};
 }
 
-std::string answer_of(const char* status, const std::string& body) {
-  return std::string("HTTP/1.1 ") + status +
-         "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n\r\n" + body;
+std::string answer_of(http::Status status, const std::string& body) {
+  std::array<std::uint8_t, 1'024> memory;
+  Writer out(memory);
+  http::ResponseHead head;
+  head.status = status;
+  head.content_length = body.size();
+  http::write_response_head(head, out);
+  return std::string(out.written_text()) + body;
+}
+
+std::string refusal_of(http::Status status) {
+  return answer_of(status, std::string(http::reason_phrase(status)) + "\n");
 }
 
 }  // namespace
@@ -41,8 +51,15 @@ std::expected<int, std::string> listen_on(const Endpoint& endpoint, const std::s
   return std::unexpected(complaint);
 }
 
-Admin::Admin(Kernel& kernel, ReceiveBuffers& buffers, int fd, Pages& pages)
-    : kernel_(kernel), buffers_(buffers), fd_(fd), pages_(pages), visits_(2 * kConnectionsMax) {
+Admin::Admin(Kernel& kernel, ReceiveBuffers& buffers, int fd, const Address& local, OwnHosts hosts,
+             Pages& pages)
+    : kernel_(kernel),
+      buffers_(buffers),
+      fd_(fd),
+      local_(local),
+      hosts_(std::move(hosts)),
+      pages_(pages),
+      visits_(2 * kConnectionsMax) {
   arm();
 }
 
@@ -97,25 +114,31 @@ void Admin::completed(const Completion& completion) {
   if (completion.has_buffer) buffers_.give_back(completion.buffer);
 }
 
+// Empty: the head's end has not arrived.
+std::string Admin::answer_to(const Visit& visit) {
+  http::RequestHeadReader reader;
+  const auto head = reader.read(visit.request);
+  if (!head) return refusal_of(head.error());
+  if (!*head) return {};
+  const auto target = http::find_target(**head);
+  if (!target) return refusal_of(target.error());
+  if (!hosts_.has(target->host, local_)) {
+    return answer_of(http::Status::MisdirectedRequest,
+                     "this address is not known as \"" + std::string(target->host) +
+                         "\": ask by its IP address or as localhost, or list the name in "
+                         "admin_names\n");
+  }
+  const bool is_get = (*head)->method() == "GET";
+  if (is_get && target->path == "/metrics") return answer_of(http::Status::Ok, pages_.metrics());
+  if (is_get && target->path == "/status") return answer_of(http::Status::Ok, pages_.status());
+  if (is_get && target->path == "/healthz") return answer_of(http::Status::Ok, "ok\n");
+  return answer_of(http::Status::NotFound, "there are /metrics, /status and /healthz\n");
+}
+
 void Admin::serve(SlotId id, Visit& visit) {
   if (visit.sending) return;
-  if (visit.request.find("\r\n\r\n") == visit.request.npos) {
-    if (visit.request.size() > kRequestMax) end(id, visit);
-    return;
-  }
-  // What a "?" adds is not looked at.
-  const std::string_view request = visit.request;
-  const std::string_view page = request.substr(0, request.find_first_of("?\r", 4));
-  const std::string_view what = page.substr(0, page.find(' ', 4));
-  if (what == "GET /metrics") {
-    visit.answer = answer_of("200 OK", pages_.metrics());
-  } else if (what == "GET /status") {
-    visit.answer = answer_of("200 OK", pages_.status());
-  } else if (what == "GET /healthz") {
-    visit.answer = answer_of("200 OK", "ok\n");
-  } else {
-    visit.answer = answer_of("404 Not Found", "there are /metrics, /status and /healthz\n");
-  }
+  visit.answer = answer_to(visit);
+  if (visit.answer.empty()) return;
   visit.sending = true;
   kernel_.send(visit.fd, as_bytes(visit.answer), Kernel::Chain::Last,
                operation(OperationKind::SendStream, id));

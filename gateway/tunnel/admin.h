@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "gateway/base/endpoint.h"
+#include "gateway/base/own_hosts.h"
 #include "gateway/base/slot_table.h"
 #include "gateway/reactor/kernel.h"
 #include "gateway/reactor/receive_buffers.h"
@@ -21,7 +22,8 @@ namespace ringway::tunnel {
 std::string metrics_page(const Numbers& numbers, std::string_view end);
 
 // The admin port: GET /metrics, /status and /healthz, one request for each connection. It changes
-// nothing. Bound: kConnectionsMax; a new one ends the oldest.
+// nothing. Host has to name us (OwnHosts): 421 otherwise (RFC 9110 15.5.20). Bound:
+// kConnectionsMax; a new one ends the oldest.
 class Admin {
  public:
   static constexpr std::uint32_t kConnectionsMax = 32;
@@ -36,8 +38,10 @@ class Admin {
     ~Pages() = default;
   };
 
-  // fd: listens, and is owned from now on; -1: no admin port. buffers: a group for streams.
-  Admin(Kernel& kernel, ReceiveBuffers& buffers, int fd, Pages& pages);
+  // fd: listens, and is owned from now on; -1: no admin port. local: where. buffers: a group for
+  // streams.
+  Admin(Kernel& kernel, ReceiveBuffers& buffers, int fd, const Address& local, OwnHosts hosts,
+        Pages& pages);
   ~Admin();
   Admin(const Admin&) = delete;
   Admin& operator=(const Admin&) = delete;
@@ -55,6 +59,7 @@ class Admin {
   };
 
   void serve(SlotId id, Visit& visit);
+  std::string answer_to(const Visit& visit);
   void end(SlotId id, Visit& visit);
   void end_oldest();
 
@@ -62,6 +67,8 @@ class Admin {
   ReceiveBuffers& buffers_;
   int fd_;
   bool armed_ = false;
+  Address local_;
+  OwnHosts hosts_;
   Pages& pages_;
   SlotTable<Visit> visits_;
   std::uint64_t count_ = 0;

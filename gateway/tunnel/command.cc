@@ -40,6 +40,8 @@ void add_common(CLI::App& app, Wishes& wishes, std::string& silence) {
                  "control: rtpengine's; datagrams: any other UDP request-response protocol")
       ->capture_default_str();
   app.add_option("--admin", wishes.admin, "Counters: /metrics, /status, /healthz at ADDRESS:PORT");
+  app.add_option("--admin-name", wishes.admin_names,
+                 "A host name by which --admin is asked, beside its address and localhost");
   app.add_option("--user", wishes.user,
                  "Account to become when started as root (ringway, else nobody; root stays root)");
   app.add_option("--silence", silence, "A far end that owes an answer for so long is gone")

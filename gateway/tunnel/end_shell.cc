@@ -32,7 +32,9 @@ std::expected<void, std::string> EndShell::open(std::uint16_t places, int admin_
   auto opened = buffers_.open(kernel(), {kStreamGroup, 128, kStreamSize, kStreamSize + 64});
   if (!opened) return opened;
   connections_ = std::make_unique<Connections>(kernel(), buffers_, tls_, places, *this);
-  admin_ = std::make_unique<Admin>(kernel(), buffers_, admin_fd, *this);
+  admin_ = std::make_unique<Admin>(
+      kernel(), buffers_, admin_fd, settings_.admin ? settings_.admin->address : Address{},
+      OwnHosts(settings_.admin_names), *this);
   return {};
 }
 

@@ -82,6 +82,7 @@ std::expected<void, std::string> check_common(const Wishes& wishes, Settings& se
   settings.controller.link.silence = settings.relay.link.silence = wishes.silence;
   settings.keys = wishes.keys;
   settings.user = wishes.user;
+  settings.admin_names = wishes.admin_names;
   for (const std::string& text : wishes.plain) {
     const auto prefix = parse_prefix(text);
     if (!prefix) return Failure("plain: " + text + " is no address and no prefix like 10.0.0.0/24");
@@ -235,6 +236,7 @@ Wishes read_wishes(const std::string& file, std::vector<Mistake>& mistakes) {
   table.read("plain", wishes.plain);
   table.read("kind", wishes.kind);
   table.read("admin", wishes.admin);
+  table.read("admin_names", wishes.admin_names);
   table.read("user", wishes.user);
   table.read("connections", wishes.connections, 1, 8);
   table.read("timeout", wishes.timeout, 100ms, 60s);

@@ -26,6 +26,7 @@ struct Wishes {
   std::vector<std::string> plain;   // prefixes: without TLS from and to these
   std::string kind = "control";     // or "datagrams"
   std::string admin;                // ADDRESS:PORT
+  std::vector<std::string> admin_names;  // host names by which it is asked
   std::string user;                 // to become, when started as root
   std::uint16_t connections = 2;
   Duration timeout = 4500ms, silence = 1s;
@@ -38,6 +39,7 @@ struct Settings {
   std::string keys;  // empty: plain TCP
   std::vector<Prefix> plain;
   std::optional<Endpoint> admin;
+  std::vector<std::string> admin_names;
   std::string user;
   // Controller end.
   std::vector<ListenAddress> listen;

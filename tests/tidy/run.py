@@ -47,7 +47,7 @@ MAY_INCLUDE = {
                                    "gateway/admission",
                                    "gateway/shard/shard_message.h", "gateway/shard/shard.h", "gateway/filter",
                                    "gateway/routing/next_hops.h"],
-    "gateway/tunnel": ["protocol/base", "protocol/bencode", "tls", "gateway/base", "gateway/reactor",
+    "gateway/tunnel": ["protocol/base", "protocol/bencode", "protocol/http", "tls", "gateway/base", "gateway/reactor",
                        "gateway/config/document.h", "gateway/config/load.h", "gateway/config/table_reader.h",
                        "gateway/transport/sockaddr.h"],
     "gateway/ctl": ["protocol/base", "gateway/base", "gateway/config"],

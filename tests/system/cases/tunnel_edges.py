@@ -320,3 +320,25 @@ def silent_link(t):
         near.stop()
         asker.kill()
         asker.wait(5)
+
+
+@case("tunnel edges: a page whose name resolves to the admin address reads nothing of it (421, RFC 9110 15.5.20)")
+def rebinding(t):
+    tunnel = Tunnel(t, FakeEngine(t).address)
+
+    def status(port, target, host, version="1.1"):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+            one.sendall(f"GET {target} HTTP/{version}\r\n{f'Host: {host}' if host else 'A: b'}\r\n\r\n".encode())
+            answer = b""
+            while piece := one.recv(65536):
+                answer += piece
+        return int(answer.split()[1])
+    for port in (tunnel.admin_port, tunnel.far_admin_port):
+        for target in ("/metrics", "/status", "/healthz"):
+            for host in (f"127.0.0.1:{port}", f"localhost:{port}", "LOCALHOST.", "[::1]"):
+                assert status(port, target, host) == 200, (target, host)
+            assert status(port, target, None, "1.0") == 200
+            for host in (f"evil.test:{port}", "localhost.evil.test", "127.0.0.1.evil.test", "203.0.113.7", "x"):
+                assert status(port, target, host) == 421, (target, host)
+            assert status(port, f"http://evil.test{target}", "evil.test") == 421
+            assert status(port, target, None) == 400
