@@ -33,6 +33,7 @@ class Warner {
     check_secrets();
     check_descriptors();
     check_ports();
+    doubt_lists();
     return std::move(found_);
   }
 
@@ -57,13 +58,20 @@ class Warner {
     }
   }
   void check_lists() {
-    if (const auto lists = make_source_lists(config_); !lists) add("bans", lists.error());
+    const auto lists = make_source_lists(config_, ListUse::First);
+    if (!lists) add("bans", lists.error());
     for (std::size_t i = 0; i < config_.fraud.size(); ++i) {
       Config one;
       one.fraud = {config_.fraud[i]};
       const auto fraud = make_fraud_rules(one);
       if (!fraud) add("fraud[" + std::to_string(i) + "]", fraud.error());
     }
+  }
+
+  void doubt_lists() {
+    const auto lists = make_source_lists(config_, ListUse::First);
+    if (!lists) return;
+    for (const std::string& doubt : (*lists)->doubts) add("bans", doubt);
   }
 
   void check_pages() {

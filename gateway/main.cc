@@ -134,7 +134,7 @@ int serve(Config config, const Extras& extras) {
   if (!token_key) return fail(token_key.error());
   const auto filter = make_filter(config);
   if (!filter) return fail(filter.error());
-  const auto lists = make_source_lists(config);
+  const auto lists = make_source_lists(config, ListUse::First);
   if (!lists) return fail(lists.error());
   const auto fraud = make_fraud_rules(config);
   if (!fraud) return fail(fraud.error());
@@ -160,6 +160,9 @@ int serve(Config config, const Extras& extras) {
   for (const Mistake& warning : extras.warnings) {
     log.event(LogLevel::Warning, "config_warning",
               {{"line", warning.position.line}, {"text", warning.text}});
+  }
+  for (const std::string& doubt : (*lists)->doubts) {
+    log.event(LogLevel::Warning, "block_list_doubtful", {{"reason", doubt}});
   }
   if (const auto opened = control.open(); !opened) return fail(opened.error());
   if (const auto done = give_up_rights(config.process); !done) return fail(done.error());

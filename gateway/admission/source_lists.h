@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "gateway/base/prefix.h"
@@ -16,6 +15,10 @@ class PrefixSet {
   explicit PrefixSet(const std::vector<Prefix>& prefixes);
 
   bool contains(const Address& address) const;
+  // Are all addresses of that prefix in it?
+  bool covers(const Prefix& prefix) const;
+  // Is any?
+  bool touches(const Prefix& prefix) const;
   bool empty() const { return ranges_.empty(); }
 
  private:
@@ -29,6 +32,7 @@ class PrefixSet {
   };
   static Number number_of(const Address& address);
   static Number last_of(const Prefix& prefix);
+  static bool is_next(const Number& last, const Number& first);
 
   std::vector<Range> ranges_;  // ascending; none touches the next
 };
@@ -37,19 +41,7 @@ class PrefixSet {
 struct SourceLists {
   PrefixSet allow;
   PrefixSet block;
+  std::vector<std::string> doubts;  // of the lists, for whoever configured them; each a sentence
 };
-
-// A list of prefixes as text: one a line ("192.0.2.1", "198.51.100.0/24", "2001:db8::/32"), empty
-// lines, and comments from '#' or ';' to the end of the line. Or JSON, as APIBAN answers: of its
-// strings those count that are such entries. A byte order mark in front is passed over.
-struct LoadedPrefixes {
-  std::vector<Prefix> prefixes;
-  std::size_t wrong_line = 0;  // the first that cannot be read, from 1; 0: all were
-  std::string wrong_text;      // its text, cut at 60 bytes
-};
-// At most kPrefixesMax; what comes behind counts as a line that cannot be read. Bits behind a
-// prefix are ignored, "/0" is refused: it would be everybody.
-inline constexpr std::size_t kPrefixesMax = 1'000'000;
-LoadedPrefixes parse_prefix_list(std::string_view text);
 
 }  // namespace ringway

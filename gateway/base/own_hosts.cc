@@ -20,9 +20,8 @@ bool OwnHosts::has(std::string_view host, const Address& local) const {
   if (const auto address = parse_address(host)) {
     if (*address == local || address->is_loopback()) return true;
     if (local.is_any() && !address->is_any()) return true;
-    return std::ranges::any_of(names_, [&](const std::string& name) {
-      return parse_address(name) == address;
-    });
+    return std::ranges::any_of(
+        names_, [&](const std::string& name) { return parse_address(name) == address; });
   }
   const std::string_view name = without_root(host);
   if (ascii::equal_ignoring_case(name, "localhost")) return true;

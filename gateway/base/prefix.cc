@@ -48,6 +48,16 @@ std::vector<Prefix> parse_prefixes(const std::vector<std::string>& texts) {
   return prefixes;
 }
 
+bool is_too_wide(const Prefix& prefix) {
+  static constexpr Prefix kUnused{{Family::V4, {224}}, 3};  // multicast and reserved
+  static constexpr Prefix kUnicast{{Family::V6, {0x20}}, 3};
+  if (prefix.address.family == Family::V4) {
+    return prefix.bits < 8 && !(prefix.bits >= kUnused.bits && kUnused.contains(prefix.address));
+  }
+  return prefix.bits < 7 &&
+         (kUnicast.contains(prefix.address) || prefix.contains(kUnicast.address));
+}
+
 bool is_private(const Address& address) {
   static constexpr Prefix kPrivate[] = {
       {{Family::V4, {0}}, 8},

@@ -30,4 +30,8 @@ std::vector<Prefix> parse_prefixes(const std::vector<std::string>& texts);
 // 2.5.5.1, RFC 6052).
 bool is_private(const Address& address);
 
+// True for a range that nobody can mean to keep out: it has more addresses in use than one /8 of
+// IPv4, or one sixteenth of what IPv6 uses (2000::/3, RFC 4291 2.5.4).
+bool is_too_wide(const Prefix& prefix);
+
 }  // namespace ringway

@@ -23,6 +23,12 @@ void check_prefixes(const std::vector<std::string>& texts, const std::string& pa
 void check_bans(const BansConfig& bans, const AddMistake& add) {
   check_prefixes(bans.allow, "bans.allow", "set enabled = false instead", add);
   check_prefixes(bans.block, "bans.block", "nobody could speak any more", add);
+  for (std::size_t i = 0; i < bans.block.size(); ++i) {
+    const auto prefix = parse_prefix(bans.block[i]);
+    if (!prefix || prefix->bits == 0 || !is_too_wide(*prefix)) continue;
+    add("bans.block[" + std::to_string(i) + "]",
+        "\"" + bans.block[i] + "\" would keep out a large part of the world: is it mistyped?");
+  }
   constexpr std::size_t kLastingMax = 15, kFilesMax = 32;
   if (bans.lasting.empty() || bans.lasting.size() > kLastingMax) {
     add("bans.lasting", "lasting has 1 to 15 times, like [\"1m\", \"10m\", \"1h\", \"24h\"]");
@@ -53,6 +59,10 @@ void check_fraud(const FraudConfig& rule, const std::string& path, const AddMist
   if (rule.deny && caps) add(path + ".deny", "what is denied has no other limits: take them out");
   if (rule.from.empty() != rule.to.empty()) {
     add(path, "from and to belong together, like from = \"18:00\" and to = \"08:00\"");
+  }
+  if (!rule.from.empty() && rule.from == rule.to) {
+    add(path + ".to", "from and to are the same, so the rule is never in force: leave both out for "
+                      "a rule that always is");
   }
   check_prefixes(rule.sources, path + ".sources", "leave sources out instead", add);
   for (const std::string& account : rule.accounts) {

@@ -108,6 +108,7 @@ class Control {
   void check_files();
   void watch_files();
   bool publish_lists();
+  void tell_doubts(const SourceLists& lists);
   void rotate_tickets();
   void judge_certificates();
 

@@ -1,5 +1,7 @@
 #include <sys/stat.h>
 
+#include <ranges>
+
 #include "gateway/config/load.h"
 #include "gateway/config/tcp_twins.h"
 #include "gateway/control/control.h"
@@ -91,8 +93,13 @@ std::expected<void, std::string> Control::apply(const Config& next) {
   if (!tls) return std::unexpected(tls.error());
   const auto filter = make_filter(next);
   if (!filter) return std::unexpected(filter.error());
-  auto lists = make_source_lists(next);
-  if (!lists) return std::unexpected(lists.error());
+  auto lists = make_source_lists(next, next.bans.block_files == config_.bans.block_files
+                                            ? ListUse::Next
+                                            : ListUse::First);
+  if (!lists) {
+    ++lists_refused_;
+    return std::unexpected(lists.error());
+  }
   auto fraud = make_fraud_rules(next);
   if (!fraud) return std::unexpected(fraud.error());
   std::shared_ptr<const StaticPages> pages = setup_.pages;
@@ -127,6 +134,7 @@ std::expected<void, std::string> Control::apply(const Config& next) {
                           FilterRules::for_another_shard(setup_.filter), setup_.pages,
                           *lists, *fraud, std::move((*listeners)[i])});
   }
+  tell_doubts(**lists);
   next_hops_->set(config_.next_hops);
   for (const NextHopConfig& next_hop : config_.next_hops) {
     if (next_hop.removed) held_.erase("next-hops/" + next_hop.name);
@@ -189,17 +197,26 @@ void Control::reload_files(std::string_view reason) {
 
 // Block-lists and fraud rules with their files.
 bool Control::publish_lists() {
-  const auto lists = make_source_lists(config_);
+  const auto lists = make_source_lists(config_, ListUse::Next);
   const auto fraud = make_fraud_rules(config_);
   if (lists && fraud) {
     utc_offset_ = utc_offset();
     send_all(PublishLists{*lists, *fraud});
+    tell_doubts(**lists);
     return true;
   }
+  if (!lists) ++lists_refused_;
   setup_.log.event(LogLevel::Error, "block_lists_kept",
                    {{"reason", lists ? fraud.error() : lists.error()},
                     {"meaning", "the old lists stay in use"}});
   return false;
+}
+
+void Control::tell_doubts(const SourceLists& lists) {
+  constexpr std::size_t kToldMax = 20;
+  for (const std::string& doubt : std::views::take(lists.doubts, kToldMax)) {
+    setup_.log.event(LogLevel::Warning, "block_list_doubtful", {{"reason", doubt}});
+  }
 }
 
 // New keys for the contexts that there are: nothing is read or built.

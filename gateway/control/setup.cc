@@ -139,9 +139,6 @@ std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string> make
 
 namespace {
 
-// Of lists of addresses and numbers: room for as many entries as they may have.
-constexpr std::size_t kListBytesMax = 32 << 20;
-
 // The rules of one file; an empty name: the built-in ones.
 std::expected<std::vector<FilterRules::Rule>, std::string> read_rules(const std::string& file) {
   std::string text(built_in_rules());
@@ -197,50 +194,6 @@ std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(const
   }
   return std::make_shared<const FilterRules>(std::move(*rules), std::vector<Prefix>{},
                                              own_hosts(config));
-}
-
-std::expected<std::shared_ptr<const SourceLists>, std::string> make_source_lists(
-    const Config& config) {
-  std::vector<Prefix> block = parse_prefixes(config.bans.block);
-  for (const std::string& file : config.bans.block_files) {
-    const FileText read = read_text_file(file, kListBytesMax);
-    if (!read.error.empty()) {
-      return std::unexpected("bans.block_files: " + file + ": " + read.error);
-    }
-    const LoadedPrefixes loaded = parse_prefix_list(read.text);
-    if (loaded.wrong_line != 0) {
-      return std::unexpected(file + ":" + std::to_string(loaded.wrong_line) + ": \"" +
-                             loaded.wrong_text +
-                             "\" is no address or prefix; one a line, comments begin with #");
-    }
-    block.insert(block.end(), loaded.prefixes.begin(), loaded.prefixes.end());
-  }
-  return std::make_shared<const SourceLists>(
-      SourceLists{PrefixSet(parse_prefixes(config.bans.allow)), PrefixSet(block)});
-}
-
-Duration utc_offset() {
-  const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  localtime_r(&now, &local);
-  return std::chrono::seconds(local.tm_gmtoff);
-}
-
-std::expected<std::shared_ptr<const FraudRules>, std::string> make_fraud_rules(
-    const Config& config) {
-  std::vector<std::string> files;
-  for (const FraudConfig& rule : config.fraud) {
-    std::string& text = files.emplace_back();
-    if (rule.prefix_file.empty()) continue;
-    FileText read = read_text_file(rule.prefix_file, kListBytesMax);
-    if (!read.error.empty()) {
-      return std::unexpected("fraud " + rule.name + ": " + rule.prefix_file + ": " + read.error);
-    }
-    text = std::move(read.text);
-  }
-  auto rules = FraudRules::build(config.fraud, files, utc_offset());
-  if (!rules) return std::unexpected("fraud " + rules.error());
-  return std::make_shared<const FraudRules>(std::move(*rules));
 }
 
 std::expected<tls::MacKey, std::string> make_token_key(const Config& config) {

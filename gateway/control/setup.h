@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
@@ -27,9 +28,12 @@ make_tls_settings(const Config& config, const tls::TicketKeys& keys, unsigned sh
 [[nodiscard]] std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(
     const Config& config);
 
-// Who is never and who is always kept out, block-list files included.
+// Who is never and who is always kept out, block-list files included. Errors name the file, the
+// line and what is wrong. First: a list that is empty yet is a doubt only; Next: it would take the
+// place of one that is in use, so it is an error.
+enum class ListUse : std::uint8_t { First, Next };
 [[nodiscard]] std::expected<std::shared_ptr<const SourceLists>, std::string> make_source_lists(
-    const Config& config);
+    const Config& config, ListUse use);
 
 // Who may call which numbers how much, prefix files included.
 [[nodiscard]] std::expected<std::shared_ptr<const FraudRules>, std::string> make_fraud_rules(

@@ -2,6 +2,7 @@
 
 #include "gateway/admission/called_number.h"
 #include "gateway/admission/fraud_rules.h"
+#include "gateway/admission/prefix_list.h"
 #include "gateway/admission/source_lists.h"
 #include "tests/fuzz/hold.h"
 #include "tests/fuzz/targets.h"
@@ -20,6 +21,7 @@ using fuzz::hold;
 void check_prefixes(std::string_view text) {
   const LoadedPrefixes loaded = parse_prefix_list(text);
   hold(loaded.wrong_line <= text.size() + 1, "a wrong line is none of the text's");
+  hold((loaded.wrong_line == 0) == loaded.mistake.empty(), "a wrong line has no reason");
   const PrefixSet set(loaded.prefixes);
   for (const Prefix& prefix : loaded.prefixes) {
     hold(prefix.bits != 0, "a prefix is everybody");

@@ -5,62 +5,13 @@
 #include <algorithm>
 #include <random>
 
+#include "gateway/admission/prefix_list.h"
+
 namespace ringway {
 namespace {
 
 Address address(std::string_view text) {
   return *parse_address(text);
-}
-
-TEST(PrefixList, OneALineWithCommentsInAnyLineEnd) {
-  const auto loaded = parse_prefix_list(
-      "# APIBAN\r\n192.0.2.1\r\n\r\n  198.51.100.0/24 ; a comment\n2001:db8::/32#x\n[2001:db9::1]");
-  EXPECT_EQ(loaded.wrong_line, 0u) << loaded.wrong_text;
-  ASSERT_EQ(loaded.prefixes.size(), 4u);
-  EXPECT_EQ(loaded.prefixes[0].bits, 32);
-  EXPECT_EQ(loaded.prefixes[1].bits, 24);
-  EXPECT_EQ(loaded.prefixes[2].bits, 32);
-  EXPECT_EQ(loaded.prefixes[3].bits, 128);
-}
-
-TEST(PrefixList, AByteOrderMarkIsPassedOver) {
-  const auto loaded = parse_prefix_list("\xef\xbb\xbf""192.0.2.1\n");
-  EXPECT_EQ(loaded.wrong_line, 0u) << loaded.wrong_text;
-  EXPECT_EQ(loaded.prefixes.size(), 1u);
-}
-
-TEST(PrefixList, AnswersOfApibanAreRead) {
-  const auto loaded = parse_prefix_list(
-      " {\"ipaddress\": [\"192.0.2.1\",\r\n \"2001:db8::1\"], \"ID\": \"1609459200\"}\n");
-  EXPECT_EQ(loaded.wrong_line, 0u);
-  ASSERT_EQ(loaded.prefixes.size(), 2u);
-  EXPECT_TRUE(PrefixSet(loaded.prefixes).contains(address("2001:db8::1")));
-  EXPECT_EQ(parse_prefix_list("[ \"198.51.100.0/24\" ]").prefixes.size(), 1u);
-  EXPECT_EQ(parse_prefix_list("[2001:db8::1]").prefixes.size(), 1u);
-  const auto none = parse_prefix_list("{\"ipaddress\":[\"no new bans\"],\"ID\":\"none\"}");
-  EXPECT_EQ(none.wrong_line, 0u);
-  EXPECT_EQ(none.prefixes.size(), 0u);
-  // An answer that is cut is not half believed.
-  for (const char* cut : {"{\"ipaddress\":[\"192.0.2.1\",\"192.0", "{", "[\"", "{\"192.0.2.1"}) {
-    EXPECT_EQ(parse_prefix_list(cut).wrong_line, 1u) << cut;
-  }
-}
-
-TEST(PrefixList, TheFirstLineThatIsWrongIsNamed) {
-  for (const std::string wrong : {"hello", "192.0.2.1/33", "192.0.2.1/0", "::/0", "192.0.2.1 x",
-                                  "1.2.3", "192.0.2.1/", "192.0.2.1/x", "/24"}) {
-    const auto loaded = parse_prefix_list("192.0.2.9\n" + wrong + "\n192.0.2.10");
-    EXPECT_EQ(loaded.wrong_line, 2u) << wrong;
-    EXPECT_EQ(loaded.wrong_text, wrong);
-    EXPECT_EQ(loaded.prefixes.size(), 2u);
-  }
-  EXPECT_EQ(parse_prefix_list(std::string(1'000, 'x')).wrong_text.size(), 60u);
-}
-
-TEST(PrefixList, BitsBehindThePrefixAreIgnored) {
-  const auto loaded = parse_prefix_list("192.0.2.77/24");
-  ASSERT_EQ(loaded.prefixes.size(), 1u);
-  EXPECT_TRUE(PrefixSet(loaded.prefixes).contains(address("192.0.2.1")));
 }
 
 TEST(PrefixSet, ContainsWhatItsPrefixesContain) {
@@ -101,6 +52,23 @@ TEST(PrefixSet, AgreesWithOneByOne) {
       ASSERT_EQ(set.contains(one), expected);
     }
   }
+}
+
+TEST(PrefixSet, CoversAndTouchesPrefixes) {
+  const PrefixSet set(parse_prefix_list("192.0.2.0/25\n192.0.2.128/25\n2001:db8::/32\n").prefixes);
+  for (const char* in : {"192.0.2.0/24", "192.0.2.7/32", "2001:db8:1::/48"}) {
+    EXPECT_TRUE(set.covers(*parse_prefix(in))) << in;
+    EXPECT_TRUE(set.touches(*parse_prefix(in))) << in;
+  }
+  for (const char* part : {"192.0.0.0/16", "2001:d00::/24"}) {
+    EXPECT_FALSE(set.covers(*parse_prefix(part))) << part;
+    EXPECT_TRUE(set.touches(*parse_prefix(part))) << part;
+  }
+  for (const char* out : {"192.0.3.0/24", "10.0.0.0/8", "2001:db9::/32", "0.0.0.0/1"}) {
+    EXPECT_FALSE(set.covers(*parse_prefix(out))) << out;
+  }
+  EXPECT_FALSE(set.touches(*parse_prefix("192.0.3.0/24")));
+  EXPECT_FALSE(PrefixSet().touches(*parse_prefix("0.0.0.0/0")));
 }
 
 }  // namespace
