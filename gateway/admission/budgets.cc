@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace ringway {
 namespace {
@@ -19,31 +20,12 @@ void count_down(std::uint8_t& count) {
 }  // namespace
 
 Budgets::Budgets(const BudgetsConfig& settings, const HashKey& key)
-    : settings_(settings), key_(key), flows_(kPlaces), sources_(kPlaces), users_(kPlaces) {}
+    : settings_(settings), key_(key), flows_(key), sources_(key), users_(key) {}
 
-Budgets::Place& Budgets::place_of(ReservedArray<Place>& table, std::uint64_t key, Instant now) {
-  std::array<std::uint8_t, 8> octets;
-  for (std::size_t i = 0; i < octets.size(); ++i) {
-    octets[i] = static_cast<std::uint8_t>(key >> (8 * i));
-  }
-  const std::size_t first = keyed_hash(key_, Bytes(octets)) % (kPlaces / kWays) * kWays;
-  std::size_t oldest = first;
-  const auto rank = [&](const Place& place) {
+Budgets::Place& Budgets::place_of(Table& table, std::uint64_t key, Instant now) {
+  return table.place_of(key, now, [now](const Place& place) {
     return std::pair(place.proven_until > now, place.used);
-  };
-  for (std::size_t i = first; i < first + kWays; ++i) {
-    if (table[i].key == key) return table[i];
-    if (table[i].key == 0) {
-      oldest = i;
-      break;
-    }
-    if (rank(table[i]) < rank(table[oldest])) oldest = i;
-  }
-  table[oldest] = {};
-  table[oldest].key = key;
-  table[oldest].used = now;
-  table[oldest].tokens = ~std::uint32_t{0};  // full, whatever its size
-  return table[oldest];
+  });
 }
 
 // The key is secret: nobody can choose an address whose datagrams count as another's stream.
@@ -76,19 +58,6 @@ void Budgets::forgive(Place& place, Instant now) {
   }
 }
 
-// A bucket of burst tokens that rate tokens a second flow into, counted up to place.used.
-bool Budgets::take_token(Place& place, std::uint32_t rate, std::uint32_t burst, Instant now) {
-  const std::uint64_t full = std::uint64_t{burst} * 1'000;
-  const std::int64_t passed = std::max<std::int64_t>((now - place.used) / 1ms, 0);
-  place.used += passed * 1ms;  // what is less counts with the next
-  const auto milliseconds = std::min<std::uint64_t>(static_cast<std::uint64_t>(passed), 1'000'000);
-  std::uint64_t tokens = std::min(full, place.tokens + milliseconds * rate);
-  const bool enough = tokens >= 1'000;
-  if (enough) tokens -= 1'000;
-  place.tokens = static_cast<std::uint32_t>(tokens);
-  return enough;
-}
-
 Budgets::Verdict Budgets::ask(const Asker& asker, Instant now) {
   Place& flow = place_of(flows_, asker.flow, now);
   const bool guesses = asker.user != 0 && asker.has_credentials;
@@ -98,7 +67,7 @@ Budgets::Verdict Budgets::ask(const Asker& asker, Instant now) {
     if (place.failures >= kGuessesOfUser) return Verdict::Wait;  // others of the flow go on
   }
   if (flow.proven_until > now || asker.is_registered) {
-    return take_token(flow, settings_.rate, settings_.burst, now) ? Verdict::Pass : Verdict::Wait;
+    return take_token(flow, {settings_.rate, settings_.burst}, now) ? Verdict::Pass : Verdict::Wait;
   }
   Place& source = source_of(asker, asker.by_stream, now);
   const bool source_is_known = source.proven_until > now;
@@ -115,7 +84,7 @@ Budgets::Verdict Budgets::ask(const Asker& asker, Instant now) {
     return Verdict::Wait;
   }
   const std::uint32_t factor = source_is_known ? kKnownSourceFactor : 1;
-  if (!take_token(source, settings_.source_rate * factor, settings_.source_burst * factor, now)) {
+  if (!take_token(source, {settings_.source_rate * factor, settings_.source_burst * factor}, now)) {
     return Verdict::Wait;
   }
   return Verdict::Pass;

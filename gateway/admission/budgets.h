@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
+#include "gateway/admission/bucket_table.h"
 #include "gateway/base/source_key.h"
-#include "gateway/base/reserved_array.h"
 #include "gateway/config/config.h"
 #include "protocol/base/keyed_hash.h"
 #include "protocol/base/time.h"
@@ -72,24 +72,23 @@ class Budgets {
   static constexpr std::uint32_t kKnownSourceFactor = 10;
 
  private:
-  static constexpr std::size_t kWays = 8;
   struct Place {  // 32 bytes; one kind for all three tables
     std::uint64_t key;
     Instant used, proven_until;  // used: also when failures were last forgiven
     std::uint32_t tokens;        // thousandths
     std::uint8_t waiting, owed, failures, unused;
   };
+  using Table = BucketTable<Place, kPlaces, 8>;
 
-  Place& place_of(ReservedArray<Place>& table, std::uint64_t key, Instant now);
+  static Place& place_of(Table& table, std::uint64_t key, Instant now);
   Place& source_of(const Asker& asker, bool by_stream, Instant now);
   Place& user_of(const Asker& asker, Instant now);
   Place& guesses_of(const Asker& asker, Instant now);
   static void forgive(Place& place, Instant now);
-  static bool take_token(Place& place, std::uint32_t rate, std::uint32_t burst, Instant now);
 
   const BudgetsConfig& settings_;
   HashKey key_;
-  ReservedArray<Place> flows_, sources_, users_;
+  Table flows_, sources_, users_;
 };
 
 }  // namespace ringway

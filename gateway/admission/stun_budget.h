@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "gateway/admission/bucket_table.h"
 #include "gateway/base/endpoint.h"
-#include "gateway/base/reserved_array.h"
 #include "protocol/base/keyed_hash.h"
 #include "protocol/base/time.h"
 
@@ -18,31 +18,25 @@ namespace ringway {
 // longest unused goes.
 class StunBudget {
  public:
-  explicit StunBudget(const HashKey& key) : key_(key), places_(kPlaces) {}
+  explicit StunBudget(const HashKey& key) : key_(key), places_(key) {}
 
   // Takes one answer out of its budget. False: it is spent.
   [[nodiscard]] bool take(const Endpoint& remote, bool is_known, Instant now);
 
   static constexpr std::size_t kPlaces = 16'384;
-  struct Rate {
-    std::uint32_t each_second, burst;  // answers
-  };
   // RFC 5626 4.4.2 asks for one each 24 s or so, and RFC 8489 6.2.1 repeats it seven times at most.
-  static constexpr Rate kKnown{2, 10};
-  static constexpr Rate kStranger{10, 50};
+  static constexpr TokenRate kKnown{2, 10};
+  static constexpr TokenRate kStranger{10, 50};
 
  private:
-  static constexpr std::size_t kWays = 4;
   struct Place {
     std::uint64_t key;
-    Instant used;          // tokens are counted up to then
-    std::uint64_t tokens;  // thousandths
+    Instant used;
+    std::uint32_t tokens, unused;
   };
 
-  Place& place_of(std::uint64_t key, Rate rate, Instant now);
-
   HashKey key_;
-  ReservedArray<Place> places_;
+  BucketTable<Place, kPlaces, 4> places_;
 };
 
 }  // namespace ringway
