@@ -30,6 +30,14 @@ void read_budgets(TableReader& root, BudgetsConfig& budgets, ReadLog& log) {
   table.finish();
 }
 
+// "Nobody" and "everybody" are both near: what is meant has to be said.
+void refuse_empty_list(TableReader& table, const char* key, const char* left_out) {
+  const TomlNode* node = table.find(key);
+  if (!node || node->kind != TomlNode::Kind::Array || !node->children.empty()) return;
+  table.mistake(*node, std::string(key) + " is an empty list: leave it out, then the rule is for " +
+                           left_out);
+}
+
 FraudConfig read_fraud(const TomlNode* node, const std::string& path, const std::string& file,
                        std::size_t number, ReadLog& log) {
   TableReader table(node, path, log);
@@ -40,6 +48,9 @@ FraudConfig read_fraud(const TomlNode* node, const std::string& path, const std:
   table.read_path("prefix_file", rule.prefix_file, file);
   table.read("accounts", rule.accounts);
   table.read("sources", rule.sources);
+  refuse_empty_list(table, "prefixes", "every number (or those of prefix_file)");
+  refuse_empty_list(table, "accounts", "each account by itself");
+  refuse_empty_list(table, "sources", "all sources");
   table.read("from", rule.from);
   table.read("to", rule.to);
   table.read("days", rule.days);
