@@ -18,19 +18,22 @@ CalledNumber::CalledNumber(std::string_view user) {
 
 CalledNumber CalledNumber::with_context(std::string_view user) {
   constexpr std::string_view kName = "phone-context=";
-  CalledNumber number;
   for (std::size_t at = user.find(';'); at != user.npos; at = user.find(';', at)) {
     const std::string_view parameter = user.substr(++at);
-    if (!ascii::starts_with_ignoring_case(parameter, kName)) continue;
-    number.read(parameter.substr(kName.size()));
-    const CalledNumber local(user);
-    if (number.text().starts_with('+') && !local.text().empty() && user.front() != '+') {
-      number.read(user);
-    } else {
-      number.size_ = 0;
+    if (ascii::starts_with_ignoring_case(parameter, kName)) {
+      return with_context(user, parameter.substr(kName.size()));
     }
-    return number;
   }
+  return {};
+}
+
+CalledNumber CalledNumber::with_context(std::string_view user, std::string_view context) {
+  CalledNumber number;
+  number.read(context);
+  const CalledNumber local(user);
+  const bool is_global = number.text().starts_with('+');
+  if (!is_global || local.text().empty() || local.text().starts_with('+')) return {};
+  number.read(user);
   return number;
 }
 

@@ -18,6 +18,7 @@ class CalledNumber {
   // The global number that a local one means whose phone-context is the front of one (RFC 3966
   // 5.1.5): "5551234;phone-context=+882" is +8825551234. Empty if it has no such context.
   static CalledNumber with_context(std::string_view user);
+  static CalledNumber with_context(std::string_view user, std::string_view context);
   // The international number behind the last '+' that is not in front: "0+882123" is +882123, since
   // a PBX takes off what stands before it. Empty if there is none.
   static CalledNumber behind_plus(std::string_view user);

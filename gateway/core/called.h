@@ -9,14 +9,16 @@
 namespace ringway {
 
 // What a URI may mean to the server that dials it: the number as it stands, with its phone-context,
-// and what stands behind a '+' in its middle. The number of a URI that is no sip: or sips: one is
-// all behind its scheme (RFC 3966).
+// and what stands behind a '+' in its middle. The context belongs into the user part (RFC 3261
+// 19.1.6); some write it behind the host. The number of a URI that is no sip: or sips: one is all
+// behind its scheme (RFC 3966).
 struct Called {
   explicit Called(const sip::Uri& uri)
       : numbers{CalledNumber(user_of(uri)), CalledNumber::with_context(user_of(uri)),
-                CalledNumber::behind_plus(user_of(uri))} {}
+                CalledNumber::behind_plus(user_of(uri)),
+                CalledNumber::with_context(uri.user, uri.param("phone-context").value_or(""))} {}
 
-  std::array<CalledNumber, 3> numbers;  // the first may be empty, others count only if not
+  std::array<CalledNumber, 4> numbers;  // the first may be empty, others count only if not
 
  private:
   static std::string_view user_of(const sip::Uri& uri) {

@@ -145,12 +145,54 @@ bool FraudCheck::may_call(const ResponseContext& context, const Incoming& in,
     const Called called(*strict);
     if (!may_lead_to(asked(by, called, now), "call", now)) return false;
   }
+  if (!may_route(by, in.view, now)) return false;
   const auto uri = sip::parse_uri(route.request_uri);
   const Called called(uri ? *uri : in.essentials.request_uri);
   const Asked one = asked(by, called, now);
   if (!one.match) return true;
   if (denies(one, "call")) return false;
   return may_begin(*call, context.call, one, now);
+}
+
+// Some servers take the number from the user of a Route value that names them (RFC 3261 16.4).
+bool FraudCheck::may_route(const Asker& by, const sip::MessageView& request, Instant now) {
+  for (const sip::Header* header = request.find(HeaderName::Route); header;
+       header = request.next(header)) {
+    sip::ListCursor values(request.text(header->value));
+    while (const auto value = values.next()) {
+      const auto route = sip::parse_name_addr(*value);
+      if (!route || core_.own.is_own(route->uri)) continue;
+      const Called called(route->uri);
+      const Asked one = asked(by, called, now);
+      // A rule without prefixes judges the call by its Request-URI.
+      if (!one.match.prefix.empty() && !may_lead_to(one, "call", now)) return false;
+    }
+  }
+  return true;
+}
+
+// A target of a REFER or of a redirection. Without angle brackets what stands behind a semicolon is
+// the header's (RFC 3261 20.10); some take it for the URI's all the same.
+bool FraudCheck::may_name(const Asker& by, std::string_view value, const sip::NameAddr& address,
+                          std::string_view what, Instant now) {
+  const Called called(address.uri);
+  if (!may_lead_to(asked(by, called, now), what, now)) return false;
+  if (address.has_angles || address.params.empty()) return true;
+  const auto whole = sip::parse_uri(value);
+  if (!whole || whole->user == address.uri.user) return true;
+  const Called with_parameters(*whole);
+  return may_lead_to(asked(by, with_parameters, now), what, now);
+}
+
+// What cannot be read here, somebody else may read; a list of targets stands in the body (RFC 5368).
+bool FraudCheck::refuse_unreadable(const Asker& by, std::string_view target) {
+  core_.counters.fraud_refused.add();
+  core_.log.warning("fraud_refused", {{"limit", "target cannot be read"},
+                                      {"what", "refer"},
+                                      {"target", target},
+                                      {"from", by.from},
+                                      {"call_id", by.call_id}});
+  return false;
 }
 
 bool FraudCheck::may_begin(Call& call, SlotId id, const Asked& one, Instant now) {
@@ -216,9 +258,10 @@ bool FraudCheck::may_refer(const Source& source, const Incoming& in, const Route
     sip::ListCursor values(in.view.text(header.value));  // RFC 3515 2.1 has one; who knows
     while (const auto value = values.next()) {
       const auto target = sip::parse_name_addr(*value);
-      if (!target) continue;
-      const Called called(target->uri);
-      if (!may_lead_to(asked(by, called, now), "refer", now)) return false;
+      if (!target || ascii::equal_ignoring_case(target->uri.scheme_text, "cid")) {
+        return refuse_unreadable(by, *value);
+      }
+      if (!may_name(by, *value, *target, "refer", now)) return false;
     }
   }
   return true;
@@ -238,8 +281,7 @@ bool FraudCheck::may_redirect(const Target& target, const sip::MessageView& resp
     while (const auto value = values.next()) {
       const auto contact = sip::parse_name_addr(*value);
       if (!contact) continue;
-      const Called called(contact->uri);
-      if (!may_lead_to(asked(by, called, now), "redirect", now)) return false;
+      if (!may_name(by, *value, *contact, "redirect", now)) return false;
     }
   }
   return true;

@@ -12,6 +12,7 @@
 #include "gateway/core/registrations.h"
 #include "gateway/core/services.h"
 #include "gateway/routing/route_preprocess.h"
+#include "protocol/sip/name_addr.h"
 
 namespace ringway {
 
@@ -84,6 +85,11 @@ class FraudCheck {
   bool denies(const Asked& asked, std::string_view what);
   // A call that comes of it is another's: it counts with those that begin.
   bool may_lead_to(const Asked& asked, std::string_view what, Instant now);
+  bool may_route(const Asker& by, const sip::MessageView& request, Instant now);
+  // value: of a header field, as address was read from it.
+  bool may_name(const Asker& by, std::string_view value, const sip::NameAddr& address,
+                std::string_view what, Instant now);
+  bool refuse_unreadable(const Asker& by, std::string_view target);
   bool may_begin(Call& call, SlotId id, const Asked& asked, Instant now);
   void end(Watched& watched, std::string_view limit, std::uint32_t value, Instant now,
            Outbox& outbox);
