@@ -125,8 +125,9 @@ void ProxyCore::set_in_service(bool in_service) {
   parts_->checks.set_draining(!in_service);
 }
 
-void ProxyCore::set_overloaded(bool overloaded) {
+void ProxyCore::set_overloaded(bool overloaded, Instant now) {
   parts_->checks.set_overloaded(overloaded);
+  parts_->replies.set_overloaded(overloaded, now);
 }
 
 void ProxyCore::drain(Instant, Outbox&) {

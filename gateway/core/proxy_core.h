@@ -69,7 +69,8 @@ class ProxyCore {
   // false: new dialogs are refused with 503 until it is true again.
   void set_in_service(bool in_service);
   // true: new requests outside dialogs, but emergency calls, are refused with 503.
-  void set_overloaded(bool overloaded);
+  // Called in each turn of the shard.
+  void set_overloaded(bool overloaded, Instant now);
   // New dialogs are refused with 503 from now on.
   void drain(Instant now, Outbox& outbox);
   // True when no transaction waits for anything but its end.

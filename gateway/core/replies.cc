@@ -78,6 +78,41 @@ std::string_view Replies::via_with_source(const sip::Via& via, const Source& sou
   return out.overflowed() ? via.text : out.written_text().substr(before);
 }
 
+void Replies::set_overloaded(bool overloaded, Instant now) {
+  overloaded_ = overloaded;
+  judged_at_ms_ = static_cast<std::uint64_t>((now + core_.calendar).time_since_epoch() / 1ms);
+}
+
+// RFC 7339 4.1, 4.2: oc without a value, and the algorithms that it knows, of which "loss" is the
+// one that everybody has.
+bool Replies::asks_for_share(const sip::Via& via) {
+  if (via.params.find("oc") == via.params.npos || !sip::find_param(via.params, "oc")) return false;
+  const auto algorithms = sip::find_param(via.params, "oc-algo");
+  return !algorithms || algorithms->text.find("loss") != std::string_view::npos;
+}
+
+// RFC 7339 4.1 to 4.4, 5.4.
+std::string_view Replies::with_share(std::string_view via, Writer& out) const {
+  const auto parsed = sip::parse_via(via);
+  if (!parsed) return via;
+  const std::size_t before = out.size();
+  out.text(via.substr(0, via.size() - parsed->params.size()));
+  sip::ParamCursor params(parsed->params);
+  while (const auto param = params.next()) {
+    if (ascii::equal_ignoring_case(param->name, "oc")) continue;
+    if (ascii::starts_with_ignoring_case(param->name, "oc-")) continue;
+    out.character(';').text(param->text);
+  }
+  const auto digit = [&](std::uint64_t unit) {
+    out.character(static_cast<char>('0' + judged_at_ms_ / unit % 10));
+  };
+  out.text(";oc=").number(overloaded_ ? kShareKept : 0).text(";oc-algo=\"loss\";oc-validity=");
+  out.number(overloaded_ ? static_cast<std::uint64_t>(kShareHolds / 1ms) : 0);
+  out.text(";oc-seq=").number(judged_at_ms_ / 1'000).character('.');
+  for (const std::uint64_t unit : {100, 10, 1}) digit(unit);
+  return out.overflowed() ? via : out.written_text().substr(before);
+}
+
 bool Replies::is_for_own_response(const Incoming& ack) const {
   std::array<std::uint8_t, 32> memory;
   Writer tag(memory);
@@ -101,6 +136,9 @@ BufferRef Replies::write(const sip::MessageView& request, const Source& source, 
   if (status != 100) options.to_tag = own_tag(core_.hash_key, request, text);
   const auto via = sip::parse_via(request.top_via());
   options.top_via = via ? via_with_source(*via, source, text) : request.top_via();
+  if (via && core_.config.overload.enabled && asks_for_share(*via) && !is_unverified(source)) {
+    options.top_via = with_share(options.top_via, text);
+  }
   BufferRef buffer =
       core_.buffers.take(request.headers_end() + options.top_via.size() + extra.size() + 256);
   Writer out(buffer ? buffer.space() : MutableBytes{});

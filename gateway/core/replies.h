@@ -40,6 +40,13 @@ class Replies {
   // 100, without a To tag and with the Timestamp of the request (RFC 3261 8.2.6.1).
   void trying(SlotId server, const sip::MessageView& request, const Source& source, Outbox& outbox);
 
+  // RFC 7339: a neighbour that has "oc" in its Via hears in each response of ours what share of its
+  // requests it shall keep back: kShareKept while overloaded, for kShareHolds, else none.
+  void set_overloaded(bool overloaded, Instant now);
+  static bool asks_for_share(const sip::Via& via);
+  static constexpr std::uint32_t kShareKept = 50;  // percent
+  static constexpr Duration kShareHolds = 1s;
+
   // True for the ACK of a response that refuse() or respond() made.
   bool is_for_own_response(const Incoming& ack) const;
   // Where responses to a request go (RFC 3261 18.2.2, RFC 3581 4).
@@ -52,6 +59,7 @@ class Replies {
   static std::string_view via_with_source(const sip::Via& via, const Source& source, Writer& out);
 
  private:
+  std::string_view with_share(std::string_view via, Writer& out) const;
   BufferRef write(const sip::MessageView& request, const Source& source, sip::Status status,
                   std::string_view reason, std::string_view extra);
   BufferRef shorten(BufferRef buffer, const sip::MessageView& request, sip::Status status,
@@ -60,6 +68,8 @@ class Replies {
   Services& core_;
   TransactionLayer& transactions_;
   Registrations& registrations_;
+  bool overloaded_ = false;
+  std::uint64_t judged_at_ms_ = 0;  // since 1970
 };
 
 }  // namespace ringway

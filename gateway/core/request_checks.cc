@@ -49,7 +49,10 @@ bool RequestChecks::is_shed(const Source& source, const Incoming& in, Outbox& ou
   constexpr std::uint64_t kRetryMin = 4, kRetrySpread = 12;  // seconds
   std::array<std::uint8_t, 32> memory;
   Writer extra(memory);
-  extra.text("Retry-After: ").number(kRetryMin + core_.random.below(kRetrySpread)).text("\r\n");
+  // Who is told by Via what share to keep back (RFC 7339) shall not keep back everything.
+  if (!Replies::asks_for_share(in.essentials.via) || replies_.is_unverified(source)) {
+    extra.text("Retry-After: ").number(kRetryMin + core_.random.below(kRetrySpread)).text("\r\n");
+  }
   replies_.refuse(in.view, source, 503, {}, extra.written_text(), outbox);
   return true;
 }

@@ -226,7 +226,7 @@ void ShardThread::note_lag() {
   const Duration lag = (now() - caught_up_at_) / 5;
   counters_.lag_microseconds.set(static_cast<std::uint64_t>(lag / 1us));
   const OverloadConfig& overload = config_.overload;
-  parts_->core.set_overloaded(overload.enabled && lag > overload.lag);
+  parts_->core.set_overloaded(overload.enabled && lag > overload.lag, now());
 }
 
 // A step of a handshake costs as much as a hundred messages (the first 173 us, of a hundred one

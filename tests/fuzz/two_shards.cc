@@ -268,7 +268,7 @@ void TwoShards::toggle_flow(std::uint8_t which) {
 void TwoShards::switch_state(std::uint8_t which) {
   ProxyCore& core = *shards_[which & 1]->core;
   if (which & 2) {
-    core.set_overloaded((which & 4) != 0);
+    core.set_overloaded((which & 4) != 0, now_);
   } else {
     core.set_in_service((which & 4) == 0);
   }
@@ -305,7 +305,7 @@ bool TwoShards::is_quiet() const {
 
 void TwoShards::end() {
   for (const auto& shard : shards_) {
-    shard->core->set_overloaded(false);
+    shard->core->set_overloaded(false, now_);
     shard->core->set_in_service(true);
   }
   for (std::uint8_t i = 0; i < kFlows; ++i) {

@@ -147,3 +147,49 @@ def disabled(t):
     assert not load.refusals()
     a = client(t, g, "tcp", "127.0.0.71")
     register(a, b)
+
+
+def told_share(message):
+    """The parameters of RFC 7339 in the topmost Via."""
+    params = {}
+    for param in message.get("Via").split(";")[1:]:
+        name, _, value = param.strip().partition("=")
+        assert name not in params, message.get("Via")
+        params[name] = value
+    return {name: value for name, value in params.items() if name == "oc" or name.startswith("oc-")}
+
+
+@case("overload: a neighbour that speaks RFC 7339 hears what share to keep back, for how long, and when it is over")
+def share(t):
+    g, b = late_door(t, "udp", "tcp")
+    phones = [client(t, g, "tcp", f"127.0.0.{80 + i}") for i in range(8)]
+    for phone in phones:
+        register(phone, b)
+
+    def ask(phone, method, via, **options):
+        return phone.request(method, via=phone.flow.via() + via, **options)
+    about_us = f"sip:127.0.0.1:{g.listeners['access-tcp'][1]}"
+    quiet = phones[0].final(ask(phones[0], "OPTIONS", ';oc;oc-algo="loss,A"', uri=about_us, to_uri="sip:127.0.0.1"))
+    before = told_share(quiet)
+    assert quiet.status == 200 and before["oc"] == "0" and before["oc-algo"] == '"loss"' and before["oc-validity"] == "0", quiet
+    # Whoever does not ask, or knows another algorithm only, hears nothing of it.
+    for via, said in (("", {}), (';oc;oc-algo="A"', {"oc": "", "oc-algo": '"A"'})):
+        got = phones[0].final(ask(phones[0], "OPTIONS", via, uri=about_us, to_uri="sip:127.0.0.1"))
+        assert told_share(got) == said, got
+    with Overload(t, g):
+        asked = [(phone, ask(phone, "MESSAGE", ';oc;oc-algo="loss"', body=b"x", content_type="text/plain")) for phone in phones]
+        plain = [(phone, phone.request("MESSAGE", body=b"x", content_type="text/plain")) for phone in phones]
+
+    def busy(sent):
+        return [m for phone, one in sent for m in phone.inbox.items
+                if not m.is_request and m.call_id == one.call_id and m.status == 503]
+    until(lambda: busy(asked) and busy(plain), 10, "refusals of both kinds")
+    for got in busy(asked):
+        said = told_share(got)
+        assert 0 < int(said["oc"]) <= 100 and said["oc-algo"] == '"loss"' and int(said["oc-validity"]) > 0, got
+        assert float(said["oc-seq"]) > float(before["oc-seq"]), (said, before)
+        assert got.get("Retry-After") is None, "it would keep back everything"
+    for got in busy(plain):
+        assert told_share(got) == {} and int(got.get("Retry-After")) > 0, got
+    after = told_share(phones[0].final(ask(phones[0], "OPTIONS", ";oc", uri=about_us, to_uri="sip:127.0.0.1")))
+    assert after["oc"] == "0" and float(after["oc-seq"]) > float(before["oc-seq"]), after
