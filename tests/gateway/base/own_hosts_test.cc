@@ -42,13 +42,14 @@ TEST(OwnHosts, AnAddressOfSomebodyElseIsNot) {
 }
 
 TEST(OwnHosts, ConfiguredNamesAreInAnySpelling) {
-  const OwnHosts hosts({"edge.example.org", "trailing.example.org.", "198.51.100.7", "2001:db8::7"});
+  const OwnHosts hosts(
+      {"edge.example.org", "trailing.example.org.", "198.51.100.7", "2001:db8::7"});
   for (const char* host : {"edge.example.org", "EDGE.Example.org", "edge.example.org.",
                            "trailing.example.org", "198.51.100.7", "[2001:DB8:0::7]"}) {
     EXPECT_TRUE(hosts.has(host, kLoopback)) << host;
   }
-  for (const char* host : {"example.org", "a.edge.example.org", "edge.example.org.evil.test",
-                           "198.51.100.8"}) {
+  for (const char* host :
+       {"example.org", "a.edge.example.org", "edge.example.org.evil.test", "198.51.100.8"}) {
     EXPECT_FALSE(hosts.has(host, kLoopback)) << host;
   }
 }
