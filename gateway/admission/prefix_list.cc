@@ -78,7 +78,7 @@ std::string quoted_entry(std::string_view text) {
   constexpr std::size_t kShownMax = 60;
   std::string shown = "\"";
   for (const char c : text.substr(0, kShownMax)) {
-    shown += c < ' ' && c >= 0 ? ' ' : c;
+    shown += c < ' ' || c > '~' ? '?' : c;
   }
   return shown + (text.size() > kShownMax ? "...\"" : "\"");
 }
