@@ -3,6 +3,7 @@
 #include <array>
 
 #include "gateway/config/config.h"
+#include "gateway/transport/local_addresses.h"
 #include "gateway/transport/outstanding.h"
 #include "gateway/transport/stream.h"
 #include "protocol/bencode/bencode.h"
@@ -113,6 +114,13 @@ constexpr std::array kTable{
           "sends_failed_total", ""},
     Bound{"requests that may be sent again", Outstanding::kMax, Count, "the oldest is forgotten",
           "requests_forgotten_total", ""},
+    // UDP listeners on all addresses.
+    Bound{"addresses of this host that are told apart", LocalAddresses::kAddressesMax, Count,
+          "answers leave as the route leads", "local_addresses_refused_total", ""},
+    Bound{"peers that were only heard", LocalAddresses::kPeersMax - LocalAddresses::kKnownMax,
+          Count, "one of them is forgotten", "datagram_peers_forgotten_total", ""},
+    Bound{"peers that we know or have sent requests to", LocalAddresses::kKnownMax, Count,
+          "one that was not used is forgotten", "datagram_peers_forgotten_total", ""},
     // Transactions and calls.
     Bound{"server transactions of a shard", kLimits.transactions, Count, "503",
           "transactions_refused_total", "limits.transactions"},

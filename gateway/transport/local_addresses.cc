@@ -73,8 +73,8 @@ void LocalAddresses::touch(const Hash& hash, const Found& found, LocalAddressId 
   hash.bucket.words[found.way].compare_exchange_strong(seen, wanted, kRelaxed);
 }
 
-// Of those who may go, the first one that was not used goes. If all were, they have to be used
-// again to stay.
+// Of those who may go, the first one goes that was not used since it came. If all were, they have to
+// be used again to stay.
 void LocalAddresses::insert(const Hash& hash, LocalAddressId id, bool kept, Counters& counters) {
   const auto begin = hash.bucket.words.begin() + (kept ? 0 : kKeptWays);
   const auto end = hash.bucket.words.begin() + (kept ? kKeptWays : kWays);
@@ -88,7 +88,7 @@ void LocalAddresses::insert(const Hash& hash, LocalAddressId id, bool kept, Coun
     victim = begin + static_cast<std::ptrdiff_t>(hash.tag >> 32) % (end - begin);
   }
   Word seen = victim->load(kRelaxed);
-  if (!victim->compare_exchange_strong(seen, hash.tag | kUsed | id, kRelaxed)) return;
+  if (!victim->compare_exchange_strong(seen, hash.tag | id, kRelaxed)) return;
   if (seen != 0) counters.datagram_peers_forgotten.add();
 }
 

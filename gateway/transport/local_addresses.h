@@ -64,7 +64,7 @@ class LocalAddresses {
   //   | of the hash of port and peer   | used | address id |
   //   +--------------------------------+------+------------+
   //
-  // used: since the last time that somebody in its bucket had to go.
+  // used: since it came, and since the last time that all in its bucket were.
   using Word = std::uint64_t;
   static constexpr Word kIdMask = 0x3ff, kUsed = 0x400, kTagMask = ~Word{0x7ff};
   static_assert(kAddressesMax <= kIdMask);
