@@ -134,6 +134,39 @@ TEST_F(DatagramListener, ThatComesBackAnswersFromItsNewSocket) {
   EXPECT_TRUE(host_.until([&] { return find_port_owner(local_.port, true).empty(); }));
 }
 
+// Its receive has ended by itself in this turn, so nothing in the kernel holds the socket.
+TEST_F(DatagramListener, ThatIsClosedSendsFirstWhatWasQueuedInThatTurn) {
+  host_.datagrams().sockets().leave(0, host_.take_socket(0));
+  Completion ended;
+  ended.operation = {OperationKind::ReceiveDatagram, {0, 1}};
+  ended.result = -ENOBUFS;
+  EXPECT_FALSE(host_.datagrams().receive(ended));
+  for (Ticket ticket = 1; ticket <= 20; ++ticket) {  // alone, and as a train
+    static_cast<void>(
+        host_.datagrams().send(0, local_of(peer_.fd()), host_.buffer("hello"), ticket));
+  }
+  host_.datagrams().sockets().close(0);
+  // Nobody else gets its place before it has sent.
+  Socket socket = bound_socket(SOCK_DGRAM);
+  const Endpoint other = local_of(socket.fd());
+  const ListenerIndex place = host_.add_place(listen_on(Transport::Udp), other, std::move(socket));
+  host_.datagrams().sockets().add(host_.socket_of(place), place, host_.info_of(place));
+  host_.settle();
+  for (int i = 0; i < 20; ++i) expect_from(local_);
+  EXPECT_TRUE(host_.failures.empty());
+  EXPECT_EQ(host_.buffers().in_use(), 0u);
+}
+
+TEST_F(DatagramListener, ThatIsClosedSendsNothingMoreAndSaysSo) {
+  host_.datagrams().sockets().leave(0, host_.take_socket(0));
+  host_.datagrams().sockets().close(0);
+  const auto failure = host_.datagrams().send(0, local_of(peer_.fd()), host_.buffer("late"), 7);
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->failure, TransportFailure::NoSocket);
+  EXPECT_TRUE(host_.until([&] { return find_port_owner(local_.port, true).empty(); }));
+  EXPECT_EQ(host_.buffers().in_use(), 0u);
+}
+
 TEST_F(DatagramListener, ThatIsFollowedSendsByTheOther) {
   host_.datagrams().sockets().leave(0, host_.take_socket(0));
   Socket socket = bound_socket(SOCK_DGRAM);
