@@ -36,7 +36,8 @@ LoadedPrefixes parse_prefix_list(std::string_view text);
 // An address or a prefix of at least one bit; bits behind the prefix become zero.
 std::optional<Prefix> parse_list_entry(std::string_view text);
 
-// A piece of a list for a sentence about it: quoted, cut at 60 bytes, "?" for what is not printable ASCII.
+// A piece of a list for a sentence about it: quoted, cut at 60 bytes, "?" for what is not printable
+// ASCII.
 std::string quoted_entry(std::string_view text);
 
 }  // namespace ringway
