@@ -36,15 +36,16 @@ double quota_of_unified(const std::string& group) {
   }
 }
 
-// cgroup v1: two files of the cpu controller.
+// cgroup v1: two files of the cpu controller, in our own group and in those above it. In a
+// container the name of the group is the host's, and the container's own group is at the top.
 double quota_of_controller(const std::string& group) {
-  for (const std::string& folder :
-       {"/sys/fs/cgroup/cpu" + group, std::string("/sys/fs/cgroup/cpu")}) {
-    const std::string quota = first_line(folder + "/cpu.cfs_quota_us");
-    const std::string period = first_line(folder + "/cpu.cfs_period_us");
-    if (!quota.empty() && !period.empty()) return parse_cpu_max(quota + " " + period);
+  double quota = 0;
+  for (std::filesystem::path path = group;; path = path.parent_path()) {
+    const std::string folder = "/sys/fs/cgroup/cpu" + path.string();
+    quota = smaller(quota, parse_cpu_max(first_line(folder + "/cpu.cfs_quota_us") + " " +
+                                         first_line(folder + "/cpu.cfs_period_us")));
+    if (path == path.parent_path()) return quota;
   }
-  return 0;
 }
 
 }  // namespace

@@ -4,13 +4,15 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
+#include <system_error>
 
+#include "gateway/base/system_limits.h"
 #include "gateway/shard/shard_thread.h"
 #include "gateway/transport/sockaddr.h"
 #include "tls/random.h"
@@ -31,26 +33,15 @@ T random_value() {
   return value;
 }
 
-// What keeps a shard from its tables, and what helps.
-std::string address_space_complaint(std::size_t bytes) {
-  std::string text = "a shard's tables find no address space";
-  if (bytes != 0) text += " (" + std::to_string(bytes >> 20) + " MiB more)";
-  rlimit limit{};
-  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-    return text + ": RLIMIT_AS (LimitAS= in systemd, ulimit -v) allows " +
-           std::to_string(limit.rlim_cur >> 20) +
-           " MiB; remove that limit, or make shards, limits.buffer_bytes and limits.transactions "
-           "smaller";
-  }
-  return text +
-         ": the kernel promises no more memory (sysctl vm.overcommit_memory=2?); set it to 0, or "
-         "make shards, limits.buffer_bytes and limits.transactions smaller";
+std::string memory_complaint(std::size_t bytes) {
+  return memory_refusal("a shard's tables find no address space", bytes,
+                        "shards, limits.buffer_bytes and limits.transactions");
 }
 
 }  // namespace
 
 ControlPort::ControlPort() : wake_fd_(eventfd(0, EFD_CLOEXEC)) {
-  CHECK(wake_fd_ >= 0);
+  if (wake_fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
 
 ControlPort::~ControlPort() {
@@ -147,9 +138,9 @@ std::expected<void, std::string> ShardThread::open() {
   try {
     parts_ = std::make_unique<Parts>(*this);
   } catch (const NoAddressSpace& missing) {
-    return std::unexpected(address_space_complaint(missing.bytes));
+    return std::unexpected(memory_complaint(missing.bytes));
   } catch (const std::bad_alloc&) {
-    return std::unexpected(address_space_complaint(0));
+    return std::unexpected(memory_complaint(0));
   }
   if (auto opened = parts_->reactor.open(); !opened) return opened;
   parts_->log.set_time(now());
