@@ -13,6 +13,7 @@
 
 #include "gateway/config/next_hop_address.h"
 #include "gateway/control/setup.h"
+#include "gateway/control/tls_setup.h"
 #include "gateway/control/wall_clock.h"
 #include "gateway/cpus.h"
 #include "gateway/transport/port_owner.h"

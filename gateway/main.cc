@@ -15,6 +15,7 @@
 
 #include "gateway/admission/bans.h"
 #include "gateway/ban_export/command.h"
+#include "gateway/base/system_limits.h"
 #include "gateway/certificate_files.h"
 #include "gateway/check.h"
 #include "gateway/config/load.h"
@@ -24,11 +25,13 @@
 #include "gateway/control/listener_book.h"
 #include "gateway/control/service_manager.h"
 #include "gateway/control/setup.h"
+#include "gateway/control/tls_setup.h"
 #include "gateway/cpus.h"
 #include "gateway/ctl/ctl.h"
 #include "gateway/hardening.h"
 #include "gateway/shard/exchange.h"
 #include "gateway/shard/shard.h"
+#include "gateway/transport/bounds.h"
 #include "gateway/transport/listener.h"
 #include "gateway/tunnel/command.h"
 #include "tls/allocator.h"
@@ -58,6 +61,15 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+// That many are open before the first connection comes: a shard has its listeners, what it waits
+// with, what wakes it, relays by UDP and what is kept for next hops; the rest is the control
+// thread's, with some for files that are read.
+std::uint64_t descriptors_needed(const Config& config, unsigned shards) {
+  constexpr std::uint64_t kControl = 32, kShard = 2;
+  return kControl + shards * (config.listen.size() + config.media.relays.size() + kShard +
+                              bounds::kSpareDescriptors);
 }
 
 // How the shards wait for the network, if it is not what an unhindered system gives.
@@ -127,6 +139,10 @@ int serve(Config config, const Extras& extras) {
   const Cpus cpus = read_cpus();
   const unsigned shards = config.shards != 0 ? config.shards : cpus.shards();
 
+  if (const auto enough = check_limits(descriptors_needed(config, shards)); !enough) {
+    return fail(enough.error());
+  }
+
   KeptSockets kept = KeptSockets::from_environment();
   auto listeners = open_listeners(config, shards, &kept);
   if (!listeners) return fail(listeners.error());
@@ -142,11 +158,13 @@ int serve(Config config, const Extras& extras) {
   std::optional<Bans> bans;
   try {
     bans.emplace(config.limits.bans, random_hash_key(), shards);
-  } catch (const NoAddressSpace&) {
-    return fail("no address space for the ban table: make limits.bans smaller");
+  } catch (const NoAddressSpace& missing) {
+    return fail(
+        memory_refusal("the ban table finds no address space", missing.bytes, "limits.bans"));
   }
   const tls::TicketKeys ticket_keys{tls::TicketKey::random(), std::nullopt};
-  const auto tls_settings = make_tls_settings(config, ticket_keys, shards);
+  TlsMemory tls_memory;
+  const auto tls_settings = make_tls_settings(config, ticket_keys, shards, &tls_memory);
   if (!tls_settings) return fail(tls_settings.error());
   const auto pages = load_pages(config, extras);
   if (!pages) return fail(pages.error());
@@ -156,7 +174,7 @@ int serve(Config config, const Extras& extras) {
   HeldListeners held;
   for (const ShardListeners& shard : *listeners) held.push_back(shard.infos);
   Control control({config, log, ticket_keys, *filter, std::move(held), extras.file,
-                   *tls_settings, *pages, &*bans});
+                   *tls_settings, *pages, &*bans, std::move(tls_memory)});
   for (const Mistake& warning : extras.warnings) {
     log.event(LogLevel::Warning, "config_warning",
               {{"line", warning.position.line}, {"text", warning.text}});
@@ -325,12 +343,10 @@ int main(int argc, char** argv) {
   try {
     return ringway::main(argc, argv);
   } catch (const std::bad_alloc&) {
-    return ringway::fail(
-        "there is not enough memory: raise LimitAS= or MemoryMax=, or lower limits");
+    return ringway::fail(ringway::memory_refusal("there is not enough memory", 0, "limits"));
   } catch (const std::filesystem::filesystem_error& error) {
     return ringway::fail(error.what());
-  } catch (const std::system_error& error) {  // of a thread
-    return ringway::fail(std::string("a thread cannot be started: ") + error.what() +
-                         "; raise TasksMax= or LimitNPROC=, or lower shards");
+  } catch (const std::system_error& error) {  // of a thread or a descriptor
+    return ringway::fail(ringway::refusal(error));
   }
 }

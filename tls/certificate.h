@@ -19,6 +19,7 @@ struct Pem {
   std::string text;
 
   bool empty() const { return path.empty() && text.empty(); }
+  friend bool operator==(const Pem&, const Pem&) = default;
 };
 
 // The file's text. At most 1 MiB.

@@ -395,6 +395,10 @@ TlsContext TlsContext::with_ticket_keys(const TicketKeys& keys) const {
   return TlsContext(std::make_shared<const Data>(Data{data_->profiles, keys}));
 }
 
+bool TlsContext::has_profiles_of(const TlsContext& other) const {
+  return data_->profiles == other.data_->profiles;
+}
+
 std::size_t TlsContext::server_count() const {
   return data_->profiles->servers.size();
 }

@@ -21,6 +21,7 @@ enum class Version : std::uint8_t { Tls12, Tls13 };
 struct KeyPair {
   Pem chain;  // leaf first
   Pem key;
+  friend bool operator==(const KeyPair&, const KeyPair&) = default;
 };
 
 // What one SNI name is answered with.
@@ -29,6 +30,7 @@ struct ServerCertificate {
   KeyPair primary{};                 // ECDSA preferred
   KeyPair secondary{};               // for peers that cannot do the first, e.g. RSA; may be empty
   bool is_default = false;  // for clients without or with unknown SNI; else the first is it
+  friend bool operator==(const ServerCertificate&, const ServerCertificate&) = default;
 };
 
 enum class ClientCertificatePolicy : std::uint8_t {
@@ -59,6 +61,7 @@ struct ServerProfile {
   Pem client_ca;  // required unless None
   Pem client_crl;
   UnknownNamePolicy unknown_name = UnknownNamePolicy::UseDefault;
+  friend bool operator==(const ServerProfile&, const ServerProfile&) = default;
 };
 
 // How we call a next hop.
@@ -69,6 +72,7 @@ struct ClientProfile {
   bool verify_chain = true;  // false: anybody may answer; for laboratories
   Version min_version = Version::Tls12;
   Pem crl;
+  friend bool operator==(const ClientProfile&, const ClientProfile&) = default;
 };
 
 // Keys that session tickets are sealed with. Shared by all shards and kept over reloads, so that a
@@ -91,6 +95,7 @@ struct TicketKeys {
 struct ContextConfig {
   std::vector<ServerProfile> servers;
   std::vector<ClientProfile> clients;
+  friend bool operator==(const ContextConfig&, const ContextConfig&) = default;
 };
 
 // Certificates and rules for all sessions of one shard; immutable. A reload or a rotation makes
@@ -108,6 +113,9 @@ class TlsContext {
 
   // The same with other ticket keys; cheap, reads nothing.
   [[nodiscard]] TlsContext with_ticket_keys(const TicketKeys& keys) const;
+
+  // Whether both were made by one build(), perhaps with other ticket keys.
+  bool has_profiles_of(const TlsContext& other) const;
 
   std::size_t server_count() const;
   std::size_t client_count() const;

@@ -23,6 +23,7 @@
 #include "gateway/control/next_hop_lookups.h"
 #include "gateway/control/resolver.h"
 #include "gateway/control/setup.h"
+#include "gateway/control/tls_setup.h"
 #include "gateway/shard/shard.h"
 #include "tls/context.h"
 
@@ -50,7 +51,8 @@ class Control {
     std::string file{};  // that a reload reads; empty: only certificates and rules are read again
     std::vector<std::shared_ptr<const TlsSettings>> tls{};  // by shard
     std::shared_ptr<const StaticPages> pages{};
-    Bans* bans = nullptr;  // outlives the control thread; null: nobody is ever banned
+    Bans* bans = nullptr;    // outlives the control thread; null: nobody is ever banned
+    TlsMemory tls_memory{};  // of the call that made tls
   };
   explicit Control(Setup setup);
   ~Control();
@@ -177,7 +179,6 @@ class Control {
   std::unique_ptr<NextHopLookups> next_hops_;
   std::shared_ptr<const NextHopSnapshot> first_next_hops_;  // until run()
   std::unique_ptr<AdminServer> admin_, socket_;
-  tls::SystemTrust trust_;
   std::string admin_token_;
   std::uint64_t misdirected_told_ = 0, misdirected_at_ = 0;  // in the log, and when
   std::uint64_t lists_refused_ = 0;

@@ -88,8 +88,8 @@ Control::Reloaded Control::reload(std::string_view reason) {
 
 // Builds everything first; then nothing can fail any more.
 std::expected<void, std::string> Control::apply(const Config& next) {
-  auto tls =
-      make_tls_settings(next, setup_.ticket_keys, static_cast<unsigned>(shards_->size()), &trust_);
+  auto tls = make_tls_settings(next, setup_.ticket_keys, static_cast<unsigned>(shards_->size()),
+                               &setup_.tls_memory);
   if (!tls) return std::unexpected(tls.error());
   const auto filter = make_filter(next);
   if (!filter) return std::unexpected(filter.error());
@@ -173,7 +173,7 @@ void Control::check_files() {
 // Certificates, keys, revocation lists and rules are read again; the configuration file is not.
 void Control::reload_files(std::string_view reason) {
   const auto tls = make_tls_settings(config_, setup_.ticket_keys,
-                                     static_cast<unsigned>(shards_->size()), &trust_);
+                                     static_cast<unsigned>(shards_->size()), &setup_.tls_memory);
   if (tls) {
     setup_.tls = *tls;
     for (std::size_t i = 0; i < shards_->size(); ++i) send(i, PublishTls{setup_.tls[i]});

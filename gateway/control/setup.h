@@ -11,18 +11,9 @@
 #include "gateway/config/config.h"
 #include "gateway/control/conditions.h"
 #include "gateway/filter/filter.h"
-#include "gateway/transport/tls_settings.h"
-#include "tls/context.h"
 #include "tls/mac.h"
 
 namespace ringway {
-
-// One TLS setting for each shard, read from the files that the config names; null entries if
-// nothing speaks TLS. trust: keeps the system's CA certificates from one call to the next; may be
-// null. Errors name the file and what to do.
-[[nodiscard]] std::expected<std::vector<std::shared_ptr<const TlsSettings>>, std::string>
-make_tls_settings(const Config& config, const tls::TicketKeys& keys, unsigned shards,
-                  tls::SystemTrust* trust = nullptr);
 
 // The scanner signatures that the config asks for; null if the filter is off.
 [[nodiscard]] std::expected<std::shared_ptr<const FilterRules>, std::string> make_filter(

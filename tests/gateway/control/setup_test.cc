@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "gateway/control/tls_setup.h"
 #include "tests/tls/pair.h"
 #include "tests/tls/pki.h"
 
@@ -65,9 +66,47 @@ TEST_F(SetupTest, OneSettingForEachShardAndAProfileForEachListener) {
   ASSERT_TRUE(made) << made.error();
   ASSERT_EQ(made->size(), 3u);
   EXPECT_EQ((*made)[0]->server_profiles, (std::vector<std::uint16_t>{TlsSettings::kNone, 0}));
-  EXPECT_EQ((*made)[0]->client_profiles, (std::vector<std::uint16_t>{0, 1}));
-  EXPECT_EQ((*made)[0]->default_client_profile, 2u);
+  // Next hops of which the same is said share a profile.
+  EXPECT_EQ((*made)[0]->client_profiles, (std::vector<std::uint16_t>{0, 0}));
+  EXPECT_EQ((*made)[0]->default_client_profile, 0u);
   EXPECT_NE((*made)[0], (*made)[1]);
+}
+
+TEST_F(SetupTest, WhatHasNotChangedIsNotBuiltAgain) {
+  Config config = with_tls(certificate("gw", authority_.issue_for("gw.test")));
+  config.next_hops.resize(1);
+  config.next_hops[0].tls_ca_file = write("ca.pem", authority_.pem().text);
+  TlsMemory memory;
+  tls::TicketKeys keys{tls::TicketKey::random(), std::nullopt};
+  const auto make = [&] { return make_tls_settings(config, keys, 2, &memory); };
+  auto last = make();
+  ASSERT_TRUE(last) << last.error();
+  // True if each shard goes on with the contexts that it has.
+  const auto is_kept = [&] {
+    auto made = make();
+    EXPECT_TRUE(made);
+    bool kept = true;
+    for (std::size_t i = 0; made && i < made->size(); ++i) {
+      kept &= (*made)[i]->context.has_profiles_of((*last)[i]->context);
+    }
+    last = std::move(made);
+    return kept;
+  };
+  EXPECT_TRUE(is_kept());
+  keys = keys.rotated();
+  config.listen.insert(config.listen.begin(), ListenConfig());  // a place more, no certificate
+  EXPECT_TRUE(is_kept());
+  EXPECT_EQ((*last)[0]->server_profiles,
+            (std::vector<std::uint16_t>{TlsSettings::kNone, TlsSettings::kNone, 0}));
+  certificate("gw", authority_.issue_for("other.test"));
+  EXPECT_FALSE(is_kept()) << "another certificate in the same file";
+  EXPECT_TRUE(is_kept());
+  write("ca.pem", tls::test::Authority("Stranger").pem().text);
+  EXPECT_FALSE(is_kept()) << "another authority";
+  config.listen[2].tls_version_min = 0x0304;
+  EXPECT_FALSE(is_kept()) << "another rule";
+  fs::remove(root_ / "ca.pem");
+  EXPECT_FALSE(make()) << "a file that is gone is a mistake, also where it is known";
 }
 
 // RFC 6066 3: a client that names no server, or one that no certificate has, gets the listener's
