@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdio>
+#include <map>
 #include <string_view>
 
 #include "gateway/filter/rules_file.h"
@@ -455,6 +456,24 @@ void write_process(Page& page, const ProcessFacts& facts) {
   write_ends("revocation_list_end_seconds", true);
 }
 
+// Rules of one name and action, as where a file repeats the shipped ones, are one series: a name
+// that stands there twice would cost the whole page (exposition format).
+void write_rules(Page& page, const FilterRules* rules) {
+  page.head("filter_drops_total", "counter", "Requests that match a scanner rule, by action.");
+  std::map<std::string, double> hits;  // by labels
+  for (std::size_t i = 0; rules && i < rules->rules().size(); ++i) {
+    const FilterRules::Rule& rule = rules->rules()[i];
+    std::string name;
+    for (const char c : rule.name) {
+      if (c == '"' || c == '\\' || c == '\n') name += '\\';
+      name += c == '\n' ? 'n' : c;
+    }
+    hits[Page::label("rule", name) + "," + Page::label("action", text_of(rule.action))] +=
+        page.sum(&Counters::filter_rule_hits, i);
+  }
+  for (const auto& [labels, count] : hits) page.line("filter_drops_total", labels, count);
+}
+
 }  // namespace
 
 std::string metrics_page(std::span<const Counters* const> shards, const FilterRules* rules,
@@ -480,20 +499,7 @@ std::string metrics_page(std::span<const Counters* const> shards, const FilterRu
   write_transactions(page);
   write_routing(page);
   write_media(page);
-  page.head("filter_drops_total", "counter", "Requests that match a scanner rule, by action.");
-  if (rules) {
-    for (std::size_t i = 0; i < rules->rules().size(); ++i) {
-      const FilterRules::Rule& rule = rules->rules()[i];
-      std::string name;
-      for (const char c : rule.name) {
-        if (c == '"' || c == '\\' || c == '\n') name += '\\';
-        name += c == '\n' ? 'n' : c;
-      }
-      page.line("filter_drops_total",
-                Page::label("rule", name) + "," + Page::label("action", text_of(rule.action)),
-                page.sum(&Counters::filter_rule_hits, i));
-    }
-  }
+  write_rules(page, rules);
   write_admission(page, facts);
   write_transport(page);
   write_datagrams(page);

@@ -441,14 +441,14 @@ void Calls::release(SlotId id, Sides sides, CallEndReason reason, Instant now, O
   end(id, CallEnder::Gateway, reason, now, outbox);
 }
 
-void Calls::end_by_command(SlotId id, Instant now, Outbox& outbox) {
+void Calls::end_now(SlotId id, CallEndReason reason, Instant now, Outbox& outbox) {
   const Call* call = get(id);
   if (!call || !call->is_live()) return;
   if (call->state == CallState::Answered) {
-    return release(id, Sides::Both, CallEndReason::Command, now, outbox);
+    return release(id, Sides::Both, reason, now, outbox);
   }
   const SlotId context = call->context;
-  if (!context) return end(id, CallEnder::Gateway, CallEndReason::Command, now, outbox);
+  if (!context) return end(id, CallEnder::Gateway, reason, now, outbox);
   table_.wait_for_invite(id, now);
   releases_.push_back({Release::Kind::Cancel, context, {}, {}, {}, false});
 }

@@ -81,8 +81,8 @@ class Calls {
   // Those sides of an answered call get a BYE each; it ends.
   enum class Sides : std::uint8_t { None, Caller, Callee, Both };
   void release(SlotId id, Sides sides, CallEndReason reason, Instant now, Outbox& outbox);
-  // A person wants it to end: BYE to both sides, or CANCEL where nobody has answered.
-  void end_by_command(SlotId id, Instant now, Outbox& outbox);
+  // BYE to both sides, or CANCEL and 487 where nobody has answered.
+  void end_now(SlotId id, CallEndReason reason, Instant now, Outbox& outbox);
   void end(SlotId id, CallEnder by, CallEndReason reason, Instant now, Outbox& outbox);
   // Calls that were watched (Call::watch) and are over.
   std::optional<SlotId> next_unwatched();

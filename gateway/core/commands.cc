@@ -33,7 +33,7 @@ std::uint32_t Commands::end_calls(std::string_view call_id, Instant now, Outbox&
   std::uint32_t count = 0;
   for (const SlotId id : calls_.all()) {
     if (calls_.get(id)->call_id() != call_id) continue;
-    calls_.end_by_command(id, now, outbox);
+    calls_.end_now(id, CallEndReason::Command, now, outbox);
     ++count;
   }
   return count;
@@ -41,7 +41,7 @@ std::uint32_t Commands::end_calls(std::string_view call_id, Instant now, Outbox&
 
 void Commands::release_calls(Instant now, Outbox& outbox) {
   for (const SlotId call : calls_.all()) {
-    calls_.release(call, Calls::Sides::Both, CallEndReason::Drained, now, outbox);
+    calls_.end_now(call, CallEndReason::Drained, now, outbox);
   }
 }
 

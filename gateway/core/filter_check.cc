@@ -1,5 +1,9 @@
 #include "gateway/core/filter_check.h"
 
+#include <map>
+#include <string>
+#include <utility>
+
 #include "protocol/sip/parse.h"
 #include "protocol/sip/validate.h"
 
@@ -13,6 +17,19 @@ FilterCheck::FilterCheck(Services& core, NextHopSet& next_hops, AdmissionCheck& 
       replies_(replies),
       tarpit_(tarpit),
       exempt_(parse_prefixes(core.config.filter_exempt)) {}
+
+void FilterCheck::publish(std::shared_ptr<const FilterRules> rules) {
+  auto& hits = core_.counters.filter_rule_hits;
+  std::map<std::string, std::uint64_t> known;
+  for (std::size_t i = 0; rules_ && i < rules_->rules().size(); ++i) {
+    known[rules_->rules()[i].name] += hits[i].value();
+  }
+  for (Counter& one : hits) one.set(0);
+  for (std::size_t i = 0; rules && i < rules->rules().size(); ++i) {
+    hits[i].set(std::exchange(known[rules->rules()[i].name], 0));
+  }
+  rules_ = std::move(rules);
+}
 
 void FilterCheck::config_changed() {
   exempt_ = parse_prefixes(core_.config.filter_exempt);

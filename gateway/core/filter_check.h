@@ -23,7 +23,8 @@ class FilterCheck {
               Tarpit& tarpit);
 
   // nullptr: no rules, every message passes.
-  void publish(std::shared_ptr<const FilterRules> rules) { rules_ = std::move(rules); }
+  // What was counted for a rule stays with its name, whatever its place is now.
+  void publish(std::shared_ptr<const FilterRules> rules);
   // The configuration may name other sources that are never asked about.
   void config_changed();
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -150,6 +151,44 @@ TEST_F(LogWriterTest, WhatADiskThatIsFullDoesNotTakeIsCountedAndToldOnceThereIsR
   }
   fclose(lines);
   for (const int descriptor : {ends[1], full, before}) close(descriptor);
+}
+
+// Lines of that many bytes that fit while nobody reads the pipe that the log goes to. One more is
+// in the hands of the writer's thread.
+std::size_t lines_that_fit(std::size_t bytes) {
+  const int before = dup(STDERR_FILENO), nowhere = open("/dev/null", O_WRONLY);
+  int ends[2];
+  EXPECT_EQ(pipe2(ends, O_NONBLOCK), 0);
+  const std::string page(4'096, 'x');
+  while (::write(ends[1], page.data(), page.size()) > 0) continue;
+  EXPECT_EQ(fcntl(ends[1], F_SETFL, 0), 0);  // from here on a write waits
+  dup2(ends[1], STDERR_FILENO);
+  std::size_t written = 0;
+  {
+    LogWriter writer(Format::Text, LogLevel::Debug);
+    const std::string value(bytes, 'v');
+    while (writer.dropped() == 0 && written < 2 * LogWriter::kLinesMax) {
+      writer.event(LogLevel::Info, "line", {{"value", value}});
+      ++written;
+    }
+    EXPECT_EQ(writer.dropped(), 1u);
+    dup2(nowhere, STDERR_FILENO);  // for what waits
+    close(ends[0]);                // the thread's write ends with an error
+  }
+  dup2(before, STDERR_FILENO);
+  for (const int descriptor : {ends[1], before, nowhere}) close(descriptor);
+  return written - 1;
+}
+
+TEST_F(LogWriterTest, WhatWaitsIsBoundedInLinesAndInBytes) {
+  signal(SIGPIPE, SIG_IGN);
+  const std::size_t lines = lines_that_fit(10);
+  EXPECT_GE(lines, LogWriter::kLinesMax);
+  EXPECT_LE(lines, LogWriter::kLinesMax + 1);
+  constexpr std::size_t kLong = 64 << 10;  // and some 30 bytes that stand before it
+  const std::size_t in_bytes = lines_that_fit(kLong);
+  EXPECT_GE(in_bytes, LogWriter::kBytesMax / (kLong + 64));
+  EXPECT_LE(in_bytes, LogWriter::kBytesMax / kLong + 1);
 }
 
 TEST_F(LogWriterTest, TheWordOfTheConfigurationChoosesTheForm) {

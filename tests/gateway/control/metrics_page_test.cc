@@ -6,6 +6,12 @@
 #include <set>
 #include <sstream>
 
+#include "gateway/admission/ban_judge.h"
+#include "gateway/call/call_table.h"
+#include "gateway/control/log_writer.h"
+#include "gateway/core/request_size.h"
+#include "gateway/routing/next_hop_set.h"
+#include "gateway/shard/name_waits.h"
 #include "gateway/transport/bounds.h"
 
 namespace ringway {
@@ -62,6 +68,27 @@ TEST(MetricsPage, EachBoundHasItsCounter) {
     EXPECT_NE(page.find("\n# TYPE ringway_" + std::string(bound.counter) + " "), std::string::npos)
         << bound.what << ": " << bound.counter;
   }
+}
+
+// Where the table cannot name a constant of a layer above its own, it repeats its value.
+TEST(MetricsPage, TheTableOfBoundsSaysWhatTheirOwnersHave) {
+  const std::map<std::string_view, std::uint64_t> owners{
+      {"request by UDP", RequestSize::kDatagramMax},
+      {"sources that are watched, and users", BanJudge::kSourcesMax},
+      {"targets of a request", TargetList::kTargetsMax},
+      {"dialogs of a call", CallTable::kDialogsMax},
+      {"names that a shard asks for at one time", NameWaits::kQuestionsMax},
+      {"lines that wait for the log", LogWriter::kLinesMax},
+      {"bytes that wait for the log", LogWriter::kBytesMax},
+  };
+  std::size_t found = 0;
+  for (const bounds::Bound& bound : bounds::table()) {
+    const auto owner = owners.find(bound.what);
+    if (owner == owners.end()) continue;
+    ++found;
+    EXPECT_EQ(bound.value, owner->second) << bound.what;
+  }
+  EXPECT_EQ(found, owners.size());
 }
 
 // The exposition format, version 0.0.4.
@@ -170,6 +197,23 @@ TEST(MetricsPage, TheHistogramIsCumulative) {
   EXPECT_NE(page.find("le=\"+Inf\"} 6\n"), std::string::npos);
   EXPECT_NE(page.find("ringway_ng_latency_seconds_count 6\n"), std::string::npos);
   EXPECT_NE(page.find("ringway_ng_latency_seconds_sum 2.5\n"), std::string::npos);
+}
+
+TEST(MetricsPage, RulesOfOneNameAreOneSeries) {
+  FilterRules::Rule rule;
+  rule.name = "one";
+  rule.text = "scanner";
+  FilterRules::Rule other = rule;
+  other.text = "another";
+  const FilterRules rules({rule, other});
+  Counters counters;
+  counters.filter_rule_hits[0].add(2);
+  counters.filter_rule_hits[1].add(3);
+  const Counters* shards[] = {&counters};
+  const std::string page = metrics_page(shards, &rules, 0);
+  const std::string series = "\nringway_filter_drops_total{rule=\"one\",action=\"drop\"} ";
+  EXPECT_NE(page.find(series + "5\n"), std::string::npos);
+  EXPECT_EQ(page.find(series), page.rfind(series));
 }
 
 TEST(MetricsPage, RuleNamesAreEscaped) {

@@ -100,5 +100,21 @@ TEST_F(DialogTest, AfterARestartACallSendsItsByeNowhereThatOnlyItsCallerHasWritt
   for (const std::string& sent : taken()) EXPECT_FALSE(sent.starts_with("far ")) << sent;
 }
 
+// A call that rings has no dialog to send a BYE in (RFC 3261 15): it is called off.
+TEST_F(ProxyCoreTest, Rfc3261_9_1_ACallThatRingsWhenTheServiceDrainIsOverIsCalledOff) {
+  const auto sent = receive(
+      phone_, request({{"OPTIONS", "INVITE"},
+                       {"Max-Forwards", "Contact: <sip:a@198.51.100.7:40000>\r\nMax-Forwards"}}));
+  receive(pbx_, response(sent.at(1), "180 Ringing"));
+  core_->release_calls(now_, outbox_);
+  std::string all;
+  for (const std::string& text : taken()) all += text;
+  EXPECT_NE(all.find("CANCEL sip:bob@example.test SIP/2.0"), all.npos) << all;
+  EXPECT_NE(all.find("phone SIP/2.0 487 "), all.npos) << all;
+  EXPECT_EQ(all.find("BYE "), all.npos) << all;
+  receive(pbx_, response(sent.at(1), "487 Request Terminated"));
+  EXPECT_TRUE(core_->is_quiet());
+}
+
 }  // namespace
 }  // namespace ringway
