@@ -19,6 +19,7 @@ namespace {
 
 constexpr LimitsConfig kLimits{};
 constexpr TimersConfig kTimers{};
+constexpr BudgetsConfig kBudgets{};
 
 constexpr std::uint64_t milliseconds(Duration duration) {
   return static_cast<std::uint64_t>(duration / 1ms);
@@ -47,6 +48,10 @@ constexpr std::array kTable{
     Bound{"Route values of a message", sip::kRouteCountMax, Count, "400", "bad_requests_total", ""},
     Bound{"Contact values of a message", sip::kContactCountMax, Count, "400", "bad_requests_total",
           ""},
+    Bound{"CSeq number", sip::kCSeqMax, Count, "400", "bad_requests_total", ""},
+    Bound{"Max-Forwards", sip::kMaxForwardsMax, Count, "400", "bad_requests_total", ""},
+    Bound{"request by UDP", 1'300, Bytes, "leaves by TCP (RFC 3261 18.1.1)",
+          "switched_to_tcp_total", ""},
     Bound{"lines of an SDP", sdp::kLinesMax, Count, "488", "bad_requests_total", ""},
     Bound{"media descriptions of an SDP", sdp::kMediaMax, Count, "488", "bad_requests_total", ""},
     Bound{"NUL, LF and spaces between messages", sip::StreamFramer::kPaddingBytesMax, Bytes,
@@ -60,7 +65,7 @@ constexpr std::array kTable{
           "websocket_refused_total", ""},
     Bound{"WebSocket message", websocket::kMessageBytesMax, Bytes, "1009",
           "websocket_violations_total", ""},
-    Bound{"fragments of a WebSocket message", websocket::kFragmentsMax, Count, "1009",
+    Bound{"fragments of a WebSocket message", websocket::kFragmentsMax, Count, "1008",
           "websocket_violations_total", ""},
     Bound{"payload of a control frame", websocket::kControlPayloadMax, Bytes, "1002",
           "websocket_violations_total", ""},
@@ -131,6 +136,27 @@ constexpr std::array kTable{
           Count, "one of them is forgotten", "datagram_peers_forgotten_total", ""},
     Bound{"peers that we know or have sent requests to", LocalAddresses::kKnownMax, Count,
           "one that was not used is forgotten", "datagram_peers_forgotten_total", ""},
+    // Who may ask how much.
+    Bound{"requests at once of a connection that has shown no success", kBudgets.attempts, Count,
+          "503, then the connection is closed", "over_budget_total", "budgets.attempts"},
+    Bound{"requests at once of a connection that has", kBudgets.burst, Count,
+          "503, then the connection is closed", "over_budget_total", "budgets.burst"},
+    Bound{"requests a second of it", kBudgets.rate, Count, "503, then the connection is closed",
+          "over_budget_total", "budgets.rate"},
+    Bound{"requests at once of an address", kBudgets.source_burst, Count, "dropped; 503 to streams",
+          "over_budget_total", "budgets.source_burst"},
+    Bound{"requests a second of an address", kBudgets.source_rate, Count, "dropped; 503 to streams",
+          "over_budget_total", "budgets.source_rate"},
+    Bound{"media sessions of a guest's unanswered calls, of a flow", kLimits.guest_media_per_flow,
+          Count, "503", "guest_media_refused_total", "limits.guest_media_per_flow"},
+    Bound{"the same of an address", kLimits.guest_media_per_source, Count, "503",
+          "guest_media_refused_total", "limits.guest_media_per_source"},
+    Bound{"bans that are remembered", kLimits.bans, Count, "the oldest makes room",
+          "bans_cut_short_total", "limits.bans"},
+    Bound{"sources that are watched, and users", 65'536, Count, "not watched",
+          "evidence_overlooked_total", ""},
+    Bound{"lateness of a shard", milliseconds(OverloadConfig{}.lag), Milliseconds,
+          "503 to new calls", "overload_refused_total", "overload.lag"},
     // Transactions and calls.
     Bound{"server transactions of a shard", kLimits.transactions, Count, "503",
           "transactions_refused_total", "limits.transactions"},
@@ -142,6 +168,14 @@ constexpr std::array kTable{
           "CANCEL, 408", "timer_c_total", "timers.timer_c"},
     Bound{"provisional responses of an INVITE at once (one more each 10 s)", 64, Count, "dropped",
           "drops_total", ""},
+    Bound{"targets of a request", 8, Count, "the rest is not tried", "failovers_total", ""},
+    Bound{"calls of a shard", kLimits.dialogs, Count, "ended ones make room, then 503",
+          "calls_refused_total", "limits.dialogs"},
+    Bound{"dialogs of a call", 16, Count, "the fork is not watched over", "dialogs_refused_total",
+          ""},
+    Bound{"call that nobody ends", milliseconds(kTimers.call_longest), Milliseconds,
+          "BYE to both sides", "released_calls_total", "timers.call_longest"},
+    Bound{"names that a shard asks for at one time", 256, Count, "503", "names_refused_total", ""},
     Bound{"first answer of a next hop", milliseconds(kTimers.first_answer), Milliseconds,
           "the next target", "failovers_total", "timers.first_answer"},
     // Media relays.
@@ -149,6 +183,14 @@ constexpr std::array kTable{
           "framing_lost_total", ""},
     Bound{"depth of its dictionaries", bencode::kDepthMax, Count, "the connection is closed",
           "framing_lost_total", ""},
+    // What is told.
+    Bound{"lines that wait for the log", 8'192, Count, "dropped", "log_lines_dropped_total", ""},
+    Bound{"bytes that wait for the log", 4 << 20, Bytes, "dropped", "log_lines_dropped_total", ""},
+    Bound{"messages that wait for a shard of two", 4'096, Count, "dropped as by a network",
+          "handed_over_full_total", ""},
+    Bound{"service drain", milliseconds(kTimers.drain), Milliseconds,
+          "BYE or CANCEL to both sides of what is left, then the connections are closed",
+          "released_calls_total", "timers.drain"},
 };
 
 }  // namespace

@@ -42,7 +42,8 @@ TEST_F(LocalAddressesTest, AnAddressHasOneNameAndANameOneAddress) {
     EXPECT_EQ(name(i), id);
   }
   EXPECT_FALSE(names.contains(0));
-  for (const LocalAddressId nobody : {0, 1'023, 1'024, 65'535}) {
+  for (const LocalAddressId nobody :
+       std::initializer_list<LocalAddressId>{0, 1'023, 1'024, 65'535}) {
     if (!names.contains(nobody)) {
       EXPECT_FALSE(addresses_.find(nobody)) << nobody;
     }
