@@ -54,7 +54,7 @@ MAY_INCLUDE = {
     "gateway/ban_export": ["protocol/base", "gateway/base", "gateway/config", "gateway/ctl", "gateway/reactor/clock.h"],
     "gateway/lab": PROTOCOL + ["gateway/base"],
     "gateway": ["protocol/base", "tls", "gateway/base", "gateway/config", "gateway/control", "gateway/shard",
-                "gateway/ctl", "gateway/admission", "gateway/transport/listener.h", "gateway/transport/sockaddr.h",
+                "gateway/ctl", "gateway/admission", "gateway/transport/bounds.h", "gateway/transport/listener.h", "gateway/transport/sockaddr.h",
                 "gateway/transport/socket.h", "gateway/transport/port_owner.h", "gateway/transport/static_pages.h",
                 "gateway/tunnel/command.h", "gateway/ban_export/command.h"],
 }

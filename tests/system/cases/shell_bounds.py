@@ -14,7 +14,7 @@ from lib import flows, sip
 from lib.agents import call, hang_up
 from lib.case import case
 from lib.dns import NameServer
-from lib.gateway import binary
+from lib.gateway import ROOT, binary
 from lib.waiting import Timeout, until
 
 SHARDS = {"shards": 2}
@@ -193,6 +193,45 @@ def many_rules(t):
         assert done.returncode == 0, (count, done)
     done = check_with(1025)
     assert done.returncode != 0 and "1024" in done.stdout + done.stderr, done
+
+
+@case("the shipped rules copied to a file of the user's, with his own in it or in another: served, reloaded, refused beyond")
+def copied_rules(t):
+    own, extra = t.directory / "scanners.toml", t.directory / "own.toml"
+
+    def rules(count):
+        return "".join(f'[[rule]]\nname = "mine{n}"\nmatch = "prefix"\ntext = "mine-{n}/"\n' for n in range(count))
+    shipped = (ROOT / "configs/scanners.toml").read_text()
+    known = shipped.count("\n[[rule]]")
+    own.write_text(shipped + "\n" + rules(1))
+    extra.write_text(rules(0))
+    b = t.backend()
+    g = t.gateway("udp", next_hop=b.uri(), filter={"file": str(own), "extra_file": str(extra)}, **SHARDS)
+
+    def judged(agent):
+        a = t.client(g, "udp")
+        sent = a.request("OPTIONS", headers=[("User-Agent", agent)])
+        if agent == "Phone/1":
+            b.reply(b.expect("OPTIONS"), 200)
+            return a.final(sent)
+        a.silence(0.3)
+        return None
+
+    def reloaded(takes):
+        before = g.metric("ringway_config_generation"), sum(e["event"] == "reload_refused" for e in g.events())
+        g.reload()
+        until(lambda: (g.metric("ringway_config_generation") > before[0]) if takes else
+              sum(e["event"] == "reload_refused" for e in g.events()) > before[1], 10, "it is taken, or refused")
+    for agent in ("Phone/1", "friendly-scanner", "mine-0/1"):
+        judged(agent)
+    for more, takes in ((1_024 - known - 2, True), (1_024 - known - 1, True), (1_024 - known, False)):
+        extra.write_text(rules(more))
+        reloaded(takes)
+        for agent in ("Phone/1", "friendly-scanner", f"mine-{1_024 - known - 3}/1"):
+            judged(agent)
+    assert "1024" in next(e for e in g.events() if e["event"] == "reload_refused")["reason"]
+    dropped = g.metric("ringway_filter_drops_total")
+    assert dropped == 8, dropped
 
 
 @case("the system's resolv.conf is followed: a new name server counts without a restart")

@@ -8,6 +8,7 @@ import time
 from lib import flows, sip, websocket
 from lib.agents import Client, call, hang_up
 from lib.case import case
+from lib.relay import StandInRelay
 from lib.waiting import until
 
 SHARDS = {"shards": 2}
@@ -159,6 +160,24 @@ def reserved_places(t):
 @case("with the flow table full of user agents a next hop is still reached over TLS")
 def reserved_places_tls(t):
     full_of_user_agents(t, "tls")
+
+
+@case("with the flow table full of user agents a media relay whose connections are cut is connected again")
+def reserved_places_relay(t):
+    relay = StandInRelay()
+    t.at_end(relay.end)
+    b = t.backend()
+    g = t.gateway("ws", "tcp", next_hop=b.uri(), limits={"flows": 16}, media=relay.address, **SHARDS)
+    a = t.client(g, "ws")
+    for _ in range(100):
+        t.at_end(flows.connect(g.listeners["access-tcp"]).close)
+    for _ in range(3):
+        before = g.metric("ringway_ng_connections_total")
+        relay.cut_all()
+        until(lambda before=before: g.metric("ringway_ng_connections_total") >= before + 2, 10, "each shard is back")
+        _, theirs, _ = call(a, b, body=sip.webrtc_sdp())
+        hang_up(theirs, b, a)
+        relay.expect("offer")
 
 
 @case("NUL, LF and spaces on a stream are keepalives (RFC 5626 3.5.1)")

@@ -1,5 +1,6 @@
 """A media relay that fails as it is told: rtpengine's ng protocol over TCP and UDP, no media."""
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -68,6 +69,12 @@ class StandInRelay:
         self.selector.unregister(connection)
         connection.close()
         self.pending.pop(connection, None)
+
+    def cut_all(self):
+        """Ends every connection; the thread that serves them notices."""
+        for connection in list(self.pending):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _stream(self, connection):
         try:
