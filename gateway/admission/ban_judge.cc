@@ -13,6 +13,10 @@ constexpr Duration kSweepEvery = 10s;
 constexpr std::size_t kLookedAt = 16;     // entries, where one has to make room
 constexpr std::size_t kBucketsMax = 256;  // that may be empty
 
+std::uint32_t mark_of(std::uint64_t user) {
+  return static_cast<std::uint32_t>(user ^ user >> 32) | 1;
+}
+
 BanCause cause_of(Evidence::Kind kind) {
   switch (kind) {
     case Evidence::Kind::Challenge:
@@ -105,7 +109,7 @@ bool BanJudge::make_room(bool for_stream, Instant now) {
 }
 
 void BanJudge::succeeded(Seen& seen, std::uint64_t user, Instant now) const {
-  const auto mark = static_cast<std::uint32_t>(user ^ user >> 32);
+  const std::uint32_t mark = mark_of(user);
   const auto known = std::ranges::find(seen.users, mark);
   const bool is_first = seen.known_until <= now;
   if (is_first || (user != 0 && known == seen.users.end())) {
@@ -114,6 +118,11 @@ void BanJudge::succeeded(Seen& seen, std::uint64_t user, Instant now) const {
     add(seen.streams, 0, kKnownFactor, now);
     // It has answered a challenge.
     seen.streams.weight -= std::min(seen.streams.weight, std::uint32_t{1});
+    for (std::uint32_t& refused : seen.refused) {
+      if (user == 0 || refused != mark) continue;
+      refused = 0;
+      seen.streams.weight -= std::min(seen.streams.weight, kChallengesEach);
+    }
   }
   if (is_first) seen.users = {};
   if (user != 0) {
@@ -147,6 +156,10 @@ std::optional<BanJudge::Decision> BanJudge::observe(const Evidence& evidence, In
   if (!evidence.by_stream && is_known) return std::nullopt;
   std::uint32_t weight = weight_of(evidence, now);
   if (!evidence.by_stream) weight = std::min(weight, (limit() + kDatagramsMin - 1) / kDatagramsMin);
+  if (evidence.by_stream && evidence.kind == Evidence::Kind::Failure) {
+    std::rotate(seen->refused.begin(), seen->refused.end() - 1, seen->refused.end());
+    seen->refused.front() = evidence.user == 0 ? 0 : mark_of(evidence.user);
+  }
   const std::uint32_t factor = is_known ? kKnownFactor : 1;
   const std::uint32_t sum =
       add(evidence.by_stream ? seen->streams : seen->datagrams, weight, factor, now);

@@ -21,7 +21,8 @@ namespace ringway {
 //
 // A success forgives what was before it only where it is the source's first, or that of a user who
 // has shown none there lately: an office of many phones begins from nothing again and again, who
-// has one account of his own and guesses those of others does not.
+// has one account of his own and guesses those of others does not. What a user was refused for just
+// before is always forgiven, since a nonce that is too old is refused like a wrong password.
 class BanJudge {
  public:
   struct Settings {
@@ -62,7 +63,8 @@ class BanJudge {
   struct Seen {
     Sum datagrams, streams;
     Instant known_until{};
-    std::array<std::uint32_t, kUsersOfSource> users{};  // the newest first
+    // Marks of users, the newest first: of those, and of whose refusals stand in streams.
+    std::array<std::uint32_t, kUsersOfSource> users{}, refused{};
   };
 
   std::uint32_t limit() const { return settings_.failures * kChallengesEach; }

@@ -119,6 +119,17 @@ TEST_F(BanJudgeTest, AnOfficeOfManyUsersBeginsFromNothingAgainAndAgain) {
   }
 }
 
+TEST_F(BanJudgeTest, ANonceThatIsTooOldEachTimeBansNobody) {
+  for (std::uint64_t i = 0; i < 2'000; ++i, now += 10ms) {
+    for (const std::uint64_t user : {7, 8, 9}) {
+      EXPECT_FALSE(judge.observe({Kind::Failure, true, 0, kSource, user}, now)) << i;
+    }
+    for (const std::uint64_t user : {7, 8, 9}) {
+      judge.observe({Kind::Success, true, 0, kSource, user}, now);
+    }
+  }
+}
+
 TEST_F(BanJudgeTest, PhonesOfAKnownSourceWithWrongPasswordsHaveTime) {
   see(Kind::Success, true, 1, 10ms, 7);
   for (std::uint64_t i = 0; i < 500; ++i, now += 10s) {
