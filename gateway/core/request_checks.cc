@@ -13,9 +13,11 @@ using sip::Method;
 // What a server says of itself beside kAllow (RFC 3261 11.2).
 constexpr std::string_view kAboutUs = "Accept: application/sdp\r\nSupported: path, outbound\r\n";
 
+// urn:service:sos and its sub-services, urn:service:sos.fire (RFC 5031 4.2).
 bool is_emergency(std::string_view uri) {
   constexpr std::string_view kService = "urn:service:sos";
-  return ascii::equal_ignoring_case(uri.substr(0, kService.size()), kService);
+  return ascii::equal_ignoring_case(uri.substr(0, kService.size()), kService) &&
+         (uri.size() == kService.size() || uri[kService.size()] == '.');
 }
 
 bool opens_dialog(Method method) {
@@ -27,7 +29,7 @@ bool opens_dialog(Method method) {
 std::optional<std::uint32_t> RequestChecks::passes(const Source& source, const Peer& peer,
                                                    const Incoming& in, Instant now,
                                                    Outbox& outbox) {
-  if (overloaded_ && is_shed(source, in, outbox)) return {};
+  if (overloaded_ && is_shed(source, peer, in, now, outbox)) return {};
   if (!is_within_budget(source, in, now, outbox)) return {};
   if (is_refused(source, peer, in, outbox)) return {};
   const std::uint32_t hash = loops_.hash_of(in);
@@ -38,11 +40,17 @@ std::optional<std::uint32_t> RequestChecks::passes(const Source& source, const P
 }
 
 // Under overload what begins something new goes first (RFC 6357): those that are refused come back
-// at different times. An emergency call (RFC 5031) is never refused.
-bool RequestChecks::is_shed(const Source& source, const Incoming& in, Outbox& outbox) {
+// at different times. An emergency call (RFC 5031) is not refused; of strangers, who may write that
+// into a flood, so many a second.
+bool RequestChecks::is_shed(const Source& source, const Peer& peer, const Incoming& in, Instant now,
+                            Outbox& outbox) {
   const Method method = in.view.method();
   if (!in.essentials.to_tag.empty() || method == Method::Ack || method == Method::Cancel ||
-      method == Method::Bye || is_emergency(in.view.request_uri())) {
+      method == Method::Bye) {
+    return false;
+  }
+  if (is_emergency(in.view.request_uri()) &&
+      (peer.kind != PeerKind::Stranger || may_call_for_help(now))) {
     return false;
   }
   core_.counters.overload_refused.add();
@@ -54,6 +62,16 @@ bool RequestChecks::is_shed(const Source& source, const Incoming& in, Outbox& ou
     extra.text("Retry-After: ").number(kRetryMin + core_.random.below(kRetrySpread)).text("\r\n");
   }
   replies_.refuse(in.view, source, 503, {}, extra.written_text(), outbox);
+  return true;
+}
+
+bool RequestChecks::may_call_for_help(Instant now) {
+  if (now - second_ >= 1s) {
+    second_ = now;
+    strangers_calls_left_ = kStrangersCallsASecond;
+  }
+  if (strangers_calls_left_ == 0) return false;
+  --strangers_calls_left_;
   return true;
 }
 

@@ -41,7 +41,12 @@ class RequestChecks {
                                            const Incoming& in, Instant now, Outbox& outbox);
 
  private:
-  bool is_shed(const Source& source, const Incoming& in, Outbox& outbox);
+  // Emergency calls of strangers that overload does not refuse.
+  static constexpr std::uint32_t kStrangersCallsASecond = 50;
+
+  bool is_shed(const Source& source, const Peer& peer, const Incoming& in, Instant now,
+               Outbox& outbox);
+  bool may_call_for_help(Instant now);
   bool is_within_budget(const Source& source, const Incoming& in, Instant now, Outbox& outbox);
   bool is_refused(const Source& source, const Peer& peer, const Incoming& in, Outbox& outbox);
 
@@ -52,6 +57,8 @@ class RequestChecks {
   Replies& replies_;
   LoopCheck loops_;
   bool draining_ = false, overloaded_ = false;
+  Instant second_{};  // since when strangers_calls_left_ counts
+  std::uint32_t strangers_calls_left_ = 0;
 };
 
 }  // namespace ringway
