@@ -130,7 +130,8 @@ TEST_F(FraudTest, Rfc3261_10_3_AnAddressOfRecordIsTheSameHoweverItIsWritten) {
   std::uint32_t number = 0;
   for (const char* aor : {"sip:alice@example.test", "sip:%61lice@example.test",
                           "sips:ALICE@Example.Test:5061", "sip:alic%65@example.test;x=y"}) {
-    const Speaker who = browser(++number, "alice" + std::to_string(number));
+    ++number;
+    const Speaker who = browser(number, "alice" + std::to_string(number));
     registers_as(who, aor);
     expect_refused(who, ask(who, {.uri = "sip:+88299@example.test"}), 403, aor);
   }

@@ -12,7 +12,7 @@ using Place = Targets::Place;
 class TargetsTest : public PeerFixture {
  protected:
   TargetsTest() : table_(config_, listeners_), targets_(config_, listeners_, table_) {
-    config_.admin = {true, *parse_endpoint("203.0.113.1:8080"), {}};
+    config_.admin = {true, *parse_endpoint("203.0.113.1:8080"), {}, {}};
     config_.media.relays = {*parse_endpoint("203.0.113.50:2223")};
     table_.publish(snapshot_, kStart);
   }
