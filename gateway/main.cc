@@ -124,13 +124,28 @@ std::expected<std::shared_ptr<const StaticPages>, std::string> load_pages(const 
       (*loaded)->with("/phone.json", {"application/json", extras.phone_json}));
 }
 
-int serve(Config config, const Extras& extras) {
-  // SIGHUP has a meaning once there is something to reload. SIGUSR1 and SIGUSR2 have none: scripts
-  // that were written for other servers (log rotation) send them, and they end nothing. SIGXFSZ
-  // comes of a log file at its limit (LimitFSIZE=).
+// SIGHUP has a meaning once there is something to reload. SIGUSR1 and SIGUSR2 have none: scripts
+// that were written for other servers (log rotation) send them, and they end nothing. SIGXFSZ comes
+// of a log file at its limit (LimitFSIZE=).
+void ignore_signals() {
   for (const int ignored : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ}) {
     std::signal(ignored, SIG_IGN);
   }
+}
+
+void log_warnings(LogWriter& log, const std::vector<Mistake>& warnings,
+                  const SourceLists& lists) {
+  for (const Mistake& warning : warnings) {
+    log.event(LogLevel::Warning, "config_warning",
+              {{"line", warning.position.line}, {"text", warning.text}});
+  }
+  for (const std::string& doubt : lists.doubts) {
+    log.event(LogLevel::Warning, "block_list_doubtful", {{"reason", doubt}});
+  }
+}
+
+int serve(Config config, const Extras& extras) {
+  ignore_signals();
   raise_descriptor_limit();
   const auto kernel = choose_kernel(config.reactor);
   if (!kernel) return fail(kernel.error());
@@ -175,13 +190,7 @@ int serve(Config config, const Extras& extras) {
   for (const ShardListeners& shard : *listeners) held.push_back(shard.infos);
   Control control({config, log, ticket_keys, *filter, std::move(held), extras.file,
                    *tls_settings, *pages, &*bans, std::move(tls_memory)});
-  for (const Mistake& warning : extras.warnings) {
-    log.event(LogLevel::Warning, "config_warning",
-              {{"line", warning.position.line}, {"text", warning.text}});
-  }
-  for (const std::string& doubt : (*lists)->doubts) {
-    log.event(LogLevel::Warning, "block_list_doubtful", {{"reason", doubt}});
-  }
+  log_warnings(log, extras.warnings, **lists);
   if (const auto opened = control.open(); !opened) return fail(opened.error());
   if (const auto done = give_up_rights(config.process); !done) return fail(done.error());
   if (extras.follow >= 0) control.follow(extras.follow);

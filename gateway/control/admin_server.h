@@ -47,8 +47,8 @@ std::string query_value(std::string_view query, std::string_view key);
 // same source, then of all; only if there is none it is closed itself. Each is counted in
 // refused().
 //
-// At an address, Host has to name us (OwnHosts): 421 otherwise (RFC 9110 15.5.20). Nobody can make a
-// browser open a Unix socket.
+// At an address, Host has to name us (OwnHosts): 421 otherwise (RFC 9110 15.5.20). Nobody can make
+// a browser open a Unix socket.
 class AdminServer {
  public:
   static constexpr std::size_t kConnectionsMax = 64, kPerSourceMax = 8;

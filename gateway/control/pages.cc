@@ -105,8 +105,8 @@ void Control::name_admin() {
   admin_->set_hosts(OwnHosts(std::move(names)));
 }
 
-// Somebody's monitoring may have a name for us that we do not know, or a web page tries to read what
-// is ours. At most once a minute.
+// Somebody's monitoring may have a name for us that we do not know, or a web page tries to read
+// what is ours. At most once a minute.
 void Control::complain_of_hosts() {
   constexpr std::uint64_t kEveryMs = 60'000;
   if (!admin_ || admin_->misdirected() == misdirected_told_) return;

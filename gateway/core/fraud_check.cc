@@ -184,7 +184,8 @@ bool FraudCheck::may_name(const Asker& by, std::string_view value, const sip::Na
   return may_lead_to(asked(by, with_parameters, now), what, now);
 }
 
-// What cannot be read here, somebody else may read; a list of targets stands in the body (RFC 5368).
+// What cannot be read here, somebody else may read; a list of targets stands in the body (RFC
+// 5368).
 bool FraudCheck::refuse_unreadable(const Asker& by, std::string_view target) {
   core_.counters.fraud_refused.add();
   core_.log.warning("fraud_refused", {{"limit", "target cannot be read"},

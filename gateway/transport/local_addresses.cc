@@ -73,8 +73,8 @@ void LocalAddresses::touch(const Hash& hash, const Found& found, LocalAddressId 
   hash.bucket.words[found.way].compare_exchange_strong(seen, wanted, kRelaxed);
 }
 
-// Of those who may go, the first one goes that was not used since it came. If all were, they have to
-// be used again to stay.
+// Of those who may go, the first one goes that was not used since it came. If all were, they have
+// to be used again to stay.
 void LocalAddresses::insert(const Hash& hash, LocalAddressId id, bool kept, Counters& counters) {
   const auto begin = hash.bucket.words.begin() + (kept ? 0 : kKeptWays);
   const auto end = hash.bucket.words.begin() + (kept ? kKeptWays : kWays);

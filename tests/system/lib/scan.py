@@ -10,6 +10,7 @@ Without a rate each attempt is sent once. Prints as JSON how many datagrams it s
 import argparse
 import itertools
 import json
+import select
 import socket
 import time
 
@@ -39,6 +40,18 @@ def message(attempt, number, host, port, source):
     if not any(extra.startswith("Max-Forwards") for extra in extras):
         headers.append("Max-Forwards: 70")
     return "\r\n".join([*headers, "Content-Length: 0", "", ""]).encode()
+
+
+def hear(ports, seconds):
+    """Reads answers for so long; their bytes."""
+    heard, until = 0, time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        for one in select.select(ports, [], [], left)[0]:
+            try:
+                heard += len(one.recv(65536))
+            except OSError:
+                pass
+    return heard
 
 
 def main():
@@ -72,21 +85,10 @@ def main():
             sent += 1
         except (BlockingIOError, ConnectionRefusedError):
             pass
-        try:
-            heard += len(one.recv(65536))
-        except OSError:
-            pass
-        if arguments.rate is None:
-            time.sleep(0.002)
-        elif (ahead := (number + 1) / arguments.rate - now) > 0.005:
-            time.sleep(ahead)
-    time.sleep(0.3)
-    for one in ports:
-        try:
-            while piece := one.recv(65536):
-                heard += len(piece)
-        except OSError:
-            pass
+        ahead = 0.002 if arguments.rate is None else (number + 1) / arguments.rate - now
+        if ahead > 0.001:
+            heard += hear(ports, ahead)
+    heard += hear(ports, 0.3)
     print(json.dumps({"sent": sent, "bytes_back": heard}))
 
 
