@@ -354,9 +354,6 @@ void write_transport(Page& page) {
   page.one("silent_connections_dropped_total", "counter",
            "Connections dropped before their handshake was done, where too many waited.",
            &Counters::silent_dropped);
-  page.one("slow_readers_dropped_total", "counter",
-           "Connections dropped that read a page too slowly, where places were short.",
-           &Counters::slow_readers_dropped);
   page.one("accepts_paused_total", "counter", "Times that no descriptor was left to accept.",
            &Counters::accepts_paused);
   page.one("spare_descriptors_used_total", "counter",

@@ -10,7 +10,7 @@ namespace {
 constexpr Duration kWarnEvery = 10s;
 constexpr Duration kRoomEvery = 50ms;  // when handshakes are full, room is made so often,
 constexpr int kRoom = 8;               // for so many
-constexpr int kIdlersATime = 64;
+constexpr int kMuteATime = 64;
 
 }  // namespace
 
@@ -44,7 +44,7 @@ bool AcceptedStreams::is_shut_out(ListenerIndex listener, const Address& address
 Stream* AcceptedStreams::add(int fd, ListenerIndex listener, const Endpoint& remote, bool by_proxy,
                              Instant now) {
   const Transport transport = listeners_.infos[listener].config.transport;
-  if (table_.is_crowded()) close_idlers(now);
+  if (table_.is_crowded()) close_mute(now);
   const bool refused = !by_proxy && flows_.count(remote.address) >= config_.limits.flows_per_source;
   Stream* stream = refused ? nullptr : table_.add(fd, Stream::Role::Accepted, transport, now);
   if (!stream) {
@@ -114,66 +114,40 @@ void AcceptedStreams::make_room(Instant now) {
   }
 }
 
-bool AcceptedStreams::is_mute(const Stream& stream, Instant now) {
-  return stream.stage == Stream::Stage::Open && !stream.gave_message &&
-         stream.stage_since + bounds::kWaitingMin <= now;
-}
-
-// What is written before the end of a connection that never sent a message: a page, mostly. The
-// kernel takes some of it however slow the reader is, and tells of the rest in pieces of a third of
-// what it holds.
-bool AcceptedStreams::reads_slowly(const Stream& stream, Instant now) const {
-  if (stream.stage != Stream::Stage::Flushing || stream.gave_message) return false;
-  const Duration since = now - stream.stage_since;
-  if (since < bounds::kWaitingMin) return false;
-  const bool is_one_of_few = flows_.count(stream.remote.address) <= bounds::kFewFlows;
-  const Duration wait_max = is_one_of_few ? bounds::kPageWaitOfFewMax : bounds::kPageWaitMax;
-  if (stream.sends != 0 && stream.send_since + wait_max <= now) return true;
-  if (!stream.page) return false;
-  const std::uint64_t done = stream.page->body.size() - stream.page->rest.size();
-  return done < bounds::kPageRateMin * static_cast<std::uint64_t>(since / 1ms) / 1'000;
-}
-
-// Places run short: those go that are of no use to anybody, the heaviest sources' first.
-void AcceptedStreams::close_idlers(Instant now) {
-  if (now < closed_idlers_at_ + kRoomEvery) return;
-  closed_idlers_at_ = now;
-  const auto flows_of_idler = [&](const Stream* stream) {
-    const bool is_idler =
-        stream && stream->source_counted && (is_mute(*stream, now) || reads_slowly(*stream, now));
-    return is_idler ? flows_.count(stream->remote.address) : 0;
+// Places run short: those go that are open and never sent a message, the heaviest sources' first.
+void AcceptedStreams::close_mute(Instant now) {
+  if (now < closed_mute_at_ + kRoomEvery) return;
+  closed_mute_at_ = now;
+  const auto flows_of_mute = [&](const Stream* stream) {
+    const bool is_mute = stream && stream->stage == Stream::Stage::Open && stream->source_counted &&
+                         !stream->gave_message && stream->stage_since + bounds::kWaitingMin <= now;
+    return is_mute ? flows_.count(stream->remote.address) : 0;
   };
   std::uint32_t most = 0;
   for (std::uint32_t slot = 0; slot < table_.used_slots(); ++slot) {
-    most = std::max(most, flows_of_idler(table_.at(slot)));
+    most = std::max(most, flows_of_mute(table_.at(slot)));
   }
-  int left = most == 0 ? 0 : kIdlersATime;
+  int left = most == 0 ? 0 : kMuteATime;
   for (std::uint32_t slot = 0; slot < table_.used_slots() && left != 0; ++slot) {
-    if (flows_of_idler(table_.at(slot)) < (most + 1) / 2) continue;
+    if (flows_of_mute(table_.at(slot)) < (most + 1) / 2) continue;
     drop(*table_.at(slot), now);
     --left;
   }
 }
 
 void AcceptedStreams::drop(Stream& stream, Instant now) {
-  if (stream.stage == Stream::Stage::Flushing) {  // it is closed already
-    counters_.slow_readers_dropped.add();
-    warn_of_drop("connections are many, and pages are read slowly", now);
-    return table_.end(stream);
-  }
   counters_.silent_dropped.add();
-  warn_of_drop("too many connections wait without finishing their handshake", now);
+  ++dropped_unsaid_;
+  if (now >= warned_at_ + kWarnEvery) {
+    warned_at_ = now;
+    log_.warning("silent_connections_dropped",
+                 {{"count", dropped_unsaid_},
+                  {"reason", "too many connections wait without finishing their handshake"}});
+    dropped_unsaid_ = 0;
+  }
   table_.close(stream, {FlowEnd::TimedOut, TransportFailure::TimedOut, Closing::Manner::Abrupt},
                now);
   newcomers_.remove(stream);
-}
-
-void AcceptedStreams::warn_of_drop(std::string_view reason, Instant now) {
-  ++dropped_unsaid_;
-  if (now < warned_at_ + kWarnEvery) return;
-  warned_at_ = now;
-  log_.warning("silent_connections_dropped", {{"count", dropped_unsaid_}, {"reason", reason}});
-  dropped_unsaid_ = 0;
 }
 
 }  // namespace ringway

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 #include "gateway/base/source_counts.h"
 #include "gateway/transport/newcomers.h"
@@ -15,8 +14,7 @@ namespace ringway {
 // A source (IPv4 address, IPv6 /64) has limits.flows_per_source connections at most. When more of
 // them than may be are not open yet its oldest goes; when those of all sources are too many, the
 // oldest of the heaviest source goes. Where places for flows run short, those go that are open and
-// never sent a message, or read a page too slowly. Nobody is dropped in its first moments. Each
-// refusal and each drop counts.
+// never sent a message. Nobody is dropped in its first moments. Each refusal and each drop counts.
 class AcceptedStreams {
  public:
   // The references in environment, and table, outlive this object.
@@ -52,11 +50,8 @@ class AcceptedStreams {
 
  private:
   void make_room(Instant now);
-  void close_idlers(Instant now);
-  static bool is_mute(const Stream& stream, Instant now);
-  bool reads_slowly(const Stream& stream, Instant now) const;
+  void close_mute(Instant now);
   void drop(Stream& stream, Instant now);
-  void warn_of_drop(std::string_view reason, Instant now);
 
   const Config& config_;
   SourceGate* const gate_;
@@ -66,7 +61,7 @@ class AcceptedStreams {
   StreamTable& table_;
   SourceCounts flows_;  // accepted, until they are gone
   Newcomers newcomers_;
-  Instant made_room_at_{}, closed_idlers_at_{};
+  Instant made_room_at_{}, closed_mute_at_{};
   Instant warned_at_{};  // of dropped connections
   std::uint64_t dropped_unsaid_ = 0;
 };

@@ -39,11 +39,6 @@ inline constexpr std::size_t kRecordMax = 16'384;  // plaintext of one TLS recor
 inline constexpr Duration kSendStallMax = 10s;     // for a send to make progress
 inline constexpr Duration kFlushMax = 2s;          // for what is queued to leave at close
 inline constexpr Duration kLingerMax = 1s;         // for the peer to read it and close
-// Where places are short: who reads a page more slowly (bytes a second) goes, or not at all for so
-// long. A source of few connections, as a browser makes them, has more time.
-inline constexpr std::uint64_t kPageRateMin = 65'536;
-inline constexpr Duration kPageWaitMax = 1s, kPageWaitOfFewMax = 4s;
-inline constexpr std::uint32_t kFewFlows = 8;
 static_assert(kSendItemsCrowded < kSendItemsMax - kSendItemsReserved);
 
 // Accepted and not open yet.

@@ -210,7 +210,9 @@ std::optional<DatagramSender::Failure> DatagramSender::sent(const Completion& co
     sending->waiting = true;
     return std::nullopt;
   }
-  const bool no_such_address = completion.result == -EINVAL || completion.result == -EADDRNOTAVAIL;
+  const bool no_such_address = completion.result == -EINVAL ||
+                               completion.result == -EADDRNOTAVAIL ||
+                               completion.result == -ENETUNREACH;
   if (no_such_address && sending->from != 0) {
     sending->refused = std::exchange(sending->from, LocalAddressId{0});
     sending->waiting = false;

@@ -108,7 +108,7 @@ void Sender::owe_keepalive(Stream& stream) {
 }
 
 void Sender::page(Stream& stream, std::shared_ptr<const StaticPages> pages, std::string_view body) {
-  stream.page = std::make_unique<PageTransfer>(PageTransfer{std::move(pages), body, body});
+  stream.page = std::make_unique<PageTransfer>(PageTransfer{std::move(pages), body});
   mark_dirty(stream);
 }
 

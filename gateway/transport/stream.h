@@ -32,7 +32,7 @@ struct Outbound {
 // A page on its way out; the snapshot stays alive until it is sent.
 struct PageTransfer {
   std::shared_ptr<const StaticPages> pages;
-  std::string_view body, rest;
+  std::string_view rest;
 };
 
 // Why and how a stream ends.

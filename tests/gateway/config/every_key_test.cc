@@ -97,7 +97,10 @@ class EveryKey : public testing::Test {
   static bool is_refused(const Key& key, const std::vector<Mistake>& mistakes,
                          const std::string& value = {}) {
     return std::ranges::any_of(mistakes, [&](const Mistake& mistake) {
-      const bool names_it = mistake.text.find(key.name) != std::string::npos ||
+      // An entry of a list is quoted where it stands.
+      const bool quotes_it =
+          mistake.text.starts_with('"') && mistake.position.column > key.name.size();
+      const bool names_it = quotes_it || mistake.text.find(key.name) != std::string::npos ||
                             (!value.empty() && mistake.text.starts_with("Error while parsing") &&
                              mistake.text.find(value) != std::string::npos);
       return mistake.position.line == key.line + 1 && mistake.position.column != 0 && names_it;
@@ -269,11 +272,13 @@ TEST_F(EveryKey, TablesAreTablesAndListsOfTablesAreLists) {
           "[" + name.substr(1) + "]"}) {
       const auto mistakes = with(line, other);
       EXPECT_FALSE(mistakes.empty()) << other;
-      EXPECT_TRUE(std::ranges::any_of(mistakes,
-                                      [&](const Mistake& mistake) {
-                                        return mistake.position.line >= line + 1 &&
-                                               mistake.position.line <= line + 2;
-                                      }))
+      // Of two headers that do not fit, the reader names the second.
+      EXPECT_TRUE(std::ranges::any_of(
+          mistakes,
+          [&](const Mistake& mistake) {
+            return (mistake.position.line >= line + 1 && mistake.position.line <= line + 2) ||
+                   mistake.text.find("redefine existing table '" + name + "'") != std::string::npos;
+          }))
           << other << " at line " << line + 1 << "\n"
           << text_of(mistakes);
     }
