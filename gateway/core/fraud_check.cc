@@ -145,7 +145,7 @@ bool FraudCheck::may_call(const ResponseContext& context, const Incoming& in,
     const Called called(*strict);
     if (!may_lead_to(asked(by, called, now), "call", now)) return false;
   }
-  if (!may_route(by, in.view, now)) return false;
+  if (!may_route(by, in, now)) return false;
   const auto uri = sip::parse_uri(route.request_uri);
   const Called called(uri ? *uri : in.essentials.request_uri);
   const Asked one = asked(by, called, now);
@@ -154,14 +154,17 @@ bool FraudCheck::may_call(const ResponseContext& context, const Incoming& in,
   return may_begin(*call, context.call, one, now);
 }
 
-// Some servers take the number from the user of a Route value that names them (RFC 3261 16.4).
-bool FraudCheck::may_route(const Asker& by, const sip::MessageView& request, Instant now) {
-  for (const sip::Header* header = request.find(HeaderName::Route); header;
-       header = request.next(header)) {
-    sip::ListCursor values(request.text(header->value));
+// A server whose own URI is the Request-URI takes the number from the Route (RFC 3261 16.4), a
+// strict router passes it on as the Request-URI.
+bool FraudCheck::may_route(const Asker& by, const Incoming& in, Instant now) {
+  const bool names_server = in.essentials.request_uri.user.empty();
+  for (const sip::Header* header = in.view.find(HeaderName::Route); header;
+       header = in.view.next(header)) {
+    sip::ListCursor values(in.view.text(header->value));
     while (const auto value = values.next()) {
       const auto route = sip::parse_name_addr(*value);
       if (!route || core_.own.is_own(route->uri)) continue;
+      if (!names_server && route->uri.is_loose_route()) continue;
       const Called called(route->uri);
       const Asked one = asked(by, called, now);
       // A rule without prefixes judges the call by its Request-URI.

@@ -85,7 +85,7 @@ class FraudCheck {
   bool denies(const Asked& asked, std::string_view what);
   // A call that comes of it is another's: it counts with those that begin.
   bool may_lead_to(const Asked& asked, std::string_view what, Instant now);
-  bool may_route(const Asker& by, const sip::MessageView& request, Instant now);
+  bool may_route(const Asker& by, const Incoming& in, Instant now);
   // value: of a header field, as address was read from it.
   bool may_name(const Asker& by, std::string_view value, const sip::NameAddr& address,
                 std::string_view what, Instant now);

@@ -121,14 +121,16 @@ def still_rings(t):
     b, g = draining(t, "ws", "udp", drain="1s")
     callers = [t.client(g, "ws"), t.client(g, "udp")]
     sent = [a.invite() for a in callers]
-    for _ in callers:
-        b.reply(b.expect("INVITE"), 180)
+    arrived = [b.expect("INVITE") for _ in callers]
+    for seen in arrived:
+        b.reply(seen, 180)
     for a, invite in zip(callers, sent):
         a.response(180, to=invite)
     begun = signalled(g)
     for _ in callers:
         cancel = b.expect("CANCEL", 10)
         b.reply(cancel, 200)
+        b.reply(next(seen for seen in arrived if seen.call_id == cancel.call_id), 487)
     for a, invite in zip(callers, sent):
         assert a.final(invite, 10).status in (480, 487, 503)
     ended(g, begun, 8)
