@@ -59,11 +59,11 @@ bool carries_descriptions(Method method) {
   return carrier_of(method).has_value();
 }
 
-// The call's own one stands for a response that names no dialog, or one for which there was no
-// room.
+// The call's own one stands for what names no dialog, or one for which there was no room, or one
+// whose responses have not come yet: a re-INVITE of the callee may overtake his 2xx.
 sdp::OfferAnswer* Negotiation::of(const ResponseContext& context, SlotId dialog) {
   if (Dialog* known = calls_.dialog(dialog)) return &known->offer_answer;
-  Call* call = context.initial ? calls_.get(context.call) : nullptr;
+  Call* call = calls_.get(context.call);
   return call ? &call->offer_answer : nullptr;
 }
 
