@@ -274,6 +274,8 @@ void Calls::take_up(ResponseContext& context, const Incoming& in, const RoutePre
   call.media_node = token.node;
   Target target = target_of(context.source);
   if (from != access) {
+    // Of a run that had more of them: nobody is reached there.
+    if (token.listener >= core_.listeners.size()) return;
     target.listener = token.listener;
     target.flow = core_.is_of_this_run(token) ? token.flow : FlowId{};
     target.transport = core_.listener(token.listener).transport;
