@@ -107,7 +107,6 @@ struct Counters {
   Counter http_pages, pings_sent, flows_timed_out, send_queue_overflows;
   Counter hoarders_closed;  // where all send queues together were full
   Counter silent_dropped;   // not open yet, when there were too many of their source or in all
-  Counter slow_readers_dropped;    // of pages, when places were short
   Counter accepts_paused;   // no descriptor was left
   Counter spare_descriptors_used;  // of those kept for next hops and relays
   Counter requests_forgotten;      // more wait for answers on our connections than are remembered
