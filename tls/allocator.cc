@@ -54,7 +54,7 @@ static_assert(size_of(kClasses - 1) == kLargeMax + 8);
 constexpr std::size_t class_for(std::size_t size) {
   if (size <= kSmallMax) return size <= 24 ? 0 : (size - 24 + 15) / 16;
   const std::size_t rounded = size - 8;  // the 8 that each class has on top
-  const std::size_t power = std::bit_width(rounded - 1) - 1;
+  const auto power = static_cast<std::size_t>(std::bit_width(rounded - 1) - 1);
   const std::size_t base = std::size_t{1} << power;
   const std::size_t width = base / kSteps;
   const std::size_t step = (rounded - base + width - 1) / width;  // 1..kSteps
