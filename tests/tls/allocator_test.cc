@@ -111,7 +111,8 @@ TEST(Allocator, MemoryOfIdleSessions) {
                 version == TLS1_2_VERSION ? "TLS 1.2" : "TLS 1.3",
                 static_cast<unsigned long long>(live), static_cast<unsigned long long>(blocks),
                 sizeof(TlsSession));
-    EXPECT_LT(live, 16u * 1024);
+    // OpenSSL 3.5 keeps the hybrid key share and more of the handshake: 21 and 28 kB, 3.0 13 kB.
+    EXPECT_LT(live, (OPENSSL_VERSION_NUMBER >= 0x30500000L ? 32u : 16u) * 1024);
   }
 }
 
